@@ -1,0 +1,63 @@
+"""`paid-endpoint`: every command group by its name, imported only when it is used."""
+
+import importlib
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("cli.up", "Run the whole product on this machine: databases, demo upstream, gateway."),
+    "gateway": ("cli.gateway", "Run the data plane: workers on one port."),
+    "migrate": ("cli.migrate", "Bring the database to this version's schema."),
+    "seed": ("cli.seed", "Make the demo plans, people, keys and service, if missing."),
+    "doctor": ("cli.doctor", "Check versions, settings, ports, clocks, pepper and reachability."),
+    "settings": ("cli.settings", "Show every setting with its value (secrets redacted) and meaning."),
+    "organizations": ("cli.organizations", "Create and list organizations."),
+    "plans": ("cli.plans", "Create and list plans with their limits."),
+    "services": ("cli.services", "Create and list services (upstream APIs)."),
+    "operations": ("cli.operations", "Create and list a service's operations."),
+    "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
+    "logs": ("cli.logs", "List and follow request logs."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Finds a command's module by name, so that `--help` does not import the whole product."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """All names in the order above."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        """The command, imported; None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, help_text = COMMANDS[cmd_name]
+        if sys.argv[1:2] == ["--help"]:
+            return TyperCommand(cmd_name, help=help_text)
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name, command.help = cmd_name, command.help or help_text
+        return command
+
+
+app = typer.Typer(
+    cls=LazyGroup, no_args_is_help=True, add_completion=False, help="Sell any HTTP API: keys, limits, credits, logs."
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Sell any HTTP API: keys, limits, credits, logs."""
+
+
+def run(arguments: list[str] | None = None) -> Any:
+    """Entry point of the `paid-endpoint` script. Exit status: 0 done, 1 failed, 2 usage."""
+    return app(args=arguments, prog_name="paid-endpoint")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,270 @@
+"""Every setting of the product: typed, bounded, described, read once from the environment.
+
+Order of precedence: the process environment, the file `.env`, the file `.data/instance.env` that `paid-endpoint up`
+writes for the instance it runs. No other module reads the environment.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+INSTANCE_FILE = Path(".data/instance.env")
+ENV_FILES = (str(INSTANCE_FILE), ".env")
+
+Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class _Concern(BaseSettings):
+    """One concern's settings: frozen, unknown names ignored because each concern sees the whole environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=ENV_FILES, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keep pydantic's order; spelled out because it is part of the contract above."""
+        del settings_cls, file_secret_settings
+        return init_settings, env_settings, dotenv_settings
+
+
+class DatabaseSettings(_Concern, env_prefix="DATABASE_"):
+    """PostgreSQL: the record of everything."""
+
+    url: SecretStr = Field(
+        default=SecretStr("postgresql://postgres@127.0.0.1:5432/paid_endpoint"),
+        description="PostgreSQL DSN; the primary, never a replica.",
+    )
+    pool_max_size: int = Field(default=8, ge=1, le=200, description="Connections per process at the most.")
+    command_timeout_ms: Milliseconds = Field(
+        default=10_000, description="A statement of the gateway is given up after this long."
+    )
+
+
+class RedisSettings(_Concern, env_prefix="REDIS_"):
+    """Redis or Valkey: limits and jobs; never the record of money."""
+
+    url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"), description="Redis URL; the server must run with `noeviction`."
+    )
+    timeout_ms: int = Field(
+        default=50,
+        ge=5,
+        le=5_000,
+        description="A limit decision waits this long for Redis, then falls back to a bounded local limit.",
+    )
+    max_connections: int = Field(default=64, ge=1, le=10_000, description="Connections per worker at the most.")
+
+
+class KeySettings(_Concern, env_prefix="KEY_"):
+    """API keys: peppers and the cache in front of the database."""
+
+    peppers: SecretStr = Field(
+        default=SecretStr(""),
+        description="`version:hex` pairs joined by commas, at least 32 bytes each; new keys use the highest version.",
+    )
+    cache_size: int = Field(default=100_000, ge=100, le=10_000_000, description="Verified keys held in a worker.")
+    negative_cache_size: int = Field(
+        default=10_000, ge=100, le=1_000_000, description="Unknown keys remembered in a worker."
+    )
+    cache_ttl_seconds: float = Field(
+        default=60.0,
+        ge=0.1,
+        le=3_600,
+        description="A verified key is read again after this long even if nothing changed.",
+    )
+    negative_ttl_seconds: float = Field(
+        default=5.0, ge=0.1, le=300, description="An unknown key is looked up again after this long."
+    )
+    degraded_ttl_seconds: float = Field(
+        default=2.0,
+        ge=0.1,
+        le=5,
+        description="Both of the above while the change listener is lost; bounds how long a revoked key lives.",
+    )
+    bad_key_limit_per_minute: int = Field(
+        default=120,
+        ge=1,
+        le=100_000,
+        description="Unknown keys from one client address and worker before 429 replaces 401.",
+    )
+
+    @cached_property
+    def pepper_by_version(self) -> dict[int, bytes]:
+        """Peppers by version. Raises ValueError that names the fault, never the secret."""
+        peppers: dict[int, bytes] = {}
+        for pair in filter(None, (part.strip() for part in self.peppers.get_secret_value().split(","))):
+            version, _, secret = pair.partition(":")
+            if not version.isdigit() or not 1 <= int(version) <= 32_767:
+                raise ValueError("KEY_PEPPERS: each part is `version:hex` with a version from 1 to 32767")
+            try:
+                value = bytes.fromhex(secret)
+            except ValueError:
+                raise ValueError(f"KEY_PEPPERS: version {version} is not hexadecimal") from None
+            if len(value) < 32:
+                raise ValueError(f"KEY_PEPPERS: version {version} has fewer than 32 bytes")
+            if int(version) in peppers:
+                raise ValueError(f"KEY_PEPPERS: version {version} stands there twice")
+            peppers[int(version)] = value
+        return peppers
+
+    @property
+    def current_pepper_version(self) -> int:
+        """The version that new keys use. Raises ValueError without any pepper."""
+        if not self.pepper_by_version:
+            raise ValueError("KEY_PEPPERS is empty; make one with: paid-endpoint doctor --new-pepper")
+        return max(self.pepper_by_version)
+
+    @field_validator("peppers")
+    @classmethod
+    def _peppers_parse(cls, value: SecretStr) -> SecretStr:
+        cls.model_construct(peppers=value).pepper_by_version  # noqa: B018  parsing is the check
+        return value
+
+
+class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
+    """The data plane's listener and what it accepts from clients."""
+
+    host: str = Field(default="127.0.0.1", description="Address to bind.")
+    port: Port = Field(default=9990, description="Port of the proxy.")
+    internal_port: Port = Field(default=9991, description="Port of /metrics; bound to 127.0.0.1 only; 0 turns it off.")
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="Worker processes; default: cores."
+    )
+    backlog: int = Field(default=2048, ge=16, le=65_535, description="Connections that the kernel queues.")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="Host names served, comma-separated; `*` serves any."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks whose Forwarded / X-Forwarded-For is believed, comma-separated CIDR; loopback is not trusted by itself.",
+    )
+    max_header_bytes: int = Field(
+        default=32_768, ge=1_024, le=1_048_576, description="Request line and header fields together; more is 431."
+    )
+    max_headers: int = Field(default=100, ge=10, le=10_000, description="Header fields; more is 431.")
+    max_body_bytes: int = Field(
+        default=0, ge=0, description="Request body; more is 413; 0 is no limit. A service may be stricter."
+    )
+    max_connections: int = Field(
+        default=10_000, ge=10, le=1_000_000, description="Client connections per worker; more are refused with 503."
+    )
+    header_timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=300,
+        description="From the first byte of a request to the end of its header; also a silent new connection.",
+    )
+    body_timeout_seconds: float = Field(
+        default=30.0, gt=0, le=3_600, description="Longest pause within a request body."
+    )
+    keepalive_timeout_seconds: float = Field(
+        default=75.0, gt=0, le=3_600, description="An idle connection between requests is closed after this long."
+    )
+    write_timeout_seconds: float = Field(
+        default=60.0, gt=0, le=3_600, description="A client that takes no byte of its answer for this long is cut."
+    )
+    linger_seconds: float = Field(
+        default=2.0,
+        ge=0,
+        le=30,
+        description="After an early answer the rest of the request is read and dropped for this long, so that the answer arrives.",
+    )
+    drain_seconds: float = Field(
+        default=60.0, ge=0, le=86_400, description="On reload an old worker lets exchanges finish for this long."
+    )
+    shutdown_seconds: float = Field(
+        default=7.0, ge=0, le=3_600, description="On stop a worker lets exchanges finish for this long."
+    )
+    legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
+    error_base_url: str = Field(
+        default="https://paid-endpoint.dev/errors/", description="Prefix of the `type` of a problem document."
+    )
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+
+class UpstreamSettings(_Concern, env_prefix="UPSTREAM_"):
+    """What the gateway allows upstreams; a service's own timeouts come first."""
+
+    api_url: str = Field(
+        default="",
+        description="Upstream of the default service `/proxy`; empty: the demo upstream of `paid-endpoint up`.",
+    )
+    max_header_bytes: int = Field(
+        default=65_536, ge=1_024, le=1_048_576, description="Head of an upstream answer; more is 502."
+    )
+    max_interim_answers: int = Field(
+        default=16, ge=0, le=1_000, description="1xx answers before the final one; more is 502."
+    )
+    keepalive_seconds: float = Field(
+        default=30.0, ge=0, le=3_600, description="An idle upstream connection is closed after this long."
+    )
+    queue_limit: int = Field(
+        default=1_024,
+        ge=0,
+        le=100_000,
+        description="Requests that may wait for a connection to one upstream in a worker; more are 503.",
+    )
+
+
+class LogSettings(_Concern, env_prefix="LOG_"):
+    """Request logs and the process's own log."""
+
+    level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Threshold of the process's own log."
+    )
+    flush_ms: Milliseconds = Field(default=250, description="Request log rows are written at least this often.")
+    queue_rows: int = Field(
+        default=200_000,
+        ge=1_000,
+        le=10_000_000,
+        description="Rows held in a worker while PostgreSQL is away; more are lost, counted and reported.",
+    )
+    retention_days: int = Field(default=3, ge=1, le=3_650, description="Days of request logs that are kept.")
+
+
+class DevSettings(_Concern):
+    """The instance that `paid-endpoint up` runs."""
+
+    port_offset: int = Field(
+        default=0, ge=0, le=50_000, validation_alias="PORT_OFFSET", description="Added to every port."
+    )
+    data_dir: Path = Field(
+        default=Path(".data"), validation_alias="PE_DATA_DIR", description="Where the instance keeps its data."
+    )
+
+
+class Settings:
+    """All concerns together. Immutable by convention: made once in each entry point, then passed down."""
+
+    def __init__(self) -> None:
+        self.database = DatabaseSettings()
+        self.redis = RedisSettings()
+        self.keys = KeySettings()
+        self.gateway = GatewaySettings()
+        self.upstream = UpstreamSettings()
+        self.logs = LogSettings()
+        self.dev = DevSettings()
+
+    def concerns(self) -> dict[str, BaseSettings]:
+        """Each concern by its name, in the order of the documentation."""
+        return dict(self.__dict__)
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises pydantic.ValidationError that names each bad variable."""
+    return Settings()

@@ -1,0 +1,118 @@
+"""What the data plane knows of the business: immutable pictures of rows, made by the catalog, shared by all requests."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from uuid import UUID
+
+Network = IPv4Network | IPv6Network
+
+NO_ID = UUID(int=0)
+"""Stands in rollups where a dimension is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSnapshot:
+    """One window of a plan. `period` is second, minute, hour, day or month; `scope` is organization or key."""
+
+    id: UUID
+    name: str
+    amount: int
+    period: str
+    scope: str
+    shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSnapshot:
+    """A plan; `rank` orders plans from lowest to highest for minimum-plan checks (its sort_order)."""
+
+    id: UUID
+    slug: str
+    name: str
+    rank: int
+    limits: tuple[LimitSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeySnapshot:
+    """One API key with its organization and subscription as they were when read.
+
+    `expires_at` is Unix seconds or None. `plan_id` is None without a live subscription. `scopes` empty means all;
+    otherwise service slugs or `service:operation-name`.
+    """
+
+    id: UUID
+    organization_id: UUID
+    organization_slug: str
+    organization_state: str
+    plan_id: UUID | None
+    plan_slug: str
+    name: str
+    prefix: str
+    environment: str
+    scopes: frozenset[str]
+    allowed_ips: tuple[Network, ...]
+    expires_at: float | None
+    revoked: bool
+    period_start: float | None = None
+    period_end: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSnapshot:
+    """One origin. `path` is the upstream's own base path without a trailing slash (bytes, may be empty)."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    path: bytes
+    host_header: bytes
+    tls_verify: bool
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSnapshot:
+    """One priced operation; `price_micro` in micro-credits."""
+
+    id: UUID
+    name: str
+    method: str
+    path_pattern: str
+    price_micro: int
+    reserved: bool
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSnapshot:
+    """One upstream API as it is sold. Timeouts in seconds; 0 means none. `max_body_bytes` 0 means no limit."""
+
+    id: UUID
+    slug: str
+    name: str
+    enabled: bool
+    coming_soon: bool
+    minimum_plan_id: UUID | None
+    route_prefix: bytes
+    keep_prefix: bool
+    upstreams: tuple[UpstreamSnapshot, ...]
+    charge_on: str
+    connect_timeout: float
+    first_byte_timeout: float
+    idle_timeout: float
+    total_timeout: float
+    max_connections: int
+    max_body_bytes: int
+    cors_origins: frozenset[str]
+    operations: tuple[OperationSnapshot, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A request's service, its operation if one is declared for it, and the path behind the prefix (canonical bytes)."""
+
+    service: ServiceSnapshot
+    operation: OperationSnapshot | None
+    rest: bytes
