@@ -46,7 +46,7 @@ def _check_literal(segment: str, shown: str) -> None:
         raise InvalidValue(f"{shown}: `*` stands alone, as the last segment.")
     if not LITERAL.fullmatch(segment):
         raise InvalidValue(f"{shown}: '{segment[:40]}' holds characters that a path must encode as %XX (upper-case).")
-    if segment.split(";")[0] in (".", ".."):
+    if segment.split(";", maxsplit=1)[0] in (".", ".."):
         raise InvalidValue(f"{shown}: a path pattern has no dot segments.")
     for found in ESCAPE.finditer(segment):
         byte = int(found[1], 16)

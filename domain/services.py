@@ -15,9 +15,30 @@ from domain.route_prefixes import valid_prefix
 from domain.upstream_urls import valid_upstreams
 
 CHANGEABLE = frozenset(
-    "name description category icon colour sort_order version enabled featured beta coming_soon minimum_plan_id"
-    " keep_prefix charge_on connect_timeout_ms first_byte_timeout_ms idle_timeout_ms total_timeout_ms"
-    " max_connections max_body_bytes tls_verify cors_origins".split()
+    [
+        "name",
+        "description",
+        "category",
+        "icon",
+        "colour",
+        "sort_order",
+        "version",
+        "enabled",
+        "featured",
+        "beta",
+        "coming_soon",
+        "minimum_plan_id",
+        "keep_prefix",
+        "charge_on",
+        "connect_timeout_ms",
+        "first_byte_timeout_ms",
+        "idle_timeout_ms",
+        "total_timeout_ms",
+        "max_connections",
+        "max_body_bytes",
+        "tls_verify",
+        "cors_origins",
+    ]
 )
 """Columns that `create` and `update` take as they are; the database checks their bounds."""
 
