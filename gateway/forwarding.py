@@ -30,9 +30,7 @@ def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> Upstre
 
 def deadlines(service: "ServiceSnapshot") -> Deadlines:
     """The service's own timeouts."""
-    return Deadlines(
-        service.connect_timeout, service.first_byte_timeout, service.idle_timeout, service.total_timeout
-    )
+    return Deadlines(service.connect_timeout, service.first_byte_timeout, service.idle_timeout, service.total_timeout)
 
 
 def _target(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:

@@ -10,13 +10,13 @@ from domain.refusals import InvalidKey, Refusal
 from gateway.ends import Headers
 
 ERROR_BASE_URL = "/errors/"
-"""Prefix of `type`; the gateway serves the pages of `docs/errors/` under it."""
+"""Default prefix of `type`: the gateway itself serves the pages of `docs/errors/` under it."""
 
 
-def document(refusal: Refusal, request_id: str) -> dict[str, Any]:
+def document(refusal: Refusal, request_id: str, base_url: str = ERROR_BASE_URL) -> dict[str, Any]:
     """The problem document's members; `status` equals the HTTP status."""
     return {
-        "type": f"{ERROR_BASE_URL}{refusal.code}",
+        "type": f"{base_url}{refusal.code}",
         "title": refusal.title,
         "status": refusal.status,
         "detail": refusal.detail,
@@ -26,12 +26,12 @@ def document(refusal: Refusal, request_id: str) -> dict[str, Any]:
     }
 
 
-def render(refusal: Refusal, request_id: str) -> tuple[int, Headers, bytes]:
+def render(refusal: Refusal, request_id: str, base_url: str = ERROR_BASE_URL) -> tuple[int, Headers, bytes]:
     """Status, header fields (without framing) and body of a refusal.
 
     `content-length` is left to the door. All 401s have the same fields and, but for the request id, the same body.
     """
-    body = json.dumps(document(refusal, request_id), separators=(",", ":"), ensure_ascii=True).encode()
+    body = json.dumps(document(refusal, request_id, base_url), separators=(",", ":"), ensure_ascii=True).encode()
     headers: Headers = [
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
