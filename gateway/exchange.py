@@ -113,8 +113,8 @@ class Exchange:
             pending = admit(self)
         except Refusal as refusal:
             self.refuse(refusal)
-        except Exception:  # boundary: a bug must not take the worker's connection handling down
-            self._fault()
+        except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
+            self._fault(fault)
         else:
             if pending is None:
                 self._forward()
@@ -126,8 +126,8 @@ class Exchange:
             await pending
         except Refusal as refusal:
             self.refuse(refusal)
-        except Exception:  # boundary, as above
-            self._fault()
+        except Exception as fault:  # noqa: BLE001  boundary, as above
+            self._fault(fault)
         else:
             self._forward()
 
@@ -275,8 +275,8 @@ class Exchange:
         self._finish("cut", tell=False)
         self.sink.abort()
 
-    def _fault(self) -> None:
-        logger.exception("fault in exchange %s", self.request_id)
+    def _fault(self, fault: Exception) -> None:
+        logger.error("fault in exchange %s", self.request_id, exc_info=fault)
         self.refuse(InternalFault())
 
     def _finish(self, outcome: recording.Outcome, refusal: Refusal | None = None, *, tell: bool = True) -> None:

@@ -98,7 +98,7 @@ def _forwarded(exchange: "Exchange", address: str, host: bytes) -> Headers:
 
 
 def _quoted(host: bytes) -> bytes:
-    """RFC 7239 wants a quoted string where a host has a port or brackets; the guard keeps `"` and `\\` out."""
+    """RFC 7239 wants a quoted string where a host has a port or brackets; the guard keeps quotes out of Host."""
     return b'"%b"' % host if not host.isalnum() else host
 
 

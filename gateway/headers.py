@@ -10,8 +10,8 @@ from domain.refusals import MalformedRequest
 from gateway.ends import ClientRequest, Headers
 
 HOP_BY_HOP = frozenset(
-    (b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"proxy-authorization", b"te")
-    + (b"trailer", b"trailers", b"transfer-encoding", b"upgrade", b"http2-settings")
+    b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer trailers"
+    b" transfer-encoding upgrade http2-settings".split()
 )
 FRAMING = frozenset((b"content-length", b"expect", b"host"))
 OURS = frozenset(

@@ -138,12 +138,8 @@ class _AsgiSide:
     async def _read(self) -> None:
         """Pump the request body once it is wanted, and notice when the client leaves."""
         exchange = self._exchange
-        if exchange.request.body == 0 or not exchange.request.expect_continue:
-            pass
-        else:
-            await self._body_flows.wait()
         while True:
-            if not exchange.body_complete and exchange.request.body != 0:
+            if exchange.request.body != 0 and not exchange.body_complete:
                 await self._body_flows.wait()
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -153,7 +149,7 @@ class _AsgiSide:
                 return
             if message.get("body"):
                 exchange.body(message["body"])
-            if not message.get("more_body", False) and not exchange.body_complete:
+            if exchange.request.body != 0 and not message.get("more_body", False) and not exchange.body_complete:
                 exchange.body_end()
 
     # -- Sink
