@@ -24,40 +24,36 @@ class _Template:
     parts: tuple[tuple[int, str], ...]
 
 
-class RateLimitHeaders:
-    """Renders verdicts; remembers the constant part of each plan until the plan's snapshot is replaced."""
+_templates: dict[UUID, _Template] = {}
+"""By plan; a template is of use as long as its plan's snapshot has not been replaced."""
 
-    def __init__(self, *, legacy: bool) -> None:
-        self._legacy = legacy
-        self._templates: dict[UUID, _Template] = {}
 
-    def render(self, verdict: Verdict, plan: PlanSnapshot) -> Headers:
-        """The fields for an answer under `plan`, on which `verdict` was made; none for a plan without limits."""
-        template = self._templates.get(plan.id)
-        if template is None or template.plan is not plan:
-            template = self._templates[plan.id] = _template(plan)
-        if not template.parts:
-            return []
-        windows, texts, tightest = verdict.windows, [], None
-        for position, beginning in template.parts:
-            window = windows[position]
-            texts.append(f"{beginning}{window.remaining};t={window.reset_seconds}")
-            if (
-                tightest is None
-                or window.remaining < tightest.remaining
-                or (window.remaining == tightest.remaining and window.reset_seconds > tightest.reset_seconds)
-            ):
-                tightest = window
-        headers = [template.policy, (b"ratelimit", ", ".join(texts).encode())]
-        if not verdict.allowed:
-            headers.append((b"retry-after", b"%d" % verdict.retry_after_seconds))
-        if self._legacy and tightest is not None:
-            headers += (
-                (b"x-ratelimit-limit", b"%d" % tightest.limit),
-                (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
-                (b"x-ratelimit-reset", b"%d" % tightest.reset_seconds),
-            )
-        return headers
+def render(plan: PlanSnapshot, verdict: Verdict, *, legacy: bool) -> Headers:
+    """The fields for an answer under `plan`, on which `verdict` was made; none for a plan without limits."""
+    template = _templates.get(plan.id)
+    if template is None or template.plan is not plan:
+        template = _templates[plan.id] = _template(plan)
+    if not template.parts:
+        return []
+    windows, texts = verdict.windows, []
+    tightest = windows[template.parts[0][0]]
+    for position, beginning in template.parts:
+        window = windows[position]
+        texts.append(f"{beginning}{window.remaining};t={window.reset_seconds}")
+        if window.remaining <= tightest.remaining and (
+            window.remaining < tightest.remaining or window.reset_seconds > tightest.reset_seconds
+        ):
+            tightest = window
+    headers = [template.policy, (b"ratelimit", ", ".join(texts).encode())]
+    if not verdict.allowed:
+        headers.append((b"retry-after", b"%d" % verdict.retry_after_seconds))
+    if legacy:
+        headers += (
+            (b"x-ratelimit-limit", b"%d" % tightest.limit),
+            (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
+            (b"x-ratelimit-reset", b"%d" % tightest.reset_seconds),
+        )
+    return headers
 
 
 def quoted(name: str) -> str:

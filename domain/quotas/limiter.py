@@ -25,6 +25,8 @@ from domain.redis_keys import window_key
 from domain.settings import RedisSettings
 from domain.snapshots import KeySnapshot, PlanSnapshot
 
+__all__ = ["Limiter", "LimiterStatus", "Verdict", "WindowState"]
+
 log = logging.getLogger(__name__)
 
 SCRIPT = resources.files(__package__).joinpath("consume.lua").read_text(encoding="utf-8")
