@@ -71,9 +71,12 @@ def parse_request(data: bytes) -> WireRequest | None:
 
 
 def parse_requests(data: bytes) -> tuple[list[WireRequest], bytes, str]:
-    """All whole requests in `data`, the bytes behind them, and why reading stopped ('' if at the end)."""
+    """All whole requests in `data`, the bytes behind them, and why reading stopped ('' if at the end).
+
+    One empty line before a request is allowed (RFC 9112 2.2).
+    """
     found: list[WireRequest] = []
-    while data:
+    while data := data.removeprefix(b"\r\n"):
         try:
             request = parse_request(data)
         except MalformedError as problem:
