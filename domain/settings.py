@@ -193,9 +193,7 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
         default=7.0, ge=0, le=3_600, description="On stop a worker lets exchanges finish for this long."
     )
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
-    error_base_url: str = Field(
-        default="https://paid-endpoint.dev/errors/", description="Prefix of the `type` of a problem document."
-    )
+    error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
 
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
