@@ -53,19 +53,6 @@ def canonical_path(raw: bytes) -> bytes:
     return _spelled_out(raw, rest)
 
 
-def raw_rest(raw: bytes, prefix: bytes) -> bytes:
-    """What follows the service prefix in the raw path, for the upstream: empty, or begins with a slash.
-
-    `raw` went through `canonical_path` and its canonical form begins with the segments of `prefix`. An escape in the
-    raw prefix makes lengths differ, never the number of slashes.
-    """
-    if raw.startswith(prefix):
-        return raw[len(prefix) :]
-    depth = prefix.count(b"/") + 1
-    parts = raw.split(b"/", depth)
-    return b"/" + parts[depth] if len(parts) > depth else b""
-
-
 def _spelled_out(raw: bytes, odd: bytes) -> bytes:
     foreign = odd.replace(b"%", b"")
     if foreign:

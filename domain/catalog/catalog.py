@@ -16,7 +16,7 @@ from uuid import UUID
 
 from domain.catalog.changes import Change
 from domain.catalog.key_cache import KeyCache, KeyEntry
-from domain.catalog.key_reading import READ_SECONDS, plausible, read_key
+from domain.catalog.key_reading import plausible, read_key
 from domain.catalog.lending import READ_FAULTS, lent
 from domain.catalog.listener import ChangeListener
 from domain.catalog.reading import Tables, read_tables
@@ -24,7 +24,7 @@ from domain.catalog.reloads import Reloads
 from domain.catalog.routes import RouteIndex
 from domain.databases import Pool
 from domain.refusals import CannotDecide
-from domain.settings import DatabaseSettings, KeySettings
+from domain.settings import Settings
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 
 TABLES_SECONDS = 10.0
@@ -58,9 +58,9 @@ _Read = asyncio.Task[KeySnapshot | _NoAnswer | None]
 class Catalog:
     """One per process, used on the event loop that started it. The caller opens and closes the pool."""
 
-    def __init__(self, pool: Pool, database: DatabaseSettings, keys: KeySettings) -> None:
+    def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool = pool
-        self._settings = keys
+        self._settings = keys = settings.keys
         self._peppers = keys.pepper_by_version
         self._cache = KeyCache(keys.cache_size, keys.negative_cache_size)
         self._known = self._cache.known
@@ -70,7 +70,7 @@ class Catalog:
         self._routes = RouteIndex(())
         self._reloads = Reloads(self._load)
         self._listener = ChangeListener(
-            database.url.get_secret_value(),
+            settings.database.url.get_secret_value(),
             on_change=self._changed,
             on_found=self._found,
             on_lost=self._lost,
@@ -115,7 +115,7 @@ class Catalog:
             raise CannotDecide(internal="plans and services were never read", retry_after_seconds=1)
         return found
 
-    def find_key(self, presented: bytes) -> KeySnapshot | None | Awaitable[KeySnapshot | None]:
+    def find_key(self, presented: bytes) -> KeySnapshot | Awaitable[KeySnapshot | None] | None:
         """The key's snapshot, None if there is no such key, or an awaitable of either if the database must be asked.
 
         Revoked and expired keys are returned as such. Raises CannotDecide, here or when awaited, if a key that is not
@@ -153,11 +153,10 @@ class Catalog:
 
     def _find_cold(
         self, presented: bytes, cache_key: bytes, entry: KeyEntry | None
-    ) -> KeySnapshot | None | Awaitable[KeySnapshot | None]:
+    ) -> KeySnapshot | Awaitable[KeySnapshot | None] | None:
         now = monotonic()
-        if entry is None:
-            if self._cache.is_unknown(cache_key, now, self._negative_ttl) or not plausible(presented):
-                return None
+        if entry is None and (self._cache.is_unknown(cache_key, now, self._negative_ttl) or not plausible(presented)):
+            return None
         read = self._reads.get(cache_key)
         if self._away:
             # One read in a while asks whether the database is back; nobody waits for it who has an answer.

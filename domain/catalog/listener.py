@@ -58,7 +58,9 @@ class ChangeListener:
         while True:
             try:
                 await self._listen()
-            except READ_FAULTS as fault:
+            except Exception as fault:  # noqa: BLE001  whatever it is, being deaf for ever would be worse
+                if not isinstance(fault, READ_FAULTS):
+                    _log.exception("the change listener failed")
                 self._lost(f"{type(fault).__name__}: {fault}")
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
