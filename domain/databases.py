@@ -1,11 +1,14 @@
 """Opening PostgreSQL for the paths where speed counts: asyncpg, from the settings."""
 
+from typing import TypeAlias
+
 import asyncpg
 
 from domain.settings import DatabaseSettings
 
-Pool = asyncpg.Pool[asyncpg.Record]
-PooledConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+# Quoted: only the stubs of asyncpg know parameters.
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 async def open_pool(settings: DatabaseSettings, application_name: str) -> Pool:
