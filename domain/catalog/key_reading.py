@@ -1,6 +1,5 @@
 """Reading and verifying one API key: one indexed read, by public id for our format, by SHA-256 for imported keys."""
 
-import hmac
 import logging
 from datetime import datetime
 from ipaddress import ip_network
@@ -8,9 +7,10 @@ from sys import intern
 
 import asyncpg
 
-from domain.catalog import key_format_standin as keys
 from domain.catalog.lending import lent
 from domain.databases import Pool
+from domain.key_digest import verify_row
+from domain.key_format import crc_ok, parse
 from domain.snapshots import KeySnapshot, Network
 
 READ_SECONDS = 2.0
@@ -24,7 +24,7 @@ _SELECT = """
     select k.id, k.organization_id, o.slug as organization_slug, o.state as organization_state,
            s.plan_id, coalesce(p.slug, '') as plan_slug, s.period_start, s.period_end,
            k.name, k.prefix, k.environment, k.scopes, k.allowed_ips, k.expires_at,
-           k.revoked_at is not null as revoked, k.digest, k.pepper_version
+           k.revoked_at is not null as revoked, k.scheme, k.digest, k.pepper_version
     from api_key k
     join organization o on o.id = k.organization_id
     left join subscription s on s.organization_id = k.organization_id and s.state in ('trialing', 'active', 'past_due')
@@ -39,7 +39,7 @@ def plausible(presented: bytes) -> bool:
     if not presented or len(presented) > LONGEST_KEY:
         return False
     if presented.startswith(OUR_PREFIXES):
-        return keys.parse(presented) is not None and keys.crc_ok(presented)
+        return crc_ok(presented)
     return True
 
 
@@ -48,25 +48,22 @@ async def read_key(pool: Pool, peppers: dict[int, bytes], presented: bytes, sha2
 
     Raises one of READ_FAULTS if the database gave no answer.
     """
-    parsed = keys.parse(presented)
+    parsed = parse(presented)
     async with lent(pool, READ_SECONDS) as connection:
         if parsed is None:
             row = await connection.fetchrow(_BY_DIGEST, sha256_digest)
         else:
             row = await connection.fetchrow(_BY_PUBLIC_ID, parsed.public_id)
-    if row is None:
-        return None
-    if parsed is not None and not _is_digest_of(row, presented, peppers):
+    if row is None or not _is_key_of(row, presented, peppers):
         return None
     return _snapshot(row)
 
 
-def _is_digest_of(row: asyncpg.Record, presented: bytes, peppers: dict[int, bytes]) -> bool:
-    pepper = peppers.get(row["pepper_version"])
-    if pepper is None:
-        _log.error("key %s needs pepper version %s, which KEY_PEPPERS does not have", row["id"], row["pepper_version"])
-        return False
-    return hmac.compare_digest(keys.digest(presented, pepper), row["digest"])
+def _is_key_of(row: asyncpg.Record, presented: bytes, peppers: dict[int, bytes]) -> bool:
+    version = row["pepper_version"]
+    if version is not None and version not in peppers:
+        _log.error("key %s needs pepper version %s, which KEY_PEPPERS does not have", row["id"], version)
+    return verify_row(presented, row["scheme"], row["digest"], version, peppers)
 
 
 def _snapshot(row: asyncpg.Record) -> KeySnapshot:
