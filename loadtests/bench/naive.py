@@ -22,7 +22,9 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def forward(request: Request) -> StreamingResponse:
     client: httpx.AsyncClient = request.app.state.client
-    upstream = client.build_request(request.method, request.url.path, headers=request.headers.raw, content=request.stream())
+    upstream = client.build_request(
+        request.method, request.url.path, headers=request.headers.raw, content=request.stream()
+    )
     answer = await client.send(upstream, stream=True)
     return StreamingResponse(
         answer.aiter_raw(), answer.status_code, answer.headers, background=BackgroundTask(answer.aclose)
