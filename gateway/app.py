@@ -82,7 +82,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             policies=POLICIES,
             record=recording.record,
         )
-        await stack.enter_async_context(_published(services, worker))
+        await stack.enter_async_context(_published(services))
         yield services
 
 
@@ -93,7 +93,7 @@ async def _close_pool(pool: Any) -> None:
 
 
 @asynccontextmanager
-async def _published(services: Services, worker: WorkerIdentity) -> AsyncIterator[None]:
+async def _published(services: Services) -> AsyncIterator[None]:
     """Keep this worker's counts where a scrape of any worker finds them."""
     shared = SharedCounts(os.getppid())
     port = MetricsPort(services.settings.gateway.internal_port, shared)
