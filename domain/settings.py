@@ -93,6 +93,12 @@ class KeySettings(_Concern, env_prefix="KEY_"):
         le=5,
         description="Both of the above while the change listener is lost; bounds how long a revoked key lives.",
     )
+    outage_ttl_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        le=86_400,
+        description="While the database cannot be reached, a verified key goes on for this long since it was read.",
+    )
     bad_key_limit_per_minute: int = Field(
         default=120,
         ge=1,
