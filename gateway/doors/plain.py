@@ -26,17 +26,16 @@ class CutShort(Exception):  # noqa: N818  not our fault: the upstream broke its 
 
 
 class PlainDoor:
-    """A raw ASGI application; `services` must be set by the application's lifespan before the first request."""
+    """A raw ASGI application; the application's lifespan sets `services` before the first request."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    services: Services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1011})
             return
-        await _AsgiSide(scope, receive, send, self._services).run()
+        await _AsgiSide(scope, receive, send, self.services).run()
 
 
 def request_of(scope: Scope) -> ClientRequest:
