@@ -4,18 +4,17 @@ A policy is a function of the exchange. It raises a `Refusal`, or returns None o
 where it must wait (a cold key, Redis); on a warm worker nothing should.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from gateway.policies.authenticate import authenticate
 from gateway.policies.check_access import check_access
 from gateway.policies.limit_rate import limit_rate
 from gateway.policies.match_route import match_route
+from gateway.services import Policy
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
-
-Policy = Callable[["Exchange"], Awaitable[None] | None]
 
 POLICIES: tuple[Policy, ...] = (
     match_route,  # costs nothing, and an unknown path should not make us look for a key
@@ -25,7 +24,7 @@ POLICIES: tuple[Policy, ...] = (
 )
 
 
-def admit(exchange: "Exchange", policies: tuple[Policy, ...] = POLICIES) -> Awaitable[None] | None:
+def admit(exchange: "Exchange", policies: tuple[Policy, ...]) -> Awaitable[None] | None:
     """Run the policies until one refuses, answers, or must wait; the rest then follows in the awaitable."""
     for position, policy in enumerate(policies):
         pending = policy(exchange)

@@ -14,7 +14,7 @@ from domain.quotas.limiter import Verdict
 from domain.refusals import BodyTooLarge, InternalFault, Refusal
 from domain.request_ids import new_request_id
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
-from gateway import answers, forwarding, recording
+from gateway import answers, forwarding
 from gateway.chain import admit
 from gateway.ends import ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
@@ -72,14 +72,6 @@ class Exchange:
 
     # -- what policies use
 
-    def now(self) -> float:
-        """Unix seconds."""
-        return time.time()
-
-    def identify(self, key: KeySnapshot) -> None:
-        """The caller is known."""
-        self.key = key
-
     @property
     def identity(self) -> KeySnapshot | None:
         """The key, once it is known."""
@@ -110,7 +102,7 @@ class Exchange:
     def begin(self) -> None:
         """Decide, then forward. Never raises."""
         try:
-            pending = admit(self)
+            pending = admit(self, self.services.policies)
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
@@ -279,9 +271,9 @@ class Exchange:
         logger.error("fault in exchange %s", self.request_id, exc_info=fault)
         self.refuse(InternalFault())
 
-    def _finish(self, outcome: recording.Outcome, refusal: Refusal | None = None, *, tell: bool = True) -> None:
+    def _finish(self, outcome: str, refusal: Refusal | None = None, *, tell: bool = True) -> None:
         """Record first, then let the last byte go (G3)."""
         self.finished = True
-        recording.record(self, outcome, refusal)
+        self.services.record(self, outcome, refusal)
         if tell:
             self.sink.end()

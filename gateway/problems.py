@@ -4,9 +4,15 @@ Everything that a caller may see of a refusal is decided here. `internal` texts 
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from domain.refusals import InvalidKey, Refusal
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from domain.refusals import InternalFault, InvalidKey, MethodNotAllowed, Refusal, UnknownRoute
+from domain.request_ids import new_request_id
 from gateway.ends import Headers
 
 ERROR_BASE_URL = "/errors/"
@@ -42,3 +48,25 @@ def render(refusal: Refusal, request_id: str, base_url: str = ERROR_BASE_URL) ->
     if refusal.retry_after_seconds is not None:
         headers.append((b"retry-after", str(max(1, refusal.retry_after_seconds)).encode()))
     return refusal.status, headers, body
+
+
+def answer_refusal() -> Mapping[Any, Any]:
+    """Exception handlers for the gateway's own routes: the same documents as the exchange writes."""
+
+    async def answer(request: Request, fault: Exception) -> Response:
+        base_url = request.app.state.services.settings.gateway.error_base_url
+        status, fields, body = render(_refusal_of(fault), str(new_request_id()), base_url)
+        response = Response(body, status_code=status)
+        response.raw_headers[:] = [*fields, (b"content-length", b"%d" % len(body))]
+        if isinstance(fault, HTTPException) and fault.headers and "Allow" in fault.headers:
+            response.headers["allow"] = fault.headers["Allow"]
+        return response
+
+    return {Refusal: answer, HTTPException: answer}
+
+
+def _refusal_of(fault: Exception) -> Refusal:
+    if isinstance(fault, Refusal):
+        return fault
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    return {404: UnknownRoute(), 405: MethodNotAllowed()}.get(status, InternalFault())

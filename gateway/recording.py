@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from domain.refusals import RateLimited, Refusal
 from domain.request_log import LogRow, clean_text, scrub_path, scrub_query
@@ -10,10 +10,8 @@ from domain.request_log import LogRow, clean_text, scrub_path, scrub_query
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
-Outcome = Literal["served", "refused", "failed", "cut", "gone"]
 
-
-def record(exchange: "Exchange", outcome: Outcome, refusal: Refusal | None) -> None:
+def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
     """Hand the row to the recorder: synchronous, never blocks."""
     now_ns = time.monotonic_ns()
     request, key, route = exchange.request, exchange.identity, exchange.route
