@@ -196,7 +196,6 @@ def _apply_connection(head: RequestHead, options: bytes, upgrades: list[bytes]) 
     names = [option.strip(b" \t") for option in listed.split(b",")]
     if b"close" in names:
         head.keep_alive = False
-    if b"upgrade" in names and [value.lower() for value in upgrades] == [b"websocket"]:
-        # Only WebSocket is passed on, and only where no body could be taken for the tunnel's first bytes.
-        if head.method == b"GET" and head.body == 0 and head.version == "1.1":
-            head.upgrade = b"websocket"
+    # Only WebSocket is passed on, and only where no body could be taken for the tunnel's first bytes.
+    if b"upgrade" in names and [value.lower() for value in upgrades] == [b"websocket"] and head.version == "1.1":
+        head.upgrade = b"websocket" if head.method == b"GET" and head.body == 0 else b""
