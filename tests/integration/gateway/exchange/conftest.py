@@ -35,7 +35,7 @@ class House:
         return f"{stem}-{next(_NUMBERS)}"
 
     async def a_tenant(self, **options: Any) -> Tenant:
-        return await make_tenant(self.pool, self.unique("tenant"), **options)
+        return await _tenant(self.pool, self.unique("tenant"), **options)
 
     async def a_key(self, tenant: Tenant | None = None, **restrictions: Any) -> str:
         of = tenant or self.tenant
@@ -61,7 +61,7 @@ async def house(database_url: str, redis_url: str, pool: "asyncpg.Pool") -> Asyn
     upstream = RecordingUpstream().start()
     try:
         async with running_gateway(database_url, redis_url, GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as gateway:
-            tenant = await make_tenant(pool, "house")
+            tenant = await _tenant(pool, "house")
             yield House(gateway, upstream, pool, tenant)
     finally:
         upstream.stop()
@@ -70,3 +70,8 @@ async def house(database_url: str, redis_url: str, pool: "asyncpg.Pool") -> Asyn
 @pytest.fixture(scope="package")
 def closed_port() -> int:
     return free_port()
+
+
+async def _tenant(pool: "asyncpg.Pool", slug: str, **options: Any) -> Tenant:
+    async with pool.acquire() as connection:
+        return await make_tenant(connection, slug, **options)
