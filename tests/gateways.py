@@ -114,7 +114,7 @@ class RunningGateway:
 
     async def _is_ready(self) -> bool:
         try:
-            return (await self.ask(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")).status == 200
+            return (await self.ask(self.request("/ready", ""))).status == 200
         except (OSError, LookupError):
             return False
 
