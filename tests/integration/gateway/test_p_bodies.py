@@ -23,7 +23,9 @@ async def test_p14_an_unknown_key_is_refused_before_the_body(gateway: RunningGat
 
 
 async def test_p14_another_expectation_is_417(gateway: RunningGateway, world: World) -> None:
-    answer = await gateway.ask(gateway.request("/proxy/p14", world.tenant.key, "Expect: bogus", method="POST", body=b"x"))
+    answer = await gateway.ask(
+        gateway.request("/proxy/p14", world.tenant.key, "Expect: bogus", method="POST", body=b"x")
+    )
     assert (answer.status, json.loads(answer.body)["code"]) == (417, "expectation_failed")
 
 
@@ -39,7 +41,9 @@ async def test_p15_an_announced_body_over_the_limit_is_not_read(gateway: Running
     assert world.upstream.since(mark) == []
 
 
-async def test_p15_a_chunked_body_over_the_limit_never_ends_at_the_upstream(gateway: RunningGateway, world: World) -> None:
+async def test_p15_a_chunked_body_over_the_limit_never_ends_at_the_upstream(
+    gateway: RunningGateway, world: World
+) -> None:
     mark = world.upstream.mark()
     head = gateway.request("/limited/p15-chunked", world.tenant.key, "Transfer-Encoding: chunked", method="POST")
     async with await RawClient.connect(gateway.address) as client:
@@ -70,7 +74,10 @@ async def test_p15_a_body_at_the_limit_passes(gateway: RunningGateway, world: Wo
         ("", {0, 408}),
         ("GET /proxy/p15-half HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ", {0, 408}),
         ("POST /proxy/p15-half HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: @\r\nContent-Length: 10\r\n\r\nab", {408}),
-        ("POST /proxy/p15-half HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: @\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", {408}),
+        (
+            "POST /proxy/p15-half HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: @\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+            {408},
+        ),
     ],
     ids=["silent", "half a head", "half a body", "half a chunked body"],
 )
@@ -104,7 +111,9 @@ async def test_p15_a_slow_head_is_cut_although_bytes_keep_coming(strict_gateway:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-async def test_p16_any_method_may_have_a_body(gateway: RunningGateway, world: World, method: str, chunked: bool) -> None:
+async def test_p16_any_method_may_have_a_body(
+    gateway: RunningGateway, world: World, method: str, chunked: bool
+) -> None:
     mark = world.upstream.mark()
     if chunked:
         raw = gateway.request("/proxy/p16", world.tenant.key, "Transfer-Encoding: chunked", method=method)
@@ -118,12 +127,10 @@ async def test_p16_any_method_may_have_a_body(gateway: RunningGateway, world: Wo
 
 
 async def test_p17_many_ranges_cost_nothing(gateway: RunningGateway, world: World) -> None:
-    """The gateway serves no static file: a Range belongs to the upstream. 5000 of them are too many header bytes."""
-    for count, status in ((1_000, 200), (5_000, 431)):
+    """The gateway serves no static file: a Range belongs to the upstream. 10,000 of them are too many header bytes."""
+    for count, status in ((5_000, 200), (10_000, 431)):
         begun = time.monotonic()
         ranges = "Range: bytes=" + "0-0," * count + "0-0"
-        if count == 5_000:
-            ranges += " " * 1 + "x" * 20_000
         answer = await gateway.ask(gateway.request("/proxy/p17", world.tenant.key, ranges))
         assert answer.status == status
         assert time.monotonic() - begun < 1
@@ -134,7 +141,10 @@ async def test_p17_many_ranges_cost_nothing(gateway: RunningGateway, world: Worl
     [
         ("application/json", b"[" * 100_000),
         ("application/json", b'{"a":NaN,"a":' + b"9" * 100_000 + b"}"),
-        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n' * 10_000 + b"--b--\r\n"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n' * 10_000 + b"--b--\r\n",
+        ),
     ],
     ids=["P19 deep", "P19 numbers", "P18 fields"],
 )

@@ -28,18 +28,25 @@ async def test_p9_no_path_leaves_the_upstream_prefix(gateway: RunningGateway, wo
 
 
 @pytest.mark.parametrize(
-    ("path", "arrives"), [("/b?q=../c", "/tenant/a/b?q=../c"), ("/%252e%252e/b", "/tenant/a/%252e%252e/b"), ("", "/tenant/a")]
+    ("path", "arrives"),
+    [("/b?q=../c", "/tenant/a/b?q=../c"), ("/%252e%252e/b", "/tenant/a/%252e%252e/b"), ("", "/tenant/a")],
 )
-async def test_p9_what_passes_stays_below_the_prefix(gateway: RunningGateway, world: World, path: str, arrives: str) -> None:
+async def test_p9_what_passes_stays_below_the_prefix(
+    gateway: RunningGateway, world: World, path: str, arrives: str
+) -> None:
     mark = world.upstream.mark()
     answer = await gateway.ask(gateway.request(f"/based{path}", world.tenant.key))
     assert answer.status == 200
     assert world.upstream.since(mark)[0].target in {arrives, f"{arrives}/"}
 
 
-@pytest.mark.parametrize("query", ["api_key=@", "a=1&apikey=@", "x-api-key=@", "token=@", "q=%70e_live_@", "apikey[]=@"])
+@pytest.mark.parametrize(
+    "query", ["api_key=@", "a=1&apikey=@", "x-api-key=@", "token=@", "q=%70e_live_@", "apikey[]=@"]
+)
 @pytest.mark.parametrize("beside_header", [False, True], ids=["alone", "beside the header"])
-async def test_p10_a_key_in_the_query_is_refused(gateway: RunningGateway, world: World, query: str, beside_header: bool) -> None:
+async def test_p10_a_key_in_the_query_is_refused(
+    gateway: RunningGateway, world: World, query: str, beside_header: bool
+) -> None:
     key = world.tenant.key
     shown = query.replace("%70e_live_@", "%70" + key[1:]).replace("@", key)
     mark = world.upstream.mark()
@@ -57,7 +64,9 @@ async def test_p10_a_key_in_the_query_is_not_logged(gateway: RunningGateway, wor
         rows: list[str] = []
 
         async def written() -> bool:
-            rows[:] = [r[0] for r in await connection.fetch("select r::text from request_log r where id = $1", request_id)]
+            rows[:] = [
+                r[0] for r in await connection.fetch("select r::text from request_log r where id = $1", request_id)
+            ]
             return bool(rows)
 
         for _ in range(100):
@@ -127,7 +136,9 @@ async def test_p13_a_tunnel_only_after_a_valid_accept(gateway: RunningGateway, w
 
 
 @pytest.mark.parametrize("upgrade", ["h2c", "foo/1", "websocket/13", "WebSocket, h2c"])
-async def test_p13_other_upgrades_are_ordinary_requests_or_refused(gateway: RunningGateway, world: World, upgrade: str) -> None:
+async def test_p13_other_upgrades_are_ordinary_requests_or_refused(
+    gateway: RunningGateway, world: World, upgrade: str
+) -> None:
     mark = world.upstream.mark()
     lines = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
     answer = await gateway.ask(gateway.request("/proxy/p13-other", world.tenant.key, *lines))
