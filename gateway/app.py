@@ -63,7 +63,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         limiter = Limiter(settings.redis, worker.count)
         stack.push_async_callback(limiter.stop)
         await limiter.start()
-        recorder = Recorder(pool, settings.logs)
+        recorder = Recorder(settings.database, settings.logs)
         await recorder.start()
         stack.push_async_callback(recorder.stop, DRAIN_SECONDS)
         upstreams = UpstreamPool(settings.upstream)
