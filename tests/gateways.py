@@ -1,6 +1,6 @@
 """The real gateway for tests: `paid-endpoint gateway` as a process of its own, on a furnished database.
 
-    async with running_gateway(database_url, redis_url, upstream.port, GATEWAY_MAX_BODY_BYTES="1000") as gateway: ...
+async with running_gateway(database_url, redis_url, upstream.port, GATEWAY_MAX_BODY_BYTES="1000") as gateway: ...
 """
 
 import asyncio

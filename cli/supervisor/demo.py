@@ -15,18 +15,13 @@ class DemoFile:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self.path = instance.directory / "demo.env"
-        self.existed = self.path.exists()
-        self._before = read_env_file(self.path)
-
-    @property
-    def has_keys(self) -> bool:
-        """Whether the plaintexts of the demo keys are still known."""
-        return all(self._before.get(name) for name in KEY_NAMES)
+        before = read_env_file(self.path)
+        self.keys = {name: before[name] for name in KEY_NAMES if before.get(name)}
+        """The keys that an earlier start wrote; a lost file is an empty one."""
 
     def write(self, seeded: Mapping[str, str]) -> dict[str, str]:
-        """Write the file; `seeded` are the names that the seed knows (people, and keys made now). Returns all pairs."""
+        """Write the file; `seeded` are the people's addresses and all keys. Returns all pairs."""
         instance, ports = self._instance, self._instance.ports
-        keys = {name: seeded.get(name) or self._before.get(name, "") for name in KEY_NAMES}
         pairs = {
             "GATEWAY_URL": f"http://127.0.0.1:{ports.gateway}",
             "PORTAL_URL": f"http://127.0.0.1:{ports.portal}",
@@ -37,7 +32,7 @@ class DemoFile:
             "ADMIN_PASSWORD": instance.pairs["ADMIN_PASSWORD"],
             "DATABASE_URL": instance.pairs["DATABASE_URL"],
             "REDIS_URL": instance.pairs["REDIS_URL"],
-            **keys,
+            **{name: seeded[name] for name in KEY_NAMES},
         }
         try:
             write_env_file(self.path, pairs, "Written by `paid-endpoint up`; the demo's addresses, people and keys.")

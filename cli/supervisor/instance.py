@@ -77,8 +77,9 @@ class Instance:
         self.new_secrets = frozenset(name for name in _SECRETS if not self.pairs.get(name))
         for name in self.new_secrets:
             self.pairs[name] = secrets.token_hex(16)
-        if not self._given_peppers:
-            self.pairs.setdefault("KEY_PEPPERS", f"1:{secrets.token_hex(32)}")
+        if not self._given_peppers and not self.pairs.get("KEY_PEPPERS"):
+            self.pairs["KEY_PEPPERS"] = f"1:{secrets.token_hex(32)}"
+            self.new_secrets |= {"KEY_PEPPERS"}
         self.save()
 
     def save(self, **pairs: str) -> None:

@@ -19,7 +19,7 @@ def show_summary(console: Console, product: Product, demo: Mapping[str, str], se
     if demo:
         console.print("\n  Try it:\n")
         console.print(
-            f'  curl -i -H "X-API-Key: {demo["API_KEY"]}" {demo["GATEWAY_URL"]}/demo/hello',
+            f'  curl -i -H "X-API-Key: {demo["API_KEY"]}" {demo["GATEWAY_URL"]}/proxy/hello',
             markup=False,
             soft_wrap=True,
         )

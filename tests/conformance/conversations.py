@@ -146,7 +146,9 @@ def _take_own_answer(seen: Transcript, ending: str, run: Run, *, ended: bool) ->
         seen.final.pop()
 
 
-async def converse_all(bench: Bench, cases: list[Case], *, second: bool, at_once: int = 8) -> tuple[list[Run], list[Recorded]]:
+async def converse_all(
+    bench: Bench, cases: list[Case], *, second: bool, at_once: int = 8
+) -> tuple[list[Run], list[Recorded]]:
     """Run many cases, those that name themselves `at_once`; also what arrived at the upstream and belongs to none."""
     mark = bench.upstream.mark()
     gate = asyncio.Semaphore(at_once)

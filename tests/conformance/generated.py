@@ -21,7 +21,23 @@ from tests.wire.requests import WireRequest, parse_requests
 from tests.wire.upstream import Recorded
 
 HEAVY = {"sz-header-2m", "sz-key-1m", "sz-header-100k", "sz-target-100k", "tr-big"}
-ODD_BYTES = (b"\r", b"\n", b"\r\n", b"\0", b"\t", b" ", b",", b";", b":", b"\x0b", b"\x85", b"\xff", b"0", b"5", b"chunked")
+ODD_BYTES = (
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\0",
+    b"\t",
+    b" ",
+    b",",
+    b";",
+    b":",
+    b"\x0b",
+    b"\x85",
+    b"\xff",
+    b"0",
+    b"5",
+    b"chunked",
+)
 FIELDS = (
     b"Transfer-Encoding: chunked",
     b"Transfer-Encoding: identity",

@@ -18,6 +18,8 @@ async def test_mutated_requests(seeds: range, bench: Bench) -> None:
     made, unmarked = await converse_all(bench, seeds)
     found = [(list(complaints(bench, each)), each) for each in made]
     failures = [report(complained, each) for complained, each in found if complained]
-    failures += [f"belongs to no request: {bytes(record.raw[:500])!r}" for record in unmarked if record.state == "whole"]
+    failures += [
+        f"belongs to no request: {bytes(record.raw[:500])!r}" for record in unmarked if record.state == "whole"
+    ]
     if failures:
         pytest.fail("\n\n".join(failures), pytrace=False)

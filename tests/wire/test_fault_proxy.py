@@ -109,7 +109,11 @@ async def test_a_half_close_passes_through() -> None:
         finished.set()
 
     server = await asyncio.start_server(count, "127.0.0.1", 0)
-    async with server, FaultProxy(server.sockets[0].getsockname()[:2]) as proxy, await RawClient.connect(proxy.address) as client:
+    async with (
+        server,
+        FaultProxy(server.sockets[0].getsockname()[:2]) as proxy,
+        await RawClient.connect(proxy.address) as client,
+    ):
         await client.send(b"z" * 100_000)
         client.half_close()
         await client.ended()

@@ -60,7 +60,12 @@ def test_reads_a_pipeline() -> None:
 def test_reads_answers_with_interim_and_head() -> None:
     data = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
     seen = read_answers(data, ["HEAD", "GET"])
-    assert (len(seen.interim), [a.status for a in seen.final], seen.final[1].body, seen.problem) == (1, [200, 404], b"no", "")
+    assert (len(seen.interim), [a.status for a in seen.final], seen.final[1].body, seen.problem) == (
+        1,
+        [200, 404],
+        b"no",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
