@@ -4,6 +4,8 @@ Every query is bounded in time, so that PostgreSQL looks at the partitions of fe
 """
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,10 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.databases import Pool
 from domain.request_ids import time_of
+
+log = logging.getLogger(__name__)
 
 DEFAULT_SINCE = timedelta(days=3)
 OVERLAP = timedelta(seconds=30)
@@ -74,44 +79,53 @@ where r.at >= $1 and r.at < $2
   and r.status between $7 and $8
 """
 
-_ENTRIES = f"""
+_ENTRIES = """
 select r.id, r.at, o.slug as organization, k.name as key, r.key_id, s.slug as service, p.name as operation, r.method,
        r.path, r.query, r.status, r.outcome, r.refusal, r.limit_name, r.upstream_us, r.total_us, r.bytes_in,
        r.bytes_out, host(r.client) as client, r.user_agent, r.cost_micro, r.trace_id
-  from (select * from request_log r {_WHERE} order by r.at desc, r.id desc limit $9) as r
+  from (select * from request_log r {} order by r.at desc, r.id desc limit {}) as r
   left join organization o on o.id = r.organization_id
   left join api_key k on k.id = r.key_id
   left join service s on s.id = r.service_id
   left join operation p on p.id = r.operation_id
  order by r.at desc, r.id desc
 """
-
+_NEWEST_ENTRIES = _ENTRIES.format(_WHERE, "$9")
+_ENTRIES_BY_ID = _ENTRIES.format("where r.at between $1 and $2 and r.id = any($3::uuid[])", "$4")
 _IDS = f"select r.id, r.at from request_log r {_WHERE} order by r.at, r.id"
 
 
 async def list_entries(connection: asyncpg.Connection, wanted: LogFilter, limit: int) -> list[LogEntry]:
     """The newest `limit` rows, newest first. Without `since`, of the last three days."""
-    rows = await connection.fetch(_ENTRIES, *_parameters(wanted), limit)
+    rows = await connection.fetch(_NEWEST_ENTRIES, *_parameters(wanted), limit)
     return [LogEntry(**row) for row in rows]
 
 
-async def follow(connection: asyncpg.Connection, wanted: LogFilter) -> AsyncIterator[LogEntry]:
+async def follow(pool: Pool, wanted: LogFilter) -> AsyncIterator[LogEntry]:
     """Every row from `since` (default: now) on, about in the order of time, each once, until cancelled.
 
-    A row that is stored late is still found for OVERLAP: rows of that time are looked through at every poll.
-    Where more than a thousand rows are new in one poll, they come in the next ones.
+    A row that is stored late is still found for OVERLAP: rows of that time are looked through at every poll, and after
+    PostgreSQL was away, those of the time before it too. Where more than a thousand rows are new in one poll, the rest
+    comes in the next ones. Raises if PostgreSQL is away at the start.
     """
-    begin = wanted.since or await connection.fetchval("select now()")
+    begin = newest = wanted.since or await pool.fetchval("select now()")
+    held, held_until = begin, 0.0
     seen: dict[UUID, datetime] = {}
-    newest = begin
     while True:
         floor = max(begin, newest - OVERLAP)
-        seen = {key: at for key, at in seen.items() if at >= floor}
-        window = replace(wanted, since=floor, until=None)
-        rows = await connection.fetch(_IDS, *_parameters(window))
-        fresh = [row for row in rows if row["id"] not in seen][:_ROWS_PER_POLL]
-        for entry in await _by_ids(connection, fresh):
+        if time.monotonic() < held_until:
+            floor = min(floor, held)
+        try:
+            fresh = await _unseen(pool, replace(wanted, since=floor, until=None), seen)
+            entries = await _by_ids(pool, fresh)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+            log.warning("the database is away, trying again: %s", fault or type(fault).__name__)
+            held, held_until = floor, time.monotonic() + OVERLAP.total_seconds()
+            await asyncio.sleep(_POLL_SECONDS)
+            continue
+        for entry in entries:
             yield entry
+        seen = {key: at for key, at in seen.items() if at >= floor}
         seen.update((row["id"], row["at"]) for row in fresh)
         if fresh:
             newest = max(newest, fresh[-1]["at"])
@@ -119,11 +133,16 @@ async def follow(connection: asyncpg.Connection, wanted: LogFilter) -> AsyncIter
             await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _by_ids(connection: asyncpg.Connection, fresh: list[Any]) -> list[LogEntry]:
+async def _unseen(pool: Pool, window: LogFilter, seen: dict[UUID, datetime]) -> list[Any]:
+    rows = await pool.fetch(_IDS, *_parameters(window))
+    return [row for row in rows if row["id"] not in seen][:_ROWS_PER_POLL]
+
+
+async def _by_ids(pool: Pool, fresh: list[Any]) -> list[LogEntry]:
     if not fresh:
         return []
-    query = _ENTRIES.replace(_WHERE, "where r.at between $1 and $2 and r.id = any($3::uuid[])").replace("$9", "$4")
-    rows = await connection.fetch(query, fresh[0]["at"], fresh[-1]["at"], [row["id"] for row in fresh], len(fresh))
+    ids = [row["id"] for row in fresh]
+    rows = await pool.fetch(_ENTRIES_BY_ID, fresh[0]["at"], fresh[-1]["at"], ids, len(ids))
     return [LogEntry(**row) for row in reversed(rows)]
 
 
