@@ -1,6 +1,6 @@
 """Every setting of the product: typed, bounded, described, read once from the environment.
 
-Order of precedence: the process environment, the file `.env`, the file `.data/instance.env` that `paid-endpoint up`
+Order of precedence: the process environment, the file `.env`, the file `instance.env` in PE_DATA_DIR that `paid-endpoint up`
 writes for the instance it runs. No other module reads the environment.
 """
 
@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-INSTANCE_FILE = Path(".data/instance.env")
+DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")
+INSTANCE_FILE = DATA_DIR / "instance.env"
 ENV_FILES = (str(INSTANCE_FILE), ".env")
 
 Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
@@ -248,7 +249,9 @@ class DevSettings(_Concern):
         default=0, ge=0, le=50_000, validation_alias="PORT_OFFSET", description="Added to every port."
     )
     data_dir: Path = Field(
-        default=Path(".data"), validation_alias="PE_DATA_DIR", description="Where the instance keeps its data."
+        default=Path(".data"),
+        validation_alias="PE_DATA_DIR",
+        description="Where the instance keeps its data; set it in the process environment, not in `.env`.",
     )
 
 

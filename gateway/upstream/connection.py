@@ -1,0 +1,329 @@
+"""One upstream connection: strict about where an answer ends, because the next reader may be another customer."""
+
+import asyncio
+import select
+from typing import TYPE_CHECKING, Final, cast
+
+from gateway.ends import FailureKind
+from gateway.upstream.answer_head import AnswerHead, BrokenAnswer, parse_head
+from gateway.upstream.chunks import ChunkedBody
+from gateway.upstream.exchange import IN_BODY, TUNNEL, Exchange
+from gateway.upstream.tunnel import Tunnel
+from gateway.upstream.websocket import why_not_upgraded
+
+if TYPE_CHECKING:
+    from gateway.upstream.origin import Origin
+
+WRITE_HIGH_WATER = 65_536
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+_HEAD_END = b"\r\n\r\n"
+# What of the answer is being read.
+_HEAD: Final = 0
+_LENGTH: Final = 1
+_CHUNKED: Final = 2
+_UNTIL_CLOSE: Final = 3
+_TUNNEL: Final = 4
+
+
+class Connection(asyncio.Protocol):
+    """Serves one exchange at a time; goes back to its origin only if provably clean, otherwise it is closed."""
+
+    __slots__ = (
+        "_chunks",
+        "_interims",
+        "_left",
+        "_origin",
+        "_partial",
+        "_persistent",
+        "_poll",
+        "_reading",
+        "_state",
+        "_tunnel",
+        "exchange",
+        "expires",
+        "idle_seconds",
+        "lost",
+        "served",
+        "transport",
+        "writing_paused",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, origin: "Origin") -> None:
+        self._origin = origin
+        self._poll = select.poll()
+        self._partial = bytearray()
+        # Transports of the standard library can't tell over TLS.
+        self._reading = True
+        self._state = _HEAD
+        self._interims = 0
+        self._left = 0
+        self._persistent = False
+        self._chunks: ChunkedBody | None = None
+        self._tunnel: Tunnel | None = None
+        self.exchange: Exchange | None = None
+        self.served = 0
+        self.idle_seconds = 0
+        self.expires = 0.0
+        self.lost = False
+        self.writing_paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected (and over TLS, verified)."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLPRI)
+        self._origin.made(self)
+
+    def begin(self, exchange: Exchange) -> None:
+        """Send this exchange's request."""
+        self.exchange = exchange
+        self.served += 1
+        self._state = _HEAD
+        self._interims = 0
+        exchange.begin_on(self)
+
+    def is_clean(self) -> bool:
+        """Whether nothing, no byte and no end, has come in since the last answer, in the system's buffer either."""
+        return not self._poll.poll(0) and not self.transport.is_closing()
+
+    def discard(self) -> None:
+        """Close hard. What was not sent never will be."""
+        self.exchange = None
+        self.transport.abort()
+
+    def pause_reading(self) -> None:
+        """Stop reading; harmless if it is stopped or closed."""
+        if self._reading and not self.transport.is_closing():
+            self._reading = False
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on; harmless if it does or is closed."""
+        if not self._reading and not self.transport.is_closing():
+            self._reading = True
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        """The upstream is slower than the client."""
+        self.writing_paused = True
+        if self._tunnel is not None:
+            self._tunnel.writing(paused=True)
+        elif self.exchange is not None and not self.exchange.finished:
+            self.exchange.reply.upstream_pause()
+
+    def resume_writing(self) -> None:
+        """It takes bytes again."""
+        self.writing_paused = False
+        if self._tunnel is not None:
+            self._tunnel.writing(paused=False)
+        elif self.exchange is not None and not self.exchange.finished:
+            self.exchange.reply.upstream_resume()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of an answer, of a tunnel, or of an upstream that speaks without being asked."""
+        exchange = self.exchange
+        if exchange is None:
+            self.discard()
+            return
+        try:
+            if self._state == _HEAD:
+                self._read_heads(exchange, data)
+            else:
+                exchange.since = self._origin.clock.now
+                self._read_body(exchange, data)
+        except BrokenAnswer as broken:
+            self.fail("broken", str(broken))
+
+    def eof_received(self) -> None:
+        """The upstream has no more to say: the end of a body without a length, the loss of anything else."""
+        exchange = self.exchange
+        if self._state == _UNTIL_CLOSE and exchange is not None:
+            self._complete(exchange, extra=True)
+        elif self._tunnel is None:
+            self._lose("upstream closed the connection")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Closed, by whomever."""
+        self.lost = True
+        self._lose(f"connection lost: {exc}" if exc else "upstream closed the connection")
+        self._origin.lost(self)
+
+    def fail(self, kind: FailureKind, internal: str) -> None:
+        """Close hard and tell the exchange."""
+        exchange = self.exchange
+        if self._tunnel is not None:
+            self._tunnel.lost()
+            self.discard()
+        elif exchange is not None:
+            sent = not exchange.nothing_left()
+            self.discard()
+            exchange.fail(kind, internal, sent=sent)
+
+    def _lose(self, internal: str) -> None:
+        exchange = self.exchange
+        if self._tunnel is not None:
+            self._tunnel.lost()
+            self.exchange = None
+        elif exchange is not None:
+            if self._may_send_again(exchange):
+                self.discard()
+                self._origin.send_again(exchange)
+            else:
+                self.fail("closed", internal)
+
+    def _may_send_again(self, exchange: Exchange) -> bool:
+        """Nothing was sent, or sending it twice is the same as once; and only if the connection may just have aged."""
+        heard = self._state != _HEAD or self._interims or self._partial
+        if self.served < 2 or heard or exchange.retried or exchange.bytes_out:
+            return False
+        request = exchange.request
+        return exchange.nothing_left() or (request.body == 0 and request.method in _IDEMPOTENT)
+
+    def _read_heads(self, exchange: Exchange, data: bytes) -> None:
+        if not self._partial and not self._interims and exchange.nothing_left():
+            # It can't be the answer to what is still in our buffer.
+            self._lose("bytes before the request was sent")
+            return
+        limit = self._origin.settings.max_header_bytes
+        while True:
+            if self._partial:
+                joined = self._join(data, limit)
+                if joined is None:
+                    return
+                data = joined
+            end = data.find(_HEAD_END)
+            if end < 0:
+                self._partial.clear()
+                self._join(data, limit)
+                return
+            if end > limit:
+                raise BrokenAnswer("head too large")
+            head = parse_head(data[:end])
+            data = data[end + 4 :]
+            if head.status >= 200:
+                self._take_final_head(exchange, head, data)
+                return
+            self._take_interim(exchange, head, data)
+            if not data or self.exchange is not exchange or self._state != _HEAD:
+                return
+
+    def _join(self, data: bytes, limit: int) -> bytes | None:
+        """Add to a head that comes in pieces; all of it once its end has come. Each byte is looked at once."""
+        partial = self._partial
+        seen = len(partial)
+        partial += data
+        if not partial.startswith(b"HTTP/1."[: len(partial)]):
+            raise BrokenAnswer("not a status line")
+        end = partial.find(_HEAD_END, max(0, seen - 3))
+        if end >= 0:
+            whole = bytes(partial)
+            partial.clear()
+            return whole
+        if len(partial) > limit:
+            raise BrokenAnswer("head too large")
+        fresh = partial[max(0, seen - 1) :]
+        if fresh.count(b"\n") - fresh.startswith(b"\n") * (seen > 0) != fresh.count(b"\r\n"):
+            raise BrokenAnswer("bare LF in the head")
+        return None
+
+    def _take_interim(self, exchange: Exchange, head: AnswerHead, rest: bytes) -> None:
+        if head.status == 101:
+            self._upgrade(exchange, head, rest)
+            return
+        self._interims += 1
+        if self._interims > self._origin.settings.max_interim_answers:
+            raise BrokenAnswer("too many interim answers")
+        if head.chunked or head.length:
+            raise BrokenAnswer("interim answer with a body")
+        if head.status == 100:
+            exchange.reply.reply_continue()
+        else:
+            exchange.reply.reply_interim(head.status, head.headers)
+
+    def _upgrade(self, exchange: Exchange, head: AnswerHead, rest: bytes) -> None:
+        wrong = why_not_upgraded(exchange.request, head)
+        if wrong:
+            raise BrokenAnswer(wrong)
+        self._state = _TUNNEL
+        self._tunnel = Tunnel(self, exchange, rest)
+        exchange.phase = TUNNEL
+        exchange.bytes_in += len(rest)
+        self.pause_reading()
+        exchange.reply.reply_tunnel(head.headers, self._tunnel)
+
+    def _take_final_head(self, exchange: Exchange, head: AnswerHead, rest: bytes) -> None:
+        status, length = head.status, head.length
+        self._persistent = head.persistent
+        self.idle_seconds = head.idle_seconds
+        bodiless = status == 204 or status == 304 or exchange.request.method == b"HEAD"  # noqa: PLR1714 - faster
+        if bodiless:
+            self._state = _LENGTH
+            # A 204 never has a body, so one that announces one can't be trusted to send none.
+            if status == 204 and (head.chunked or length):
+                self._persistent = False
+        elif head.chunked:
+            self._state = _CHUNKED
+            self._chunks = ChunkedBody(self._origin.settings.max_header_bytes)
+        elif length is not None:
+            self._state = _LENGTH
+            self._left = length
+        else:
+            self._state = _UNTIL_CLOSE
+        exchange.phase = IN_BODY
+        exchange.since = self._origin.clock.now
+        # An upstream that says no doesn't read the rest of the upload; one that says yes may answer while it reads.
+        exchange.dropping = status >= 300 and not exchange.finished
+        exchange.reply.reply_head(status, head.headers, length)
+        if self.exchange is not exchange:
+            return
+        if bodiless or length == 0:
+            self._complete(exchange, extra=bool(rest))
+        elif rest:
+            self._read_body(exchange, rest)
+
+    def _read_body(self, exchange: Exchange, data: bytes) -> None:
+        state = self._state
+        whole = extra = False
+        if state == _LENGTH:
+            self._left -= len(data)
+            whole = self._left <= 0
+            if self._left < 0:
+                extra = True
+                data = data[: self._left]
+        elif state == _CHUNKED:
+            chunks = self._chunks
+            assert chunks is not None
+            data = chunks.feed(data)
+            whole, extra = chunks.whole, chunks.extra
+        elif state == _TUNNEL:
+            assert self._tunnel is not None
+            self._tunnel.received(data)
+            return
+        if data:
+            exchange.bytes_in += len(data)
+            exchange.reply.reply_data(data)
+        if whole and self.exchange is exchange:
+            self._complete(exchange, extra=extra)
+
+    def _complete(self, exchange: Exchange, *, extra: bool) -> None:
+        """The answer is whole. Only what is clean beyond doubt is used again."""
+        clean = (
+            self._persistent
+            and not extra
+            and exchange.finished
+            and not exchange.dropping
+            and (exchange.request.body == 0 or not self.transport.get_write_buffer_size())
+        )
+        paused = exchange.paused
+        self.exchange = None
+        self._chunks = None
+        exchange.end()
+        if clean:
+            if paused:
+                self.resume_reading()
+            self._origin.release(self)
+        else:
+            self.discard()
+        exchange.reply.reply_end()

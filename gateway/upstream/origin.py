@@ -1,0 +1,188 @@
+"""The connections to one origin: idle ones, a limit, and the requests that wait for one of them."""
+
+import asyncio
+import socket
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from domain.settings import UpstreamSettings
+from gateway.upstream.connection import Connection
+from gateway.upstream.deadlines import Clock
+from gateway.upstream.dial import DialError, Target, dial
+from gateway.upstream.exchange import DIALING, Exchange
+
+if TYPE_CHECKING:
+    from asyncio import Task
+
+
+@dataclass(frozen=True, slots=True)
+class OriginStatistics:
+    """`open` counts idle connections too; `opened`, `reused`, `again` (requests sent twice) count from the start."""
+
+    name: str
+    open: int
+    idle: int
+    dialing: int
+    waiting: int
+    opened: int
+    reused: int
+    again: int
+
+
+class Origin:
+    """One scheme, host, port and way of verifying. `size` counts connections that are open or being opened."""
+
+    def __init__(self, target: Target, settings: UpstreamSettings, clock: Clock, active: set[Exchange]) -> None:
+        self.target = target
+        self.settings = settings
+        self.clock = clock
+        self.active = active
+        self.size = 0
+        self.limit = 1
+        self.closing = False
+        self._open: set[Connection] = set()
+        self._idle: list[Connection] = []
+        self._waiting: OrderedDict[Exchange, None] = OrderedDict()
+        self._dials: set[Task[None]] = set()
+        self._opened = self._reused = self._again = 0
+
+    def serve(self, exchange: Exchange, limit: int) -> None:
+        """Send on the connection that was used last, or a new one, or wait for one. No reply call is made in here."""
+        self.limit = limit
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.is_clean():
+                self._reused += 1
+                connection.begin(exchange)
+                return
+            connection.discard()
+        if self.size < limit:
+            self._dial(exchange)
+        elif len(self._waiting) < self.settings.queue_limit:
+            self._waiting[exchange] = None
+        else:
+            # The caller has no exchange in its hands yet.
+            asyncio.get_running_loop().call_soon(self._refuse, exchange, f"{self.target}: too many requests wait")
+
+    def send_again(self, exchange: Exchange) -> None:
+        """Send on a fresh connection what an aged one did not take."""
+        self._again += 1
+        exchange.retried = True
+        exchange.connection = None
+        # Not behind the queue, and possibly one over the limit: the dead connection's place is free in a moment.
+        self._dial(exchange)
+
+    def made(self, connection: Connection) -> None:
+        """A connection was opened."""
+        self._opened += 1
+        self._open.add(connection)
+        # A tunnel may be silent for hours; without this a peer that vanished would never be noticed.
+        connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def release(self, connection: Connection) -> None:
+        """Take a clean connection back: the request that waits longest gets it, otherwise it is kept."""
+        if self.closing:
+            connection.discard()
+        elif self._waiting:
+            if connection.is_clean():
+                self._reused += 1
+                connection.begin(self._waiting.popitem(last=False)[0])
+            else:
+                connection.discard()
+        else:
+            seconds = self.settings.keepalive_seconds
+            if connection.idle_seconds:
+                # One second before the upstream closes it, so that no request crosses its FIN.
+                seconds = min(seconds, connection.idle_seconds - 1.0)
+            connection.expires = self.clock.now + seconds
+            self._idle.append(connection)
+
+    def lost(self, connection: Connection) -> None:
+        """A connection is closed; its place is free."""
+        if connection not in self._open:
+            return
+        self._open.discard(connection)
+        self.size -= 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._serve_waiting()
+
+    def forget(self, exchange: Exchange) -> None:
+        """Take an exchange out of the queue, if it is there."""
+        self._waiting.pop(exchange, None)
+
+    def expire_idle(self, now: float) -> None:
+        """Close connections that were idle for long enough."""
+        expired = [connection for connection in self._idle if connection.expires <= now]
+        for connection in expired:
+            self._idle.remove(connection)
+            connection.discard()
+
+    def is_empty(self) -> bool:
+        """Whether nothing is open, being opened or waiting."""
+        return not (self.size or self._waiting or self._dials)
+
+    def close(self) -> None:
+        """Close what is idle now and everything else once it is idle."""
+        self.closing = True
+        self.expire_idle(float("inf"))
+
+    def close_hard(self) -> None:
+        """Close every connection and stop opening more."""
+        for task in self._dials:
+            task.cancel()
+        for connection in list(self._open):
+            connection.fail("closed", "the gateway stops")
+            connection.discard()
+
+    def statistics(self) -> OriginStatistics:
+        """What it holds now and did so far."""
+        return OriginStatistics(
+            name=str(self.target),
+            open=len(self._open),
+            idle=len(self._idle),
+            dialing=len(self._dials),
+            waiting=len(self._waiting),
+            opened=self._opened,
+            reused=self._reused,
+            again=self._again,
+        )
+
+    def _refuse(self, exchange: Exchange, internal: str) -> None:
+        exchange.fail("overloaded", internal, sent=False)
+
+    def _serve_waiting(self) -> None:
+        while self._waiting and self.size < self.limit:
+            self._dial(self._waiting.popitem(last=False)[0])
+
+    def _dial(self, exchange: Exchange) -> None:
+        self.size += 1
+        exchange.phase = DIALING
+        task = asyncio.get_running_loop().create_task(self._open_for(exchange))
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    async def _open_for(self, exchange: Exchange) -> None:
+        try:
+            made = await dial(self.target, lambda: Connection(self), exchange.deadlines.connect)
+        except DialError as failure:
+            self._not_opened()
+            exchange.fail(failure.kind, failure.internal, sent=False)
+            return
+        except BaseException:
+            self._not_opened()
+            exchange.fail("connect", f"{self.target}: gave up connecting", sent=False)
+            raise
+        connection = cast("Connection", made)
+        if connection.lost or connection.transport.is_closing():
+            exchange.fail("closed", f"{self.target}: closed before the request was sent", sent=False)
+        elif exchange.phase == DIALING:
+            connection.begin(exchange)
+        else:
+            self.release(connection)
+
+    def _not_opened(self) -> None:
+        self.size -= 1
+        self._serve_waiting()

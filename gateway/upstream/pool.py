@@ -1,0 +1,113 @@
+"""Our own upstream connections: HTTP/1.1, kept alive, streaming both ways, with back-pressure and without tasks."""
+
+import asyncio
+
+from domain.settings import UpstreamSettings
+from domain.snapshots import UpstreamSnapshot
+from gateway.ends import Deadlines, Reply, UpstreamRequest
+from gateway.upstream.deadlines import SWEEP_SECONDS, Clock, overdue
+from gateway.upstream.dial import Target
+from gateway.upstream.exchange import Exchange
+from gateway.upstream.origin import Origin, OriginStatistics
+
+
+class UpstreamPool:
+    """All upstream connections of one worker. Belongs to the event loop that it is first used on."""
+
+    def __init__(self, settings: UpstreamSettings) -> None:
+        self._settings = settings
+        self._clock = Clock()
+        self._origins: dict[tuple[str, str, int, bool], Origin] = {}
+        self._active: set[Exchange] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._quiet = asyncio.Event()
+
+    def send(
+        self,
+        origin: UpstreamSnapshot,
+        request: UpstreamRequest,
+        reply: Reply,
+        deadlines: Deadlines,
+        max_connections: int,
+    ) -> Exchange:
+        """Send a request, at once if a clean connection is idle; `reply` is not called before this returns.
+
+        `max_connections` bounds this origin's connections in this worker; behind it requests wait in order, at most
+        `queue_limit` of them and at most the connect deadline long, then they fail as "overloaded". Raises ValueError
+        for a request that must not be written (a control character in a header, say): a bug of the caller.
+        """
+        if self._sweep_timer is None:
+            self._wake()
+        key = (origin.scheme, origin.host, origin.port, origin.tls_verify)
+        connections = self._origins.get(key)
+        if connections is None:
+            connections = Origin(Target(*key), self._settings, self._clock, self._active)
+            self._origins[key] = connections
+        exchange = Exchange(connections, request, reply, deadlines)
+        self._active.add(exchange)
+        if self._closing:
+            assert self._loop is not None
+            self._loop.call_soon(exchange.fail_now, "overloaded", "the gateway stops")
+        else:
+            connections.serve(exchange, max_connections)
+        return exchange
+
+    async def close(self, grace_seconds: float) -> None:
+        """Let exchanges in progress end for so long, then close everything. Later requests fail as "overloaded"."""
+        self._closing = True
+        for origin in self._origins.values():
+            origin.close()
+        await self._wait_quiet(grace_seconds)
+        for exchange in list(self._active):
+            exchange.fail_now("closed", "the gateway stops")
+        for origin in self._origins.values():
+            origin.close_hard()
+        await self._wait_quiet(1.0)
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+
+    def statistics(self) -> list[OriginStatistics]:
+        """One entry per origin with an open connection or a waiting request."""
+        return [origin.statistics() for origin in self._origins.values()]
+
+    def in_flight(self) -> int:
+        """Exchanges and tunnels in progress."""
+        return len(self._active)
+
+    async def _wait_quiet(self, seconds: float) -> None:
+        if self._sweep_timer is None:
+            return
+        self._quiet.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            return
+
+    def _wake(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._clock.now = self._loop.time()
+        self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        """Look at every deadline once; sleeps again when there is nothing to look at."""
+        assert self._loop is not None
+        now = self._clock.now = self._loop.time()
+        missed = [(exchange, kind) for exchange in self._active if (kind := overdue(exchange, now)) is not None]
+        for exchange, kind in missed:
+            exchange.fail_now(kind, f"{kind} of {exchange.origin.target}")
+        empty = []
+        for key, origin in self._origins.items():
+            origin.expire_idle(now)
+            if origin.is_empty():
+                empty.append(key)
+        for key in empty:
+            del self._origins[key]
+        if self._origins or self._active:
+            self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        else:
+            self._sweep_timer = None
+            self._quiet.set()
