@@ -124,7 +124,8 @@ def _request_line(line: bytes) -> RequestHead:
 def _bad_version(rest: bytes) -> MalformedRequest | VersionNotSupported:
     version = rest.rpartition(b" ")[2]
     major, dot, minor = version[5:].partition(b".")
-    if version[:5] == b"HTTP/" and dot and major.isdigit() and minor.isdigit() and len(version) == 8:
+    known = version in {b"HTTP/1.0", b"HTTP/1.1"}
+    if version[:5] == b"HTTP/" and not known and dot and major.isdigit() and minor.isdigit() and len(version) == 8:
         return VersionNotSupported()
     return MalformedRequest("The request line is not `METHOD target HTTP/1.1`.")
 
