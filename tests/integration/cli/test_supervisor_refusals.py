@@ -57,10 +57,10 @@ if len(sys.argv) > 2:
 with EmbeddedServices(root / "data"):
     pass
 filler = root / "filler"
-with filler.open("wb") as file:
+with filler.open("wb", buffering=0) as file:
     try:
         while True:
-            file.write(bytes(4096)); file.flush()
+            file.write(bytes(4096))
     except OSError:
         pass
 try:

@@ -60,7 +60,7 @@ async def test_postgres_restarts_and_recovers_on_its_port(embedded_services):
     embedded_services.restart_postgres()
     assert await ask(url, "select to_regclass('kept')::text") == "kept"
     embedded_services.kill_postgres()
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         await asyncpg.connect(url)
     embedded_services.start_postgres()
     assert await ask(url, "select 1") == 1
