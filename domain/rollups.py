@@ -3,16 +3,19 @@
 A missing dimension is the zero UUID. `errors` counts answers of 400 and above and answers that did not come whole.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from asyncpg import Connection
 
-from domain.histogram import BUCKETS, added, bucket_of
+from domain.histogram import bucket_of
 from domain.request_log import LogRow
 from domain.snapshots import NO_ID
+
+_ROWS_PER_STATEMENT = 500
+"""More would hold up a worker's requests while they are encoded."""
 
 GRAINS = ("minute", "hour", "day")
 _BROKEN = frozenset({"failed", "cut"})
@@ -22,14 +25,15 @@ Key = tuple[UUID, UUID, UUID, UUID, datetime, str, int]
 
 
 class Tally:
-    """Sums of one rollup row."""
+    """Sums of one rollup row; `histogram` has counts by bucket and no zeros."""
 
-    __slots__ = ("histogram", "sums")
+    __slots__ = ("_literal", "histogram", "sums")
 
     def __init__(self) -> None:
         # requests, errors, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro
         self.sums = [0, 0, 0, 0, 0, 0, 0]
-        self.histogram = [0] * BUCKETS
+        self.histogram: dict[int, int] = {}
+        self._literal = ""
 
     def count(self, row: LogRow) -> None:
         """Add one request."""
@@ -43,12 +47,24 @@ class Tally:
             sums[4] += row.upstream_us
         sums[5] += row.total_us
         sums[6] += row.cost_micro
-        self.histogram[bucket_of(row.total_us)] += 1
+        bucket = bucket_of(row.total_us)
+        self.histogram[bucket] = self.histogram.get(bucket, 0) + 1
 
-    def merge(self, other: "Tally") -> None:
-        """Add another row's sums."""
-        self.sums = [mine + theirs for mine, theirs in zip(self.sums, other.sums, strict=True)]
-        self.histogram = added(self.histogram, other.histogram)
+    def plus(self, other: "Tally") -> "Tally":
+        """A new tally of both."""
+        both = Tally()
+        both.sums = [mine + theirs for mine, theirs in zip(self.sums, other.sums, strict=True)]
+        both.histogram = dict(self.histogram)
+        for bucket, count in other.histogram.items():
+            both.histogram[bucket] = both.histogram.get(bucket, 0) + count
+        return both
+
+    def literal(self) -> str:
+        """The histogram as an array literal, because unnest() would flatten an array of arrays. Made once."""
+        if not self._literal:
+            dense = [self.histogram.get(bucket, 0) for bucket in range(max(self.histogram, default=-1) + 1)]
+            self._literal = "{" + ",".join(map(str, dense)) + "}"
+        return self._literal
 
 
 class Fold:
@@ -56,12 +72,13 @@ class Fold:
 
     def __init__(self) -> None:
         self._minutes: dict[tuple[UUID | None, UUID | None, UUID | None, UUID | None, int, int], Tally] = {}
-        self._moments: dict[int, datetime] = {}
+        self._buckets: dict[int, tuple[datetime, ...]] = {}
 
     def count(self, row: LogRow) -> None:
         """Add one request to its minute."""
         minute = int(row.at.timestamp()) // 60
-        self._moments.setdefault(minute, row.at)
+        if minute not in self._buckets:
+            self._buckets[minute] = _buckets(row.at.astimezone(UTC))
         status_class = row.status // 100 if 100 <= row.status <= 599 else 0
         key = row.organization_id, row.key_id, row.service_id, row.operation_id, minute, status_class
         tally = self._minutes.get(key)
@@ -73,34 +90,31 @@ class Fold:
         """Every rollup row that the batch adds to, sorted: workers that update in one order cannot deadlock."""
         folded: dict[Key, Tally] = {}
         for (organization, key, service, operation, minute, status_class), tally in self._minutes.items():
-            for grain in GRAINS:
-                bucket = _bucket(self._moments[minute], grain)
-                row = (organization or NO_ID, key or NO_ID, service or NO_ID, operation or NO_ID, bucket, grain)
-                into = folded.setdefault((*row, status_class), Tally())
-                into.merge(tally)
-        return sorted(folded.items(), key=lambda item: item[0])
+            who = organization or NO_ID, key or NO_ID, service or NO_ID, operation or NO_ID
+            for grain, bucket in zip(GRAINS, self._buckets[minute], strict=True):
+                row = (*who, bucket, grain, status_class)
+                known = folded.get(row)
+                folded[row] = tally if known is None else known.plus(tally)
+        return sorted(folded.items(), key=_order)
 
 
-async def add_to_rollups(connection: Connection, rows: Iterable[tuple[Key, Tally]]) -> None:
+async def add_to_rollups(connection: Connection, rows: Sequence[tuple[Key, Tally]]) -> None:
     """Add sums to the stored ones, in the order given. Call it in the transaction that stores the rows themselves."""
-    columns: list[list[Any]] = [[] for _ in range(15)]
-    for key, tally in rows:
-        for column, value in zip(columns, (*key, *tally.sums, _literal(tally.histogram)), strict=True):
-            column.append(value)
-    if columns[0]:
-        await connection.execute(_UPSERT, *columns)
+    for first in range(0, len(rows), _ROWS_PER_STATEMENT):
+        values = [(*key, *tally.sums, tally.literal()) for key, tally in rows[first : first + _ROWS_PER_STATEMENT]]
+        await connection.execute(_UPSERT, *zip(*values, strict=True))
 
 
-def _bucket(moment: datetime, grain: str) -> datetime:
-    start = moment.replace(second=0, microsecond=0)
-    if grain == "minute":
-        return start
-    return start.replace(minute=0) if grain == "hour" else start.replace(minute=0, hour=0)
+def _buckets(moment: datetime) -> tuple[datetime, ...]:
+    minute = moment.replace(second=0, microsecond=0)
+    hour = minute.replace(minute=0)
+    return minute, hour, hour.replace(hour=0)
 
 
-def _literal(histogram: list[int]) -> str:
-    """An array literal: unnest() would flatten an array of arrays."""
-    return "{" + ",".join(map(str, histogram)) + "}"
+def _order(item: tuple[Key, Tally]) -> tuple[Any, ...]:
+    """Integers, because UUIDs compare in Python code."""
+    organization, key, service, operation, bucket, grain, status_class = item[0]
+    return organization.int, key.int, service.int, operation.int, grain, bucket, status_class
 
 
 _UPSERT = """

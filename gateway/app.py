@@ -1,6 +1,7 @@
 """One worker's application: its parts, opened and closed in order, its few own routes, and the door behind them."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -23,7 +24,7 @@ from gateway.error_pages import error_page
 from gateway.metrics import Counts, SharedCounts
 from gateway.metrics_port import MetricsPort
 from gateway.problems import answer_refusal
-from gateway.server.worker import WorkerIdentity
+from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
 
@@ -63,7 +64,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         limiter = Limiter(settings.redis, worker.count)
         stack.push_async_callback(limiter.stop)
         await limiter.start()
-        recorder = Recorder(pool, settings.logs)
+        recorder = Recorder(settings.database, settings.logs)
         await recorder.start()
         stack.push_async_callback(recorder.stop, DRAIN_SECONDS)
         upstreams = UpstreamPool(settings.upstream)
@@ -77,11 +78,11 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             upstreams=upstreams,
             addresses=AddressReader(settings.gateway.trusted_proxies),
             bad_keys=BadKeyThrottle(settings.keys.bad_key_limit_per_minute, time.monotonic),
-            counts=Counts(),
+            counts=Counts(worker.refused),
             policies=POLICIES,
             record=recording.record,
         )
-        await stack.enter_async_context(_published(services, worker))
+        await stack.enter_async_context(_published(services))
         yield services
 
 
@@ -92,9 +93,9 @@ async def _close_pool(pool: Any) -> None:
 
 
 @asynccontextmanager
-async def _published(services: Services, worker: WorkerIdentity) -> AsyncIterator[None]:
+async def _published(services: Services) -> AsyncIterator[None]:
     """Keep this worker's counts where a scrape of any worker finds them."""
-    shared = SharedCounts(worker.group)
+    shared = SharedCounts(os.getppid())
     port = MetricsPort(services.settings.gateway.internal_port, shared)
     await port.start()
     task = asyncio.create_task(_publish(services, shared))

@@ -25,11 +25,12 @@ BUCKETS_US = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500
 class Counts:
     """What one worker has counted since it started."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused_by_guard: Counter[str]) -> None:
+        """`refused_by_guard` is counted by the protocol: such requests have no row in the request log."""
         self.exchanges: Counter[tuple[str, str, int]] = Counter()
         self.latency = [0] * (len(BUCKETS_US) + 1)
         self.latency_sum_us = 0
-        self.rejected: Counter[str] = Counter()
+        self.rejected = refused_by_guard
         self.gauges: dict[str, float] = {}
         self.totals: dict[str, float] = {}
 
@@ -38,10 +39,6 @@ class Counts:
         self.exchanges[service, outcome, status // 100] += 1
         self.latency[bisect_left(BUCKETS_US, total_us)] += 1
         self.latency_sum_us += total_us
-
-    def guard_refusal(self, code: str) -> None:
-        """One request that the guard refused: it has no row in the request log."""
-        self.rejected[code] += 1
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON, for the other workers."""

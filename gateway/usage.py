@@ -17,9 +17,9 @@ async def user_usage(request: Request) -> Response:
     key = await key_of(services, request_of(request.scope))
     if key.organization_state != "active":
         raise OrganizationSuspended
-    plan = services.catalog.plan(key.plan_id) if key.plan_id is not None else None
-    if plan is None:
+    if key.plan_id is None:
         raise NoSubscription
+    plan = services.catalog.plan(key.plan_id)
     now = datetime.now(UTC).replace(microsecond=0)
     document = {
         "organization": {"id": str(key.organization_id), "slug": key.organization_slug},

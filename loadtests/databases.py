@@ -34,9 +34,11 @@ def throwaway_databases(folder: Path, *, durable: bool = False) -> Iterator[Data
         return
     from cli.supervisor.services import EmbeddedServices
 
-    with EmbeddedServices(folder / "services", "dev" if durable else "test") as services:
-        with _new_database(services.database_url) as url:
-            yield Databases(url, services.redis_url, embedded=True)
+    with (
+        EmbeddedServices(folder / "services", "dev" if durable else "test") as services,
+        _new_database(services.database_url) as url,
+    ):
+        yield Databases(url, services.redis_url, embedded=True)
 
 
 @contextmanager

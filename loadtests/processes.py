@@ -63,7 +63,13 @@ class Process:
         """Start, and wait until `port` of 127.0.0.1 takes connections. Raises ProcessFailedError."""
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env, cwd=self.cwd, start_new_session=True
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                cwd=self.cwd,
+                start_new_session=True,
             )
         if port is not None:
             self._wait_for(port, time.monotonic() + seconds)
@@ -97,7 +103,9 @@ class Process:
     def __enter__(self) -> Self:
         return self if self._child else self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 

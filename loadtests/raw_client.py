@@ -110,11 +110,7 @@ class Connection:
                     yield part
             elif method != "HEAD" and answer.status not in {204, 304}:
                 left = int(answer.header("content-length") or 0)
-                while left:
-                    part = await self.reader.read(min(left, CHUNK))
-                    if not part:
-                        raise EOFError("cut within the body")
-                    left -= len(part)
+                async for part in self._exactly(left):
                     yield part
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self.close()
@@ -134,14 +130,17 @@ class Connection:
         pairs = (line.partition(":") for line in lines[1:] if line)
         return Answer(status, [(name, value.strip()) for name, _, value in pairs])
 
+    async def _exactly(self, left: int) -> AsyncIterator[bytes]:
+        while left:
+            part = await self.reader.read(min(left, CHUNK))
+            if not part:
+                raise EOFError(f"{left} bytes of the body are missing")
+            left -= len(part)
+            yield part
+
     async def _chunks(self) -> AsyncIterator[bytes]:
         while size := int((await self.reader.readuntil(b"\r\n")).split(b";")[0], 16):
-            left = size
-            while left:
-                part = await self.reader.read(min(left, CHUNK))
-                if not part:
-                    raise EOFError("cut within a chunk")
-                left -= len(part)
+            async for part in self._exactly(size):
                 yield part
             if await self.reader.readexactly(2) != b"\r\n":
                 raise ValueError("chunk without end")

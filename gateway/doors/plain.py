@@ -8,12 +8,12 @@ elsewhere a cut is an exception, which makes servers drop the connection, and up
 
 import asyncio
 from collections import deque
-from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.ends import ClientRequest, Headers, UpstreamTunnel
 from gateway.exchange import Exchange
+from gateway.server.connection import ClientConnection
 from gateway.services import Services
 
 HIGH_WATER = 65_536
@@ -39,45 +39,38 @@ class PlainDoor:
 
 
 def request_of(scope: Scope) -> ClientRequest:
-    """The request as the server parsed it, with the framing that its fields announce."""
-    headers: Headers = scope["headers"]
-    length: int | None = 0
-    upgrade, options, expect = b"", b"", False
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            length = None
-        elif name == b"upgrade":
-            upgrade = value.lower() if not upgrade else b"several"
-        elif name == b"connection":
-            options += b"," + value.lower()
-        elif name == b"expect":
-            expect = True
-    version = "1.0" if scope["http_version"] == "1.0" else "1.1"
-    wants_upgrade = (
-        upgrade == b"websocket"
-        and b"upgrade" in [option.strip() for option in options.split(b",")]
-        and scope["method"] == "GET"
-        and length == 0
-        and version == "1.1"
-    )
+    """The request as the server parsed it. Framing, upgrade and target come from our server where it serves."""
     client = scope.get("client") or ("", 0)
-    query = scope.get("query_string", b"")
-    return ClientRequest(
+    request = ClientRequest(
         method=scope["method"].encode("latin-1"),
         target_path=scope["raw_path"],
-        query=query,
-        has_query=bool(query),
-        version=version,  # type: ignore[arg-type]
-        headers=headers,
-        body=length,
+        query=scope.get("query_string", b""),
+        has_query=bool(scope.get("query_string", b"")),
+        version="1.0" if scope["http_version"] == "1.0" else "1.1",
+        headers=scope["headers"],
+        body=0,
         peer=client[0],
         peer_port=client[1],
         scheme=scope.get("scheme", "http"),
-        expect_continue=expect,
-        upgrade=upgrade if wants_upgrade else b"",
     )
+    ours: ClientConnection | None = scope.get("extensions", {}).get("paid_endpoint")
+    if ours is None:
+        request.body = announced_length(request.headers)
+    else:
+        request.body, request.upgrade = ours.request_body_length, ours.upgrade
+        request.has_query = b"?" in ours.target
+    return request
+
+
+def announced_length(headers: Headers) -> int | None:
+    """Content-Length, None for a chunked body, 0 without either."""
+    length: int | None = 0
+    for name, value in headers:
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            length = int(value)
+    return length
 
 
 class _AsgiSide:
@@ -90,7 +83,7 @@ class _AsgiSide:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, services: Services) -> None:
         self._receive, self._send = receive, send
-        self._client: Any = scope.get("extensions", {}).get("paid_endpoint")
+        self._client: ClientConnection | None = scope.get("extensions", {}).get("paid_endpoint")
         self._outbox: deque[Message | None] = deque()
         self._wake = asyncio.Event()
         self._body_flows = asyncio.Event()

@@ -22,13 +22,12 @@ def check_access(exchange: "Exchange") -> None:
     key, matched = exchange.key, exchange.matched
     if key.organization_state != "active":
         raise OrganizationSuspended
-    plan = exchange.services.catalog.plan(key.plan_id) if key.plan_id is not None else None
-    if plan is None:
+    if key.plan_id is None:
         raise NoSubscription
-    exchange.plan = plan
+    plan = exchange.plan = exchange.services.catalog.plan(key.plan_id)
     if matched.service.minimum_plan_id is not None:
         minimum = exchange.services.catalog.plan(matched.service.minimum_plan_id)
-        if minimum is not None and plan.rank < minimum.rank:
+        if plan.rank < minimum.rank:
             raise PlanTooLow(f"{matched.service.name} needs the plan {minimum.name}.", required_plan=minimum.slug)
     if key.scopes and not in_scope(key, matched):
         raise ScopeMissing

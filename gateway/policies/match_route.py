@@ -16,7 +16,7 @@ def match_route(exchange: "Exchange") -> None:
     if matched is None:
         raise UnknownRoute
     exchange.matched = matched
-    if not matched.service.enabled or matched.service.coming_soon:
+    if not matched.service.enabled or matched.service.coming_soon or not matched.service.upstreams:
         raise ServiceDisabled
     if matched.operation is not None and not matched.operation.enabled:
         raise ServiceDisabled("This operation is switched off.")

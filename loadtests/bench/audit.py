@@ -42,15 +42,20 @@ async def audit(database_url: str, organization: UUID, answers: int, unread: int
     began = time.monotonic()
     connection = await asyncpg.connect(database_url)
     try:
-        before, found = -1, await connection.fetchrow(ROWS, organization)
+        before, found = -1, await _rows(connection, organization)
         while (found["rows"] != before or found["rows"] < answers) and time.monotonic() - began < seconds:
             before = found["rows"]
             await asyncio.sleep(1.0)
-            found = await connection.fetchrow(ROWS, organization)
+            found = await _rows(connection, organization)
     finally:
         await connection.close()
     waited = time.monotonic() - began
     return Audit(answers, unread, found["rows"], found["not_200"], found["rows"] - found["ids"], waited)
+
+
+async def _rows(connection: asyncpg.Connection, organization: UUID) -> asyncpg.Record:
+    (row,) = await connection.fetch(ROWS, organization)
+    return row
 
 
 async def exact_audit(database_url: str, organization: UUID, url: str, path: str, key: str, count: int) -> Audit:

@@ -43,7 +43,11 @@ http {{
 }}
 """
 
-ANSWER = '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"message":"an upstream answer of about two hundred bytes ' + "." * 80 + '"}'
+ANSWER = (
+    '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"message":"an upstream answer of about two hundred bytes '
+    + "." * 80
+    + '"}'
+)
 
 
 def nginx_path() -> str | None:

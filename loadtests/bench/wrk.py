@@ -46,10 +46,18 @@ def run_wrk(url: str, key: str, *, connections: int, seconds: int, core: int | N
     program = wrk_path()
     if program is None:
         raise FileNotFoundError("wrk")
-    argv = [program, "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "-H", f"X-API-Key: {key}", "-s", str(SCRIPT)]
-    done = subprocess.run(
-        pinned([*argv, url], core), capture_output=True, text=True, timeout=seconds + 30, check=False
-    )
+    argv = [
+        program,
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}",
+        "--latency",
+        "-H",
+        f"X-API-Key: {key}",
+        "-s",
+        str(SCRIPT),
+    ]
+    done = subprocess.run(pinned([*argv, url], core), capture_output=True, text=True, timeout=seconds + 30, check=False)
     line = done.stdout.strip().rpartition("\n")[2]
     if done.returncode != 0 or not line.startswith("{"):
         raise RuntimeError(f"wrk failed on {url}: {(done.stderr or done.stdout).replace(key, '***')[-500:]}")

@@ -29,7 +29,7 @@ class RawClient:
     async def connect(cls, address: tuple[str, int], *, receive_buffer: int | None = None) -> Self:
         """Open a connection; a small `receive_buffer` (bytes) makes a slow reader."""
         connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        connection.setblocking(False)  # noqa: FBT003  its only parameter
+        connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
