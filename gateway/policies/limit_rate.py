@@ -17,7 +17,8 @@ def limit_rate(exchange: "Exchange") -> Awaitable[None] | None:
     """Set `exchange.verdict`, also where it refuses."""
     verdict = exchange.services.limiter.consume(exchange.key, exchange.plan)
     if isinstance(verdict, Verdict):
-        return _accept(exchange, verdict)
+        _accept(exchange, verdict)
+        return None
     return _decide(exchange, verdict)
 
 

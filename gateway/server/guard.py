@@ -124,7 +124,8 @@ def _request_line(line: bytes) -> RequestHead:
 def _bad_version(rest: bytes) -> MalformedRequest | VersionNotSupported:
     version = rest.rpartition(b" ")[2]
     major, dot, minor = version[5:].partition(b".")
-    if version[:5] == b"HTTP/" and dot and major.isdigit() and minor.isdigit() and len(version) == 8:
+    known = version in {b"HTTP/1.0", b"HTTP/1.1"}
+    if version[:5] == b"HTTP/" and not known and dot and major.isdigit() and minor.isdigit() and len(version) == 8:
         return VersionNotSupported()
     return MalformedRequest("The request line is not `METHOD target HTTP/1.1`.")
 
@@ -196,7 +197,6 @@ def _apply_connection(head: RequestHead, options: bytes, upgrades: list[bytes]) 
     names = [option.strip(b" \t") for option in listed.split(b",")]
     if b"close" in names:
         head.keep_alive = False
-    if b"upgrade" in names and [value.lower() for value in upgrades] == [b"websocket"]:
-        # Only WebSocket is passed on, and only where no body could be taken for the tunnel's first bytes.
-        if head.method == b"GET" and head.body == 0 and head.version == "1.1":
-            head.upgrade = b"websocket"
+    # Only WebSocket is passed on, and only where no body could be taken for the tunnel's first bytes.
+    if b"upgrade" in names and [value.lower() for value in upgrades] == [b"websocket"] and head.version == "1.1":
+        head.upgrade = b"websocket" if head.method == b"GET" and head.body == 0 else b""
