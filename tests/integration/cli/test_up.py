@@ -16,8 +16,20 @@ from cli.supervisor.env_file import read_env_file
 from cli.supervisor.ports import is_free
 from tests.integration.cli.processes import ROOT, processes_in, wait_until
 
-NAMES = """GATEWAY_URL PORTAL_URL ADMIN_URL USER_EMAIL USER_PASSWORD ADMIN_EMAIL ADMIN_PASSWORD DATABASE_URL REDIS_URL
-    API_KEY FREE_API_KEY BENCH_API_KEY""".split()
+NAMES = [
+    "GATEWAY_URL",
+    "PORTAL_URL",
+    "ADMIN_URL",
+    "USER_EMAIL",
+    "USER_PASSWORD",
+    "ADMIN_EMAIL",
+    "ADMIN_PASSWORD",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "API_KEY",
+    "FREE_API_KEY",
+    "BENCH_API_KEY",
+]
 START_SECONDS, STOP_SECONDS = 100, 10
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -83,6 +83,7 @@ def test_watch_restarts_what_died(tmp_path):
     while len(said) < 2:
         watch.look()
         assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert "starts again in 0.5 s" in said[0]
     assert said[1] == "The demo upstream runs again."
     assert child.answers()
