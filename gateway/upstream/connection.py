@@ -110,16 +110,16 @@ class Connection(asyncio.Protocol):
         self.writing_paused = True
         if self._tunnel is not None:
             self._tunnel.writing(paused=True)
-        elif self.exchange is not None and not self.exchange.finished:
-            self.exchange.reply.upstream_pause()
+        elif self.exchange is not None:
+            self.exchange.hold_back()
 
     def resume_writing(self) -> None:
         """It takes bytes again."""
         self.writing_paused = False
         if self._tunnel is not None:
             self._tunnel.writing(paused=False)
-        elif self.exchange is not None and not self.exchange.finished:
-            self.exchange.reply.upstream_resume()
+        elif self.exchange is not None:
+            self.exchange.let_go()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer, of a tunnel, or of an upstream that speaks without being asked."""
