@@ -1,18 +1,19 @@
 """Every setting of the product: typed, bounded, described, read once from the environment.
 
-Order of precedence: the process environment, the file `.env`, the file `.data/instance.env` that `paid-endpoint up`
+Order of precedence: the process environment, the file `.env`, the file `instance.env` in PE_DATA_DIR that `paid-endpoint up`
 writes for the instance it runs. No other module reads the environment.
 """
 
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-INSTANCE_FILE = Path(".data/instance.env")
+DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")
+INSTANCE_FILE = DATA_DIR / "instance.env"
 ENV_FILES = (str(INSTANCE_FILE), ".env")
 
 Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
@@ -91,6 +92,12 @@ class KeySettings(_Concern, env_prefix="KEY_"):
         ge=0.1,
         le=5,
         description="Both of the above while the change listener is lost; bounds how long a revoked key lives.",
+    )
+    outage_ttl_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        le=86_400,
+        description="While the database cannot be reached, a verified key goes on for this long since it was read.",
     )
     bad_key_limit_per_minute: int = Field(
         default=120,
@@ -187,9 +194,12 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
         default=7.0, ge=0, le=3_600, description="On stop a worker lets exchanges finish for this long."
     )
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
-    error_base_url: str = Field(
-        default="https://paid-endpoint.dev/errors/", description="Prefix of the `type` of a problem document."
-    )
+    error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
+
+    def moved(self, offset: int) -> Self:
+        """The same with every port moved; an internal port of 0 stays off."""
+        internal = self.internal_port + offset if self.internal_port else 0
+        return self.model_copy(update={"port": self.port + offset, "internal_port": internal})
 
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
@@ -244,7 +254,9 @@ class DevSettings(_Concern):
         default=0, ge=0, le=50_000, validation_alias="PORT_OFFSET", description="Added to every port."
     )
     data_dir: Path = Field(
-        default=Path(".data"), validation_alias="PE_DATA_DIR", description="Where the instance keeps its data."
+        default=Path(".data"),
+        validation_alias="PE_DATA_DIR",
+        description="Where the instance keeps its data; set it in the process environment, not in `.env`.",
     )
 
 
@@ -259,6 +271,8 @@ class Settings:
         self.upstream = UpstreamSettings()
         self.logs = LogSettings()
         self.dev = DevSettings()
+        if self.dev.port_offset:
+            self.gateway = self.gateway.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

@@ -8,7 +8,15 @@ APP_CONFIG = AppConfig(
     app_name="paid_endpoint",
     migrations_folder_path=str(Path(__file__).resolve().parent.parent / "migrations"),
     table_classes=table_finder(
-        ["schema.accounts", "schema.plans", "schema.keys", "schema.services", "schema.usage"], exclude_imported=True
+        [
+            "schema.users",
+            "schema.accounts",
+            "schema.plans",
+            "schema.keys",
+            "schema.services",
+            "schema.usage",
+        ],
+        exclude_imported=True,
     ),
     migration_dependencies=[],
 )

@@ -1,0 +1,89 @@
+"""`paid-endpoint operations`: what of a service is sold by itself."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from cli.connecting import with_connection
+from cli.output import JsonOption, as_data, print_record, print_rows
+from domain import operations
+from domain.credit_amounts import credits_text, parse_credits
+
+app = typer.Typer(no_args_is_help=True, help="Create, change and list a service's operations.")
+
+OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
+Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
+
+
+@app.command(
+    epilog="Example: paid-endpoint operations create weather --method GET --path '/days/{day}' --name day --credits 0.1"
+)
+def create(
+    service: Annotated[str, typer.Argument(help="The service's slug.")],
+    method: Annotated[str, typer.Option(help="HTTP method, or * for any.")],
+    path: Annotated[str, typer.Option(help="Pattern behind the prefix: /a/{b}, /files/*.")],
+    name: Annotated[str, typer.Option(help="Its name in scopes, logs and bills.")],
+    credits_: Credits = None,
+    reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Declare an operation of a service, with its price."""
+
+    async def work(connection: object, _: object) -> operations.OperationRecord:
+        return await operations.create(
+            connection,
+            service_slug=service,
+            method=method,
+            path_pattern=path,
+            name=name,
+            price_micro=parse_credits(credits_ or "0"),
+            reserved=reserved,
+        )
+
+    print_record(_readable(with_connection(work)), as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint operations change 0b54b1f2-6b1c-4c53-9f0a-0c3d3a6e7f10 --credits 0.25")
+def change(
+    operation_id: OperationId,
+    name: Annotated[str | None, typer.Option(help="Its name in scopes, logs and bills.")] = None,
+    credits_: Credits = None,
+    reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
+    enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is given."""
+
+    async def work(connection: object, _: object) -> operations.OperationRecord:
+        return await operations.change(
+            connection,
+            operation_id,
+            name=name,
+            price_micro=None if credits_ is None else parse_credits(credits_),
+            reserved=reserved,
+            enabled=enabled,
+        )
+
+    print_record(_readable(with_connection(work)), as_json=as_json)
+
+
+@app.command("list", epilog="Example: paid-endpoint operations list demo --json")
+def list_(
+    service: Annotated[str | None, typer.Argument(help="Only of this service.")] = None, as_json: JsonOption = False
+) -> None:
+    """List operations by service and path."""
+    records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
+    columns = ("service_slug", "method", "path_pattern", "name", "credits", "reserved", "enabled", "id")
+    print_rows([_readable(record) for record in records], columns, as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint operations show 0b54b1f2-6b1c-4c53-9f0a-0c3d3a6e7f10")
+def show(operation_id: OperationId, as_json: JsonOption = False) -> None:
+    """Show one operation."""
+    record = with_connection(lambda connection, _: operations.fetch_operation(connection, operation_id))
+    print_record(_readable(record), as_json=as_json)
+
+
+def _readable(record: operations.OperationRecord) -> dict[str, Any]:
+    return {**as_data(record), "credits": credits_text(record.price_micro)}

@@ -1,0 +1,93 @@
+"""`paid-endpoint plans`: what is sold."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.connecting import with_connection
+from cli.output import JsonOption, as_data, print_record, print_rows
+from domain import plans
+from domain.limit_texts import parse_limits
+
+app = typer.Typer(no_args_is_help=True, help="Create and list plans with their limits.")
+
+Slug = Annotated[str, typer.Argument(help="The plan's slug.")]
+Limits = Annotated[list[str] | None, typer.Option("--limit", help="AMOUNT/PERIOD that is enforced; repeat it.")]
+Shadows = Annotated[list[str] | None, typer.Option("--shadow", help="AMOUNT/PERIOD that is only counted; repeat it.")]
+
+
+@app.command(epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --shadow 5/second")
+def create(
+    slug: Slug,
+    limit: Limits = None,
+    shadow: Shadows = None,
+    name: Annotated[str | None, typer.Option(help="As customers see it; default: the slug.")] = None,
+    description: Annotated[str, typer.Option(help="For the price list.")] = "",
+    price_cents: Annotated[int, typer.Option(help="A month's price in hundredths.")] = 0,
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    rank: Annotated[int, typer.Option(help="A higher plan has a greater number.")] = 0,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Keep it off the price list.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a plan with its limits."""
+    record = with_connection(
+        lambda connection, _: plans.create(
+            connection,
+            slug=slug,
+            limits=parse_limits(limit or [], shadow or []),
+            name=name,
+            description=description,
+            public=not hidden,
+            price_cents=price_cents,
+            currency=currency,
+            sort_order=rank,
+        )
+    )
+    print_record(_readable(record, as_json=as_json), as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint plans change starter --limit 2000/hour --limit 20000/day")
+def change(
+    slug: Slug,
+    limit: Limits = None,
+    shadow: Shadows = None,
+    name: Annotated[str | None, typer.Option(help="As customers see it.")] = None,
+    price_cents: Annotated[int | None, typer.Option(help="A month's price in hundredths.")] = None,
+    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Takes new subscriptions.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is given; limits, if any is given, replace all of the plan's limits."""
+    given = bool(limit or shadow)
+    record = with_connection(
+        lambda connection, _: plans.change(
+            connection,
+            slug,
+            name=name,
+            price_cents=price_cents,
+            active=active,
+            limits=parse_limits(limit or [], shadow or []) if given else None,
+        )
+    )
+    print_record(_readable(record, as_json=as_json), as_json=as_json)
+
+
+@app.command("list", epilog="Example: paid-endpoint plans list --json")
+def list_(as_json: JsonOption = False) -> None:
+    """List the plans, lowest first."""
+    records = with_connection(lambda connection, _: plans.list_plans(connection))
+    rows = [_readable(record, as_json=as_json) for record in records]
+    print_rows(rows, ("slug", "name", "limits", "price_cents", "currency", "active", "public"), as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint plans show free")
+def show(slug: Slug, as_json: JsonOption = False) -> None:
+    """Show one plan."""
+    record = with_connection(lambda connection, _: plans.fetch_plan(connection, slug))
+    print_record(_readable(record, as_json=as_json), as_json=as_json)
+
+
+def _readable(record: plans.PlanRecord, *, as_json: bool) -> dict[str, Any]:
+    data: dict[str, Any] = as_data(record)
+    if not as_json:
+        data["limits"] = [f"{spec.text}{' (shadow)' if spec.shadow else ''}" for spec in record.limits]
+    return data

@@ -1,0 +1,84 @@
+"""`paid-endpoint services`: upstream APIs under a prefix of the gateway."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.connecting import with_connection
+from cli.output import USAGE, JsonOption, fail, print_record, print_rows
+from domain import services
+
+app = typer.Typer(no_args_is_help=True, help="Create, change and list services (upstream APIs).")
+
+Slug = Annotated[str, typer.Argument(help="The service's slug.")]
+Upstreams = Annotated[list[str], typer.Option("--upstream", help="URL that requests go to; several are balanced.")]
+
+
+@app.command(epilog="Example: paid-endpoint services create weather --prefix /weather --upstream http://127.0.0.1:8000")
+def create(
+    slug: Slug,
+    prefix: Annotated[str, typer.Option(help="Where the gateway serves it.")],
+    upstream: Upstreams,
+    name: Annotated[str | None, typer.Option(help="As customers see it; default: the slug.")] = None,
+    description: Annotated[str, typer.Option(help="For the catalog.")] = "",
+    keep_prefix: Annotated[bool, typer.Option("--keep-prefix", help="Send the prefix on to the upstream.")] = False,
+    charge_on: Annotated[str, typer.Option(help="success or response.")] = "success",
+    as_json: JsonOption = False,
+) -> None:
+    """Put an upstream API behind the gateway."""
+    record = with_connection(
+        lambda connection, _: services.create(
+            connection,
+            slug=slug,
+            prefix=prefix,
+            upstreams=upstream,
+            name=name,
+            description=description,
+            keep_prefix=keep_prefix,
+            charge_on=charge_on,
+        )
+    )
+    print_record(record, as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint services change weather --upstream http://10.0.0.7:8000 --disabled")
+def change(
+    slug: Slug,
+    prefix: Annotated[str | None, typer.Option(help="Where the gateway serves it.")] = None,
+    upstream: Annotated[list[str] | None, typer.Option("--upstream", help="Replaces all upstreams.")] = None,
+    name: Annotated[str | None, typer.Option(help="As customers see it.")] = None,
+    enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
+    coming_soon: Annotated[bool | None, typer.Option("--coming-soon/--available", help="Shown, not served.")] = None,
+    charge_on: Annotated[str | None, typer.Option(help="success or response.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="COLUMN=NUMBER of a timeout or bound.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change what is given."""
+    given = {"name": name, "enabled": enabled, "coming_soon": coming_soon, "charge_on": charge_on}
+    columns: dict[str, Any] = {column: value for column, value in given.items() if value is not None}
+    columns.update(_number(pair) for pair in set_ or [])
+    record = with_connection(
+        lambda connection, _: services.update(connection, slug, prefix=prefix, upstreams=upstream or None, **columns)
+    )
+    print_record(record, as_json=as_json)
+
+
+@app.command("list", epilog="Example: paid-endpoint services list --json")
+def list_(as_json: JsonOption = False) -> None:
+    """List the services in the catalog's order."""
+    records = with_connection(lambda connection, _: services.list_services(connection))
+    print_rows(records, ("slug", "name", "route_prefix", "upstreams", "enabled", "charge_on"), as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint services show demo")
+def show(slug: Slug, as_json: JsonOption = False) -> None:
+    """Show one service."""
+    record = with_connection(lambda connection, _: services.fetch_service(connection, slug))
+    print_record(record, as_json=as_json)
+
+
+def _number(pair: str) -> tuple[str, int]:
+    column, _, value = pair.partition("=")
+    if not value.isdecimal() or not column.endswith(("_ms", "max_connections", "max_body_bytes", "sort_order")):
+        fail(f"'{pair}': write a timeout or bound and a number, such as idle_timeout_ms=90000.", USAGE)
+    return column, int(value)

@@ -1,0 +1,42 @@
+"""Reads that end in time, whatever the database does: the connection is dropped when its time is up.
+
+Dropping it, instead of cancelling the statement, needs no second connection and leaves no task behind, so it works
+when the server hangs or the network swallows packets.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Protocol
+
+import asyncpg
+
+from domain.databases import Pool, PooledConnection
+
+READ_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What a read that did not decide anything raises: unreachable, hung, refused by the server, shut down."""
+
+
+class _Terminable(Protocol):
+    def terminate(self) -> None: ...
+
+
+@contextmanager
+def deadline(connection: _Terminable, seconds: float) -> Iterator[None]:
+    """Drop the connection unless the block is done in time; a statement in it then raises one of READ_FAULTS."""
+    watch = asyncio.get_running_loop().call_later(seconds, connection.terminate)
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
+@asynccontextmanager
+async def lent(pool: Pool, seconds: float) -> AsyncIterator[PooledConnection]:
+    """A connection of the pool: at most `seconds` to get it, and as many to use it."""
+    connection = await pool.acquire(timeout=seconds)
+    try:
+        with deadline(connection, seconds):
+            yield connection
+    finally:
+        await pool.release(connection, timeout=seconds)

@@ -1,0 +1,46 @@
+"""What goes wrong when the business is changed: told to operators and customers, never to callers of the gateway.
+
+Callers of the gateway get a `domain.refusals.Refusal` instead.
+"""
+
+
+class Fault(Exception):  # noqa: N818  the domain calls it so
+    """A change that cannot be made. `code` is for programs, the text is one sentence for people."""
+
+    code = "fault"
+
+
+class NotFound(Fault):
+    """The row that a change names does not exist, or belongs to somebody else."""
+
+    code = "not_found"
+
+
+class Conflict(Fault):
+    """The change is well-formed, but the present state forbids it: a duplicate, a revoked key."""
+
+    code = "conflict"
+
+
+class InvalidValue(Fault):
+    """A value that can never be right, whatever the state."""
+
+    code = "invalid_value"
+
+
+class DatabaseUnreachable(Fault):
+    """PostgreSQL does not answer, or refuses us."""
+
+    code = "database_unreachable"
+
+
+class SchemaMismatch(Fault):
+    """The database's schema is of a newer version than this code."""
+
+    code = "schema_mismatch"
+
+
+class MigrationFailed(Fault):
+    """A migration broke; the database is as it was before."""
+
+    code = "migration_failed"

@@ -1,0 +1,170 @@
+"""Decides whether a request fits its plan's limits: exact in Redis, bounded without it, within its time budget always.
+
+This is the first form: one Lua step in Redis per request. Permit leases replace it behind the same `consume`.
+
+G1: no number of workers admits more than the limit, because one script on the server's time checks every window and
+takes from all or from none. G5: without Redis a decision comes from local.py. Only the requests under way when Redis
+goes away wait for the budget; then a probe in the background finds out once a second whether it is back.
+A call that is given up may still count in Redis later: that can only admit less.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from importlib import resources
+from uuid import UUID
+
+from redis.exceptions import NoScriptError, RedisError
+
+from domain.quotas.local import LocalLimiter
+from domain.quotas.windows import UNLIMITED, WINDOW_SECONDS, Verdict, WindowState, judge
+from domain.redis_client import Client, open_client, within
+from domain.redis_keys import probe_key, window_key
+from domain.settings import RedisSettings
+from domain.snapshots import KeySnapshot, PlanSnapshot
+
+__all__ = ["Limiter", "LimiterStatus", "Verdict", "WindowState"]
+
+log = logging.getLogger(__name__)
+
+SCRIPT = resources.files(__package__).joinpath("consume.lua").read_text(encoding="utf-8")
+_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_PROBE_SECONDS = 1.0
+# RuntimeError is what uvloop raises on writing to a connection that the server has just closed.
+_FAULTS = (RedisError, OSError, TimeoutError, RuntimeError)
+
+
+@dataclass(slots=True)
+class LimiterStatus:
+    """For /ready and /metrics. Counters since the start of the worker; `fault` is the last reason against Redis."""
+
+    redis_ok: bool = True
+    fault: str = ""
+    decisions_redis: int = 0
+    decisions_local: int = 0
+    redis_failures: int = 0
+    refused: int = 0
+    shadow_refused: int = 0
+
+
+class Limiter:
+    """One per worker. `workers` is how many share the plan's amounts while Redis is away."""
+
+    def __init__(self, settings: RedisSettings, workers: int) -> None:
+        self._settings = settings
+        self._budget = settings.timeout_ms / 1000
+        self._local = LocalLimiter(workers)
+        self._plan_arguments: dict[UUID, tuple[PlanSnapshot, tuple[int, ...]]] = {}
+        self._status = LimiterStatus()
+        self._client: Client = None
+        self._probe: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect if Redis is there. A Redis that is away is no reason not to start."""
+        self._client = open_client(self._settings)
+        try:
+            await within(self._budget, self._client.execute_command("SCRIPT", "LOAD", SCRIPT))
+        except _FAULTS as fault:
+            self._fail(fault)
+
+    async def stop(self) -> None:
+        """Close the connections. A limiter that was not started may be stopped."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait((self._probe,))
+        if self._client is not None:
+            await self._client.aclose()
+
+    def status(self) -> LimiterStatus:
+        """The live counters; do not change them."""
+        return self._status
+
+    def consume(self, key: KeySnapshot, plan: PlanSnapshot) -> Verdict | Awaitable[Verdict]:
+        """Take one permit from every window of the plan, or none from any.
+
+        The verdict itself where Redis is not asked: a plan without limits, or Redis known to be away.
+        """
+        if not plan.limits:
+            return UNLIMITED
+        if not self._status.redis_ok:
+            return self._decide_locally(key, plan)
+        return self._consume_in_redis(key, plan)
+
+    async def peek(self, key: KeySnapshot, plan: PlanSnapshot) -> list[WindowState]:
+        """Every window as it stands, in the plan's order. Consumes nothing."""
+        if not plan.limits:
+            return []
+        if self._status.redis_ok:
+            try:
+                return list((await self._ask(key, plan, cost=0)).windows)
+            except _FAULTS as fault:
+                self._fail(fault)
+        return list(self._local.take(key, plan, cost=0).windows)
+
+    async def _consume_in_redis(self, key: KeySnapshot, plan: PlanSnapshot) -> Verdict:
+        try:
+            verdict = await self._ask(key, plan, cost=1)
+        except _FAULTS as fault:
+            self._fail(fault)
+            return self._decide_locally(key, plan)
+        self._status.decisions_redis += 1
+        return self._counted(verdict)
+
+    async def _ask(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
+        keys = [
+            window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None) for limit in plan.limits
+        ]
+        answer = await within(self._budget, self._run(len(keys), *keys, cost, *self._arguments(plan)))
+        return judge(plan.limits, answer[1::2], answer[2::2], cost, taken=bool(answer[0]), source="redis")
+
+    async def _run(self, *arguments: str | int) -> list[int]:
+        try:
+            answer: list[int] = await self._client.execute_command("EVALSHA", _SHA, *arguments)
+        except NoScriptError:
+            # A restarted server, or another node of a cluster, has not seen the script: EVAL runs it and keeps it.
+            answer = await self._client.execute_command("EVAL", SCRIPT, *arguments)
+        return answer
+
+    def _arguments(self, plan: PlanSnapshot) -> tuple[int, ...]:
+        known = self._plan_arguments.get(plan.id)
+        if known is not None and known[0] is plan:
+            return known[1]
+        arguments: list[int] = []
+        for limit in plan.limits:
+            length = 0 if limit.period == "month" else WINDOW_SECONDS[limit.period]
+            arguments += (limit.amount, length, int(not limit.shadow))
+        self._plan_arguments[plan.id] = plan, tuple(arguments)
+        return self._plan_arguments[plan.id][1]
+
+    def _decide_locally(self, key: KeySnapshot, plan: PlanSnapshot) -> Verdict:
+        self._status.decisions_local += 1
+        return self._counted(self._local.take(key, plan, cost=1))
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        if not verdict.allowed:
+            self._status.refused += 1
+        if verdict.shadow_violated:
+            self._status.shadow_refused += 1
+        return verdict
+
+    def _fail(self, fault: Exception) -> None:
+        self._status.redis_failures += 1
+        self._status.fault = f"{type(fault).__name__}: {fault}".rstrip(": ")
+        if self._status.redis_ok:
+            self._status.redis_ok = False
+            log.error("Redis is away, limits are local and bounded until it is back: %s", self._status.fault)
+            self._probe = asyncio.get_running_loop().create_task(self._probe_until_back(), name="Redis probe")
+
+    async def _probe_until_back(self) -> None:
+        """Probe with a write, because a full or read-only server answers PING."""
+        while not self._status.redis_ok:
+            await asyncio.sleep(_PROBE_SECONDS)
+            try:
+                await within(self._budget, self._run(1, probe_key(), 1, 1, 1, 0))
+            except _FAULTS as fault:
+                self._fail(fault)
+                continue
+            self._status.redis_ok, self._status.fault = True, ""
+            log.warning("Redis is back, limits are exact again")

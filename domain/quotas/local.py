@@ -1,0 +1,84 @@
+"""The limit that holds while Redis is away: bounded, never unlimited, and this worker's alone.
+
+Every window gets the plan's amount divided by the number of workers, rounded up. So all workers of one node admit at
+most the amount plus one less than the number of workers, on top of what Redis had counted before it went away.
+Windows begin at their first request and end by the clock of this machine (that of the `limits` library): a clock that
+steps while Redis is away moves their end by the step. Counts survive a return of Redis until their window ends, so
+that a Redis that comes and goes does not hand out a fresh share each time.
+"""
+
+import time
+
+from limits.storage import MemoryStorage
+
+from domain.quotas.windows import WINDOW_SECONDS, Verdict, judge
+from domain.redis_keys import window_key
+from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
+
+_SWEEP_AT = 10_000
+
+
+class Counters(MemoryStorage):
+    """The library's counters without its expiry thread, which would walk all of them every 10 ms under load.
+
+    For one event loop: no locks. Ended windows leave when their number has doubled since the last time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sweep_at = _SWEEP_AT
+
+    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        """Add to a counter, whose window of `expiry` seconds begins with the first of them."""
+        used = self.get(key) + amount
+        self.storage[key] = used
+        if used == amount:
+            self.expirations[key] = time.time() + expiry
+            if len(self.expirations) >= self._sweep_at:
+                self._sweep()
+        return used
+
+    def _sweep(self) -> None:
+        now = time.time()
+        for key in [key for key, end in self.expirations.items() if end <= now]:
+            self.clear(key)
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self.expirations))
+
+
+class LocalLimiter:
+    """Decides at once, without awaiting; all windows or none."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._counters = Counters()
+
+    def take(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
+        """Take `cost` permits of this worker's share; 0 only looks."""
+        names = [_counter(key, limit) for limit in plan.limits]
+        shares = [-(-limit.amount // self._workers) for limit in plan.limits]
+        used = [self._counters.get(name) for name in names]
+        taken = all(
+            limit.shadow or count + cost <= share for limit, count, share in zip(plan.limits, used, shares, strict=True)
+        )
+        if taken and cost:
+            used = [
+                self._counters.incr(name, WINDOW_SECONDS[limit.period], cost)
+                for name, limit in zip(names, plan.limits, strict=True)
+            ]
+        return self._verdict(plan, names, shares, used, cost, taken=taken)
+
+    def _verdict(
+        self, plan: PlanSnapshot, names: list[str], shares: list[int], used: list[int], cost: int, *, taken: bool
+    ) -> Verdict:
+        now = time.time()
+        resets = [
+            max(1, int((self._counters.get_expiry(name) - now) * 1000))
+            if count
+            else WINDOW_SECONDS[limit.period] * 1000
+            for name, count, limit in zip(names, used, plan.limits, strict=True)
+        ]
+        return judge(plan.limits, used, resets, cost, taken=taken, source="local", amounts=shares)
+
+
+def _counter(key: KeySnapshot, limit: LimitSnapshot) -> str:
+    return window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None)

@@ -1,0 +1,75 @@
+"""The Redis connection of a worker: short budgets, no retries, RESP3.
+
+A caller's wait is bounded by `within`, which also bounds connecting. The sockets' own timeouts are only its backstop.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from domain.settings import RedisSettings
+
+T = TypeVar("T")
+Client = Any
+"""`Redis` or `RedisCluster`: both have `execute_command`, `ping` and `aclose`."""
+
+_GRACE_TURNS = 6
+"""Turns of the event loop from bytes in a socket to an awakened reader, with room."""
+
+
+def open_client(settings: RedisSettings) -> Client:
+    """A client that has not connected yet. `redis+cluster://` and `rediss+cluster://` name any node of a cluster."""
+    url = settings.url.get_secret_value()
+    seconds = settings.timeout_ms / 1000
+    options: dict[str, Any] = {
+        "protocol": 3,
+        "socket_timeout": seconds * 2,
+        "socket_connect_timeout": seconds * 2,
+        "lib_name": None,
+        "lib_version": None,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+    }
+    retry = Retry(NoBackoff(), 0)
+    scheme, _, rest = url.partition("://")
+    if scheme.endswith("+cluster"):
+        plain = f"{scheme.removesuffix('+cluster')}://{rest}"
+        # A redirect is no failure, so a cluster's client keeps the retries that follow MOVED and ASK.
+        return RedisCluster.from_url(plain, max_connections=settings.max_connections, **options)
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=settings.max_connections, timeout=seconds, retry=retry, **options
+    )
+    return Redis.from_pool(pool)
+
+
+async def within(seconds: float, answer: Awaitable[T]) -> T:
+    """The answer, or TimeoutError after `seconds`.
+
+    If the event loop was the slow one, the answer may lie unread in the socket when the time is over: it is read
+    before giving up, because a needless fall-back to local limits would admit more than the limit. A call that is
+    given up is cancelled, which closes its connection, so that no other caller can get its answer.
+    """
+    call = asyncio.ensure_future(answer)
+    try:
+        await asyncio.wait((call,), timeout=seconds)
+        for _ in range(_GRACE_TURNS):
+            if call.done():
+                break
+            await asyncio.sleep(0)
+    except asyncio.CancelledError:
+        _abandon(call)
+        raise
+    if call.done():
+        return call.result()
+    _abandon(call)
+    raise TimeoutError
+
+
+def _abandon(call: "asyncio.Future[Any]") -> None:
+    call.cancel()
+    call.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,20 @@
+"""Every Redis key of the product, spelled here and nowhere else.
+
+A key begins with `pe:` and carries its organization as the hash tag `{organization id}`, so that all keys of one call
+lie in one slot of Redis Cluster. A window's key does not contain the limit's amount: changing it keeps the count.
+"""
+
+from uuid import UUID
+
+
+def window_key(organization_id: UUID, limit_id: UUID, key_id: UUID | None) -> str:
+    """A limit's counter without the window's start, which consume.lua appends as `:<unix seconds>` on server time.
+
+    `key_id` is None where all keys of the organization share the limit.
+    """
+    return f"pe:{{{organization_id}}}:w:{limit_id}:{key_id or '-'}"
+
+
+def probe_key() -> str:
+    """What a worker writes to find out whether Redis takes writes again."""
+    return "pe:{probe}:w"

@@ -1,0 +1,134 @@
+"""One worker's application: its parts, opened and closed in order, its few own routes, and the door behind them."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from domain.catalog.catalog import Catalog
+from domain.databases import open_pool
+from domain.metering import Recorder
+from domain.quotas.limiter import Limiter
+from domain.settings import Settings
+from gateway import health, recording, usage
+from gateway.bad_keys import BadKeyThrottle
+from gateway.chain import POLICIES
+from gateway.client_address import AddressReader
+from gateway.doors.plain import PlainDoor
+from gateway.error_pages import error_page
+from gateway.metrics import Counts, SharedCounts
+from gateway.metrics_port import MetricsPort
+from gateway.problems import answer_refusal
+from gateway.server.state import WorkerIdentity
+from gateway.services import Services
+from gateway.upstream.pool import UpstreamPool
+
+OWN_PATHS = ("/health", "/ready", "/user/", "/errors/")
+PUBLISH_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+
+
+def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
+    """The application of one worker. Nothing is opened before its lifespan starts."""
+    door = PlainDoor()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+        async with open_services(settings, worker) as services:
+            door.services = app.state.services = services
+            yield {}
+
+    routes = [
+        Route("/health", health.health),
+        Route("/ready", health.ready),
+        Route("/user/usage", usage.user_usage),
+        Route("/errors/{code}", error_page),
+    ]
+    return GatewayApplication(door, routes=routes, lifespan=lifespan, exception_handlers=answer_refusal())
+
+
+class GatewayApplication(Starlette):
+    """Starlette for the few routes of our own; everything else goes to the door without passing its middleware."""
+
+    def __init__(self, door: PlainDoor, **options: Any) -> None:
+        super().__init__(**options)
+        self._door = door
+        # For what begins like one of our own paths and is none, such as a service under /ready-made.
+        self.router.default = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "http" and not scope["path"].startswith(OWN_PATHS):
+            await self._door(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIterator[Services]:
+    """Open every part, in the order in which a request needs them; close them in reverse."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database, "paid-endpoint gateway")
+        stack.push_async_callback(_close_pool, pool)
+        catalog = Catalog(pool, settings)
+        stack.push_async_callback(catalog.stop)
+        await catalog.start()
+        limiter = Limiter(settings.redis, worker.count)
+        stack.push_async_callback(limiter.stop)
+        await limiter.start()
+        recorder = Recorder(settings.database, settings.logs)
+        await recorder.start()
+        stack.push_async_callback(recorder.stop, DRAIN_SECONDS)
+        upstreams = UpstreamPool(settings.upstream)
+        stack.push_async_callback(upstreams.close, 0.0)
+        services = Services(
+            settings=settings,
+            database=pool,
+            catalog=catalog,
+            limiter=limiter,
+            recorder=recorder,
+            upstreams=upstreams,
+            addresses=AddressReader(settings.gateway.trusted_proxies),
+            bad_keys=BadKeyThrottle(settings.keys.bad_key_limit_per_minute, time.monotonic),
+            counts=Counts(worker.refused),
+            policies=POLICIES,
+            record=recording.record,
+        )
+        await stack.enter_async_context(_published(services))
+        yield services
+
+
+async def _close_pool(pool: Any) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(pool.close(), 2)
+    pool.terminate()
+
+
+@asynccontextmanager
+async def _published(services: Services) -> AsyncIterator[None]:
+    """Keep this worker's counts where a scrape of any worker finds them."""
+    shared = SharedCounts(os.getppid())
+    port = MetricsPort(services.settings.gateway.internal_port, shared)
+    await port.start()
+    task = asyncio.create_task(_publish(services, shared))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await port.stop()
+        shared.publish(services.counts)
+
+
+async def _publish(services: Services, shared: SharedCounts) -> None:
+    while True:
+        health.take_readings(services)
+        shared.publish(services.counts)
+        await asyncio.sleep(PUBLISH_SECONDS)

@@ -1,0 +1,43 @@
+"""The order in which a request is decided. A test pins it: reordering is a reviewed act.
+
+A policy is a function of the exchange. It raises a `Refusal`, or returns None once it has decided, or an awaitable
+where it must wait (a cold key, Redis); on a warm worker nothing should.
+"""
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+from gateway.policies.authenticate import authenticate
+from gateway.policies.check_access import check_access
+from gateway.policies.limit_rate import limit_rate
+from gateway.policies.match_route import match_route
+from gateway.services import Policy
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+POLICIES: tuple[Policy, ...] = (
+    match_route,  # costs nothing, and an unknown path should not make us look for a key
+    authenticate,  # everything below needs to know who calls
+    check_access,  # free checks first: nothing has been counted yet
+    limit_rate,  # counts; last thing that may refuse until credits come
+)
+
+
+def admit(exchange: "Exchange", policies: tuple[Policy, ...]) -> Awaitable[None] | None:
+    """Run the policies until one refuses, answers, or must wait; the rest then follows in the awaitable."""
+    for position, policy in enumerate(policies):
+        pending = policy(exchange)
+        if exchange.answered:
+            return None
+        if pending is not None:
+            return _go_on(exchange, pending, policies[position + 1 :])
+    return None
+
+
+async def _go_on(exchange: "Exchange", pending: Awaitable[None], rest: tuple[Policy, ...]) -> None:
+    await pending
+    if rest:
+        later = admit(exchange, rest)
+        if later is not None:
+            await later

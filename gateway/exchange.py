@@ -1,0 +1,279 @@
+"""One request from its head to its record: decide, forward, relay, settle. Knows no server and no socket.
+
+A door makes it and is its `Sink`; it is the `Reply` of one upstream connection. Exactly one answer is begun, exactly
+one record is written, whatever order the client, the upstream and the deadlines end in.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable
+from uuid import UUID
+
+from domain.quotas.limiter import Verdict
+from domain.refusals import BodyTooLarge, InternalFault, Refusal
+from domain.request_ids import new_request_id
+from domain.snapshots import KeySnapshot, Match, PlanSnapshot
+from gateway import answers, forwarding
+from gateway.chain import admit
+from gateway.ends import ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
+from gateway.failures import refusal_of
+from gateway.services import Services
+from gateway.tunnel import MeteredTunnel
+
+logger = logging.getLogger("paid_endpoint.gateway")
+
+
+class Exchange:
+    """The state of one request. `finished` is True once its record is written; nothing happens after that."""
+
+    __slots__ = (
+        "address",
+        "answered",
+        "begun_ns",
+        "body_complete",
+        "bytes_in",
+        "bytes_out",
+        "finished",
+        "first_byte_ns",
+        "key",
+        "key_bytes",
+        "matched",
+        "plan",
+        "request",
+        "request_id",
+        "request_id_bytes",
+        "sent_ns",
+        "services",
+        "sink",
+        "status",
+        "task",
+        "trace_id",
+        "upstream",
+        "verdict",
+    )  # fmt: skip
+
+    key: KeySnapshot
+    matched: Match
+    plan: PlanSnapshot
+
+    def __init__(self, request: ClientRequest, sink: Sink, services: Services) -> None:
+        self.request, self.sink, self.services = request, sink, services
+        self.request_id: UUID = new_request_id()
+        self.request_id_bytes = str(self.request_id).encode()
+        self.begun_ns = time.monotonic_ns()
+        self.sent_ns = self.first_byte_ns = 0
+        self.address, self.key_bytes, self.trace_id = request.peer, b"", b""
+        self.verdict: Verdict | None = None
+        self.upstream: UpstreamExchange | None = None
+        self.task: asyncio.Future[None] | None = None
+        self.status = self.bytes_in = self.bytes_out = 0
+        self.answered = self.finished = self.body_complete = False
+
+    # -- what policies use
+
+    @property
+    def identity(self) -> KeySnapshot | None:
+        """The key, once it is known."""
+        return getattr(self, "key", None)
+
+    @property
+    def route(self) -> Match | None:
+        """The match, once there is one."""
+        return getattr(self, "matched", None)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The stricter of the gateway's and the service's bound; 0 is none."""
+        bounds = (self.services.settings.gateway.max_body_bytes, self.matched.service.max_body_bytes)
+        return min((bound for bound in bounds if bound), default=0)
+
+    def answer(self, status: int, fields: Headers, body: bytes) -> None:
+        """Answer without an upstream."""
+        self.answered, self.status = True, status
+        self.bytes_out = len(body)
+        self.sink.head(status, [*fields, (b"x-request-id", self.request_id_bytes)], len(body))
+        if body:
+            self.sink.data(body)
+        self._finish("served")
+
+    # -- what the door calls
+
+    def begin(self) -> None:
+        """Decide, then forward. Never raises."""
+        try:
+            pending = admit(self, self.services.policies)
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
+            self._fault(fault)
+        else:
+            if pending is None:
+                self._forward()
+            else:
+                self.task = asyncio.ensure_future(self._decide(pending))
+
+    async def _decide(self, pending: Awaitable[None]) -> None:
+        try:
+            await pending
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as fault:  # noqa: BLE001  boundary, as above
+            self._fault(fault)
+        else:
+            self._forward()
+
+    def body(self, chunk: bytes) -> None:
+        """Bytes of the request body."""
+        if self.finished or self.upstream is None:
+            return
+        self.bytes_in += len(chunk)
+        most = self.max_body_bytes
+        if most and self.bytes_in > most:
+            self.refuse(BodyTooLarge(max_bytes=most))
+            return
+        self.upstream.write(chunk)
+
+    def body_end(self) -> None:
+        """The request body is whole."""
+        self.body_complete = True
+        if not self.finished and self.upstream is not None:
+            self.upstream.finish()
+
+    def client_gone(self) -> None:
+        """The client left, or broke its request: the upstream is cancelled at once."""
+        if self.finished:
+            return
+        self._drop_upstream()
+        self._finish("gone", tell=False)
+
+    def pause_upstream(self) -> None:
+        """The client takes no more bytes now."""
+        if self.upstream is not None:
+            self.upstream.pause()
+
+    def resume_upstream(self) -> None:
+        """It does again."""
+        if self.upstream is not None:
+            self.upstream.resume()
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with a problem document, or, where an answer has begun, make its end visible."""
+        if self.finished:
+            return
+        self._drop_upstream()
+        if self.answered:
+            self._cut()
+            return
+        outcome = "failed" if refusal.status in {502, 504} else "refused"
+        status, fields, body = answers.refusal(self, refusal)
+        self.answered, self.status, self.bytes_out = True, status, len(body)
+        self.sink.head(status, fields, len(body))
+        self.sink.data(body)
+        self._finish(outcome, refusal)
+
+    # -- what the upstream calls (`Reply`)
+
+    def reply_interim(self, status: int, headers: Headers) -> None:
+        """103 and the like go on to the client."""
+        if not self.finished:
+            self.sink.interim(status, headers)
+
+    def reply_continue(self) -> None:
+        """Not asked for: the door sends its own 100."""
+
+    def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
+        """The upstream's final head, with our fields."""
+        self.first_byte_ns = time.monotonic_ns()
+        self.answered, self.status = True, status
+        self.sink.head(status, answers.relayed(self, headers), length)
+
+    def reply_data(self, chunk: bytes) -> None:
+        """Body bytes, unchanged."""
+        self.bytes_out += len(chunk)
+        self.sink.data(chunk)
+
+    def reply_end(self) -> None:
+        """Whole: record, then let the last byte go."""
+        self.upstream = None
+        if not self.finished:
+            self._finish("served")
+
+    def reply_failed(self, failure: UpstreamFailure) -> None:
+        """No whole answer: 502, 503 or 504, or a visible cut."""
+        if self.finished:
+            return
+        self.upstream = None
+        service = self.matched.service.slug
+        logger.warning("upstream of %s failed: %s %s (%s)", service, failure.kind, failure.internal, self.request_id)
+        if self.answered:
+            self._cut()
+        else:
+            self.refuse(refusal_of(failure))
+
+    def reply_tunnel(self, headers: Headers, tunnel: UpstreamTunnel) -> None:
+        """101: from here on bytes pass both ways until one side ends."""
+        if self.finished:
+            tunnel.close()
+            return
+        self.answered, self.status, self.upstream = True, 101, None
+        metered = MeteredTunnel(tunnel, self)
+        if not self.sink.tunnel(answers.switching(self, headers), metered):
+            tunnel.close()
+            self._cut()
+
+    def tunnel_ended(self, bytes_in: int, bytes_out: int) -> None:
+        """Both directions are over."""
+        self.bytes_in, self.bytes_out = bytes_in, bytes_out
+        if not self.finished:
+            self._finish("served", tell=False)
+
+    def upstream_pause(self) -> None:
+        """The upstream is slower than the client."""
+        self.sink.pause_body()
+
+    def upstream_resume(self) -> None:
+        """It takes bytes again."""
+        self.sink.resume_body()
+
+    # -- ends
+
+    def _forward(self) -> None:
+        if self.finished or self.answered:
+            return
+        service = self.matched.service
+        origin = service.upstreams[0]
+        try:
+            written = forwarding.upstream_request(self, origin)
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        self.sent_ns = time.monotonic_ns()
+        limits = forwarding.deadlines(service)
+        upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections)
+        if not self.finished:
+            self.upstream = upstream
+            if written.body != 0:
+                self.sink.want_body()
+
+    def _drop_upstream(self) -> None:
+        if self.task is not None and not self.task.done() and self.task is not asyncio.current_task():
+            self.task.cancel()
+        if self.upstream is not None:
+            self.upstream.abort()
+            self.upstream = None
+
+    def _cut(self) -> None:
+        self._finish("cut", tell=False)
+        self.sink.abort()
+
+    def _fault(self, fault: Exception) -> None:
+        logger.error("fault in exchange %s", self.request_id, exc_info=fault)
+        self.refuse(InternalFault())
+
+    def _finish(self, outcome: str, refusal: Refusal | None = None, *, tell: bool = True) -> None:
+        """Record first, then let the last byte go (G3)."""
+        self.finished = True
+        self.services.record(self, outcome, refusal)
+        if tell:
+            self.sink.end()

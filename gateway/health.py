@@ -1,0 +1,72 @@
+"""Is this worker alive, and can it serve? `/health` asks nobody; `/ready` says which dependency is away and since when."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.services import Services
+
+
+async def health(request: Request) -> Response:
+    """GET /health: 200 as long as the process answers. What restarts a worker should look here."""
+    del request
+    return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+
+
+async def ready(request: Request) -> Response:
+    """GET /ready: 200 with what is degraded, 503 with reasons. Says that known keys go on while a dependency is away."""
+    report = readiness(request.app.state.services)
+    status = 503 if report["status"] == "unavailable" else 200
+    return JSONResponse(report, status_code=status, headers={"cache-control": "no-store"})
+
+
+def readiness(services: Services) -> dict[str, Any]:
+    """`ready`, `degraded` (works, but slower to notice changes or with rows waiting) or `unavailable`, with reasons."""
+    catalog, limiter, recorder = services.catalog.status(), services.limiter.status(), services.recorder.status()
+    reasons: list[str] = []
+    degraded: list[str] = []
+    if not catalog.database_ok:
+        reasons.append(f"database: {catalog.reason or 'not reachable'}; known keys go on")
+    if not limiter.redis_ok:
+        reasons.append(f"redis: {limiter.fault or 'not reachable'}; limits are decided locally")
+    if catalog.database_ok and not catalog.listener_ok:
+        degraded.append(
+            f"change listener: {catalog.reason or 'lost'}; changes arrive within {services.settings.keys.degraded_ttl_seconds:g} s"
+        )
+    if recorder.lag_seconds > 5:
+        degraded.append(f"request log: {recorder.queued} rows wait since {recorder.lag_seconds:.0f} s")
+    if recorder.dropped:
+        degraded.append(f"request log: {recorder.dropped} rows were lost since the worker started")
+    status = "unavailable" if reasons else "degraded" if degraded else "ready"
+    return {
+        "status": status,
+        "reasons": reasons + degraded,
+        "database": {"ok": catalog.database_ok},
+        "listener": {
+            "ok": catalog.listener_ok,
+            "generation": catalog.generation,
+            "age_seconds": round(catalog.age_seconds, 3),
+        },
+        "redis": {"ok": limiter.redis_ok},
+        "request_log": {"queued": recorder.queued, "lag_seconds": round(recorder.lag_seconds, 3)},
+    }
+
+
+def take_readings(services: Services) -> None:
+    """Put what the parts know of themselves among the worker's counts."""
+    catalog, limiter, recorder = services.catalog.status(), services.limiter.status(), services.recorder.status()
+    services.counts.gauges.update(
+        keys_cached=catalog.keys_cached,
+        listener_lost=0 if catalog.listener_ok else 1,
+        redis_away=0 if limiter.redis_ok else 1,
+        log_rows_queued=recorder.queued,
+        log_lag_seconds=recorder.lag_seconds,
+    )
+    services.counts.totals.update(
+        log_rows_written=recorder.written,
+        log_rows_dropped=recorder.dropped,
+        limit_decisions_redis=limiter.decisions_redis,
+        limit_decisions_local=limiter.decisions_local,
+        limit_refusals_shadow=limiter.shadow_refused,
+    )

@@ -1,0 +1,79 @@
+"""How fast one client reads and writes: pauses, deadlines, and whether it takes its bytes."""
+
+import asyncio
+import math
+import socket
+import struct
+from enum import IntFlag
+
+from gateway.server.state import WorkerState
+
+
+class Reading(IntFlag):
+    """Why reading from the client is paused."""
+
+    HELD = 1
+    BODY = 2
+    ASKED = 4
+
+
+class Pace:
+    """One connection's pauses and deadlines. Times are the worker's coarse clock, seconds, up to one tick late."""
+
+    __slots__ = ("_paused", "_size", "_state", "_stuck_since", "_taken", "_transport", "deadline", "written")
+
+    def __init__(self, transport: asyncio.Transport, state: WorkerState, first: float) -> None:
+        """`first` is how long the client may say nothing at the beginning."""
+        self._transport, self._state = transport, state
+        self._paused = 0
+        self.written = 0
+        self._taken = -1
+        self._stuck_since = 0.0
+        self.deadline = state.now + first
+
+    def expect(self, seconds: float) -> None:
+        """The client must do something within `seconds` from now."""
+        self.deadline = self._state.now + seconds
+
+    def expect_nothing(self) -> None:
+        """It is our turn, or the application's."""
+        self.deadline = math.inf
+
+    def pause(self, reason: int) -> None:
+        """Stop reading for one more reason."""
+        if not self._paused and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self._paused |= reason
+
+    def resume(self, reason: int) -> bool:
+        """Drop a reason; whether reading goes on now and did not before."""
+        if not self._paused & reason:
+            return False
+        self._paused &= ~reason
+        if self._paused or self._transport.is_closing():
+            return False
+        self._transport.resume_reading()
+        return True
+
+    def resume_all(self) -> None:
+        """Read on whatever the reason was."""
+        self.resume(self._paused)
+
+    def stuck(self, now: float) -> bool:
+        """Whether the client took no byte of what waits for it during the whole write timeout."""
+        waiting = self._transport.get_write_buffer_size()
+        if not waiting:
+            self._taken = -1
+            return False
+        taken = self.written - waiting
+        if taken != self._taken:
+            self._taken, self._stuck_since = taken, now
+            return False
+        return now - self._stuck_since > self._state.settings.write_timeout_seconds
+
+    def reset(self) -> None:
+        """Close with a reset: where only the connection's end marks the answer's end, a clean one would lie."""
+        raw = self._transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()

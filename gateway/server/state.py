@@ -1,0 +1,52 @@
+"""What all connections of one worker share."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from uvicorn.server import ServerState
+
+from domain.settings import GatewaySettings
+from gateway.server.guard import GuardRules
+from gateway.server.hosts import HostRule
+
+if TYPE_CHECKING:
+    from gateway.server.protocol import GatewayProtocol
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerIdentity:
+    """Which of how many workers this is. `refused` counts the guard's refusals by code, for /metrics."""
+
+    index: int = 0
+    count: int = 1
+    refused: Counter[str] = field(default_factory=Counter, compare=False)
+
+
+class WorkerState(ServerState):
+    """uvicorn's shared state and ours. `now` is the loop's clock in seconds as of the reaper's last round."""
+
+    def __init__(self, settings: GatewaySettings, identity: WorkerIdentity) -> None:
+        super().__init__()
+        self.settings = settings
+        self.identity = identity
+        self.rules = GuardRules(
+            HostRule(settings.allowed_hosts), settings.max_header_bytes, settings.max_headers, settings.max_body_bytes
+        )
+        self.gateway_connections: set[GatewayProtocol] = set()
+        self.draining = False
+        self.now = 0.0
+        self.date = b""
+        self._dated = 0
+
+    def tick(self, now: float) -> None:
+        """Move the clock, and close what is past its deadline."""
+        self.now = now
+        second = int(time.time())
+        if second != self._dated:
+            self._dated = second
+            self.date = formatdate(second, usegmt=True).encode()
+        for connection in tuple(self.gateway_connections):
+            connection.check(now)

@@ -1,0 +1,43 @@
+"""Everything that a request may use, made once per worker by `gateway.app` and handed down."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from domain.catalog.catalog import Catalog
+from domain.metering import Recorder
+from domain.quotas.limiter import Limiter
+from domain.refusals import Refusal
+from domain.settings import Settings
+from gateway.bad_keys import BadKeyThrottle
+from gateway.client_address import AddressReader
+from gateway.metrics import Counts
+from gateway.upstream.pool import UpstreamPool
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+Policy = Callable[["Exchange"], Awaitable[None] | None]
+Record = Callable[["Exchange", str, Refusal | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One worker's parts; all of them belong to the worker's event loop.
+
+    `policies` is the chain of `gateway.chain` and `record` that of `gateway.recording`, but in `gateway.bare`.
+    """
+
+    settings: Settings
+    database: "asyncpg.Pool"
+    catalog: Catalog
+    limiter: Limiter
+    recorder: Recorder
+    upstreams: UpstreamPool
+    addresses: AddressReader
+    bad_keys: BadKeyThrottle
+    counts: Counts
+    policies: tuple[Policy, ...]
+    record: Record

@@ -1,0 +1,41 @@
+"""GET /user/usage: what a key's organization has used and has left. Costs nothing and counts against nothing."""
+
+from datetime import UTC, datetime, timedelta
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from domain.refusals import NoSubscription, OrganizationSuspended
+from domain.usage_reading import requests_today
+from gateway.doors.plain import request_of
+from gateway.policies.authenticate import key_of
+
+
+async def user_usage(request: Request) -> Response:
+    """Organization, key, plan, each window, and today's requests (null while the database is away)."""
+    services = request.app.state.services
+    key = await key_of(services, request_of(request.scope))
+    if key.organization_state != "active":
+        raise OrganizationSuspended
+    if key.plan_id is None:
+        raise NoSubscription
+    plan = services.catalog.plan(key.plan_id)
+    now = datetime.now(UTC).replace(microsecond=0)
+    document = {
+        "organization": {"id": str(key.organization_id), "slug": key.organization_slug},
+        "key": {"id": str(key.id), "name": key.name, "prefix": key.prefix, "environment": key.environment},
+        "plan": {"slug": plan.slug, "name": plan.name},
+        "windows": [
+            {
+                "name": window.name,
+                "limit": window.limit,
+                "used": window.used,
+                "remaining": window.remaining,
+                "resets_at": (now + timedelta(seconds=window.reset_seconds)).isoformat(),
+                "shadow": window.shadow,
+            }
+            for window in await services.limiter.peek(key, plan)
+        ],
+        "requests_today": await requests_today(services.database, key.organization_id, now.date()),
+    }
+    return JSONResponse(document, headers={"cache-control": "no-store"})

@@ -1,0 +1,94 @@
+"""The servers that are compared, all alive at once on core 0; only the one that is measured has anything to do."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from loadtests.bench.nginx import nginx_path, start_nginx
+from loadtests.installation import Gateway, Installation
+from loadtests.processes import ROOT, Process
+from loadtests.upstream import start_upstream
+
+SERVER_CORE = 0
+LOAD_CORE = 1
+FIRST_PORT = 19_101
+PATH = "/bench/items"
+
+UPSTREAM = "upstream"
+NGINX_PROXY = "nginx proxy_pass"
+NGINX_GATEWAY = "nginx gateway"
+OURS = "paid-endpoint"
+BARE = "bare pass-through"
+NAIVE = "Starlette + httpx"
+ORDER = (UPSTREAM, NGINX_PROXY, NGINX_GATEWAY, OURS, BARE, NAIVE)
+SINGLE = (UPSTREAM, NGINX_GATEWAY, OURS)
+"""Rows that are also measured at concurrency 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contenders:
+    """URLs by row, the key that every row is asked with, and whose log rows to count."""
+
+    urls: dict[str, str]
+    key: str
+    organization: UUID
+    gateway: Gateway
+
+
+@contextmanager
+def contenders(made: Installation, core: int | None) -> Iterator[Contenders]:
+    """Start all of them on `core` (None: not pinned). Raises ProcessFailedError or CommandError."""
+    organization, key = customer(made, f"http://127.0.0.1:{FIRST_PORT}/bench")
+    ports = {row: FIRST_PORT + index for index, row in enumerate(ORDER)}
+    with ExitStack() as stack:
+        if nginx_path():
+            nginx_ports = (ports[UPSTREAM], ports[NGINX_PROXY], ports[NGINX_GATEWAY])
+            stack.enter_context(start_nginx(made.folder / "nginx", key, nginx_ports, core))
+        else:
+            stack.enter_context(start_upstream(made.folder, ports[UPSTREAM], core))
+            del ports[NGINX_PROXY], ports[NGINX_GATEWAY]
+        gateway = made.gateway(workers=1, core=core)
+        stack.enter_context(gateway.process)
+        stack.enter_context(_bare(made, ports[BARE], core))
+        stack.enter_context(_naive(made.folder, ports[NAIVE], core))
+        urls = {row: f"http://127.0.0.1:{port}{PATH}" for row, port in ports.items()}
+        urls[OURS] = f"{gateway.url}{PATH}"
+        yield Contenders(urls, key, organization, gateway)
+
+
+def customer(made: Installation, upstream: str) -> tuple[UUID, str]:
+    """A customer with every policy on and none in the way: four windows, an IP list, a scope, a priced operation."""
+    made.plan("bench")
+    organization = made.organization("Bench", "bench")
+    made.service("bench", "/bench", upstream)
+    made.command(
+        "operations",
+        "create",
+        "bench",
+        "--method",
+        "GET",
+        "--path",
+        "/items",
+        "--name",
+        "items",
+        "--credits",
+        "0.000001",
+        "--json",
+    )
+    key = made.key(organization["slug"], "bench", "--allow-ip", "127.0.0.0/8", "--scope", "bench")
+    return UUID(organization["id"]), key["key"]
+
+
+def _naive(folder: Path, port: int, core: int | None) -> Process:
+    argv = [sys.executable, "-m", "uvicorn", "loadtests.bench.naive:app", "--port", str(port), "--no-access-log"]
+    env = {"NAIVE_UPSTREAM": f"http://127.0.0.1:{FIRST_PORT}", "PYTHONPATH": str(ROOT)}
+    return Process("naive", argv, folder / "naive.log", core=core, env=env).start(port)
+
+
+def _bare(made: Installation, port: int, core: int | None) -> Process:
+    env = {**made.settings, "UPSTREAM_API_URL": f"http://127.0.0.1:{FIRST_PORT}", "GATEWAY_PORT": str(port)}
+    argv = [sys.executable, "-m", "gateway.bare"]
+    return Process("bare", argv, made.folder / "bare.log", core=core, env=env, cwd=made.folder).start(port)
