@@ -54,8 +54,14 @@ def test_good_patterns(text):
         "/a/.",
         "/a?b",
         "/a b",
-    ]
-    + ["/%2F", "/%2f", "/%41", "/%00", "/%5C", "/ä", "/" + "a" * 1100],
+        "/%2F",
+        "/%2f",
+        "/%41",
+        "/%00",
+        "/%5C",
+        "/ä",
+        "/" + "a" * 1100,
+    ],
 )
 def test_bad_patterns(text):
     with pytest.raises(InvalidValue):

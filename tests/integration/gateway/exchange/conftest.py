@@ -1,6 +1,7 @@
 """One gateway, one recording upstream, and a tenant, for every test of this folder; each test adds rows of its own."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -44,13 +45,30 @@ class House:
         )
         return created.plaintext
 
-    async def a_service(self, **columns: Any) -> str:
-        """A service of its own; its slug, which is its prefix too."""
+    async def a_service(self, *, operations: tuple[tuple[str, str, bool], ...] = (), **columns: Any) -> str:
+        """A service of its own, known to the gateway; its slug, which is its prefix too. Operations: name, path, enabled."""
         slug = self.unique("service")
-        await make_service(self.pool, slug, f"/{slug}", columns.pop("port", self.upstream.port))
-        for name, value in columns.items():
-            await self.pool.execute(f"update service set {name} = $2 where slug = $1", slug, value)
+        async with self.pool.acquire() as connection, connection.transaction():
+            service = await make_service(connection, slug, f"/{slug}", columns.pop("port", self.upstream.port))
+            for name, value in columns.items():
+                await connection.execute(f"update service set {name} = $2 where slug = $1", slug, value)
+            for name, path, enabled in operations:
+                await connection.execute(
+                    "insert into operation (service_id, name, method, path_pattern, enabled) values ($1, $2, 'GET', $3, $4)",
+                    service,
+                    name,
+                    path,
+                    enabled,
+                )
+        await self.eventually(f"/{slug}/", lambda answer: b"unknown_route" not in answer.body, key="")
         return slug
+
+    async def eventually(self, target: str, holds: Callable[[WireAnswer], bool], **options: Any) -> WireAnswer:
+        """Ask until the answer is as wished; G4 gives a change one second to arrive."""
+        deadline = time.monotonic() + 1.0
+        while not holds(answer := await self.ask(target, **options)):
+            assert time.monotonic() < deadline, answer
+        return answer
 
     def seen(self, mark: str) -> int:
         return sum(mark in record.target for record in self.upstream.records)

@@ -9,7 +9,15 @@ from tests.integration.gateway.server.serving import worker
 from tests.wire.raw_client import RawClient
 
 NOT_THE_GUARDS = {"path", "key"}
-NEEDS_POLICIES = {"pi-401-body", "pi-404-body", "pi-401-chunked", "pi-400-body", "ex-bad-key", "tr-key", "tr-authorization"}
+NEEDS_POLICIES = {
+    "pi-401-body",
+    "pi-404-body",
+    "pi-401-chunked",
+    "pi-400-body",
+    "ex-bad-key",
+    "tr-key",
+    "tr-authorization",
+}
 CASES = [case for case in REQUESTS if case.line["group"] not in NOT_THE_GUARDS and case.id not in NEEDS_POLICIES]
 SECONDS = 4.0
 
@@ -69,4 +77,4 @@ async def test_no_case_gets_past_the_guard_that_must_not(patient, kept):
 
     found = await asyncio.gather(*(judged(case) for case in CASES))
     assert [text for texts in found for text in texts] == []
-    assert patient.said("Traceback") <= patient.said("the client left") * 2
+    assert not patient.said("Traceback")
