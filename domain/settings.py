@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")
+DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")  # noqa: TID251  the one module that may
 INSTANCE_FILE = DATA_DIR / "instance.env"
 ENV_FILES = (str(INSTANCE_FILE), ".env")
 

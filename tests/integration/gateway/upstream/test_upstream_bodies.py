@@ -174,6 +174,7 @@ async def test_a_slow_upstream_holds_the_client_back() -> None:
         exchange.finish()
         await asyncio.wait_for(reply.over.wait(), 10)
         assert reply.status == 200
+        assert reply.paused == reply.resumed
         assert received == 50 * MEGABYTE
 
 
