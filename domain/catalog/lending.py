@@ -27,6 +27,7 @@ def deadline(connection: _Terminable, seconds: float) -> Iterator[None]:
     """Drop the connection unless the block is done in time; a statement in it then raises one of READ_FAULTS."""
     loop = asyncio.get_running_loop()
     due = monotonic() + seconds
+    watch: asyncio.TimerHandle
 
     def time_is_up() -> None:
         nonlocal watch

@@ -1,13 +1,11 @@
-"""Small parts of the catalog: what a notification says, how reloads are merged, when a connection is dropped."""
+"""Small parts of the catalog: what a notification says, how reloads are merged."""
 
 import asyncio
-import time
 import uuid
 
 import pytest
 
 from domain.catalog.changes import Change, parse_change
-from domain.catalog.lending import deadline
 from domain.catalog.reloads import Reloads
 
 ROW, ORGANIZATION = uuid.uuid4(), uuid.uuid4()
@@ -16,7 +14,10 @@ ROW, ORGANIZATION = uuid.uuid4(), uuid.uuid4()
 @pytest.mark.parametrize(
     ("payload", "change"),
     [
-        (f'{{"t": "api_key", "id": "{ROW}", "org": "{ORGANIZATION}", "g": 7}}', Change("api_key", ROW, ORGANIZATION, 7)),
+        (
+            f'{{"t": "api_key", "id": "{ROW}", "org": "{ORGANIZATION}", "g": 7}}',
+            Change("api_key", ROW, ORGANIZATION, 7),
+        ),
         (f'{{"t": "plan", "id": "{ROW}", "org": null, "g": 8}}', Change("plan", ROW, None, 8)),
         ('{"t": "api_key", "id": null, "org": null, "g": 9}', Change("api_key", None, None, 9)),
         ("", Change("", None, None, 0)),
@@ -70,33 +71,3 @@ async def test_a_load_that_fails_is_tried_again_and_whoever_waits_is_told(caplog
     assert len(tries) == 3
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-class Connection:
-    """Stands for a connection: counts how often it was dropped."""
-
-    dropped = 0
-
-    def terminate(self):
-        self.dropped += 1
-
-
-async def test_a_connection_is_dropped_when_its_time_is_up():
-    connection = Connection()
-    with deadline(connection, 0.01):
-        while not connection.dropped:
-            await asyncio.sleep(0)
-    with deadline(connection, 0.01):
-        pass
-    assert connection.dropped == 1
-
-
-async def test_a_process_that_stood_still_reads_before_it_drops():
-    connection = Connection()
-    with deadline(connection, 0.05):
-        time.sleep(0.1)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert not connection.dropped
-        while not connection.dropped:
-            await asyncio.sleep(0)
