@@ -58,11 +58,12 @@ async def make_tenant(connection: Any, slug: str, *, amount: int = OUT_OF_REACH)
 
 async def make_service(
     connection: Any, slug: str, prefix: str, upstream_port: int, *, path: str = "", **columns: Any
-) -> None:
+) -> UUID:
     """A new service: `prefix` goes to the upstream, below its base `path`."""
-    await services.create(
+    made = await services.create(
         connection, slug=slug, prefix=prefix, upstreams=[f"http://127.0.0.1:{upstream_port}{path}"], **columns
     )
+    return made.id
 
 
 def free_port() -> int:

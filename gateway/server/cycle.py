@@ -81,9 +81,10 @@ class Cycle:
         except asyncio.CancelledError:
             self.answer.abort()
             raise
-        except Exception:
+        except Exception as fault:  # noqa: BLE001  the last line of defence: one request's fault is not the worker's
             request_id = str(new_request_id())
-            log.exception("the application failed on request %s", request_id)
+            if not (self.is_gone and isinstance(fault, OSError)):
+                log.error("the application failed on request %s", request_id, exc_info=fault)
             self._fail(InternalFault(), request_id)
         else:
             if not self.answer.done and not self.tunneled:

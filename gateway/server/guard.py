@@ -65,7 +65,7 @@ def read_head(raw: bytes, fields: FieldParser, limits: GuardRules) -> RequestHea
     """The request whose head is `raw`, which ends with its first CR LF CR LF. Raises a refusal."""
     line_end = raw.find(CRLF)
     if len(raw) > limits.max_header_bytes:
-        raise too_large(raw)
+        raise too_large(raw, limits)
     # One CR LF at the end of each line and no other control byte: a bare CR or LF ends a line for some and not for
     # others. Counting pairs is enough: every byte that is not plain must belong to one.
     pairs = raw.count(CRLF)
@@ -89,7 +89,7 @@ def check_partial(raw: bytes, start: int, limits: GuardRules) -> int:
     What can't become a valid head is refused now: its end may never come.
     """
     if len(raw) > limits.max_header_bytes:
-        raise too_large(raw)
+        raise too_large(raw, limits)
     end = len(raw) - raw.endswith(b"\r")
     fresh = raw[start:end]
     if len(fresh.translate(None, PLAIN)) != 2 * fresh.count(CRLF):
@@ -97,9 +97,9 @@ def check_partial(raw: bytes, start: int, limits: GuardRules) -> int:
     return end
 
 
-def too_large(raw: bytes) -> HeadersTooLarge | UriTooLong:
-    """414 if the request line alone is too long, else 431."""
-    return UriTooLong() if CRLF not in raw[:1024] and CRLF not in raw else HeadersTooLarge()
+def too_large(raw: bytes, limits: GuardRules) -> HeadersTooLarge | UriTooLong:
+    """414 if the request line alone is too long, else 431; however the bytes were cut into segments."""
+    return HeadersTooLarge() if CRLF in raw[: limits.max_header_bytes] else UriTooLong()
 
 
 def _request_line(line: bytes) -> RequestHead:
@@ -124,7 +124,8 @@ def _request_line(line: bytes) -> RequestHead:
 def _bad_version(rest: bytes) -> MalformedRequest | VersionNotSupported:
     version = rest.rpartition(b" ")[2]
     major, dot, minor = version[5:].partition(b".")
-    if version[:5] == b"HTTP/" and dot and major.isdigit() and minor.isdigit() and len(version) == 8:
+    known = version in {b"HTTP/1.0", b"HTTP/1.1"}
+    if version[:5] == b"HTTP/" and not known and dot and major.isdigit() and minor.isdigit() and len(version) == 8:
         return VersionNotSupported()
     return MalformedRequest("The request line is not `METHOD target HTTP/1.1`.")
 

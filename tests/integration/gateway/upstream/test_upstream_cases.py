@@ -10,7 +10,8 @@ from upstream_sides import Caller, ScriptedUpstream, Seen, on_uvloop
 
 from gateway.ends import Deadlines
 
-CASES = [json.loads(line) for line in Path("tests/cases/raw-responses.jsonl").read_text("utf-8").splitlines()]
+CASES_FILE = Path(__file__).parents[3] / "cases" / "raw-responses.jsonl"
+CASES = [json.loads(line) for line in CASES_FILE.read_text("utf-8").splitlines()]
 
 
 def filled(raw: bytes, port: int) -> bytes:
