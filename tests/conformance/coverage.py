@@ -48,11 +48,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "P19": ("test_p18_p19_",),
     "P21": ("test_p21_",),
     "P22": ("test_p22_",),
-    **{name: ("test_u_a_bad_head",) for name in ("U1", "U2", "U3", "U9", "U10")},
+    **dict.fromkeys(("U1", "U2", "U3", "U9", "U10"), ("test_u_a_bad_head",)),
     **{f"U{number}": (f"test_u{number}_",) for number in (4, 5, 11, 12, 13)},
     **{f"K{number}": (f"test_k{number}_",) for number in (1, 2, 3, 4, 5, 9)},
 }
 
-DUE = (
-    [f"P{n}" for n in (*range(1, 20), 21, 22)] + [f"U{n}" for n in range(1, 14)] + [f"K{n}" for n in (1, 2, 3, 4, 5, 9)]
-)
+_RANGES = {"P": [*range(1, 20), 21, 22], "U": [*range(1, 14)], "K": [1, 2, 3, 4, 5, 9]}
+DUE = [f"{letter}{number}" for letter, numbers in _RANGES.items() for number in numbers]
