@@ -244,7 +244,7 @@ class Exchange:
         if self.finished or self.answered:
             return
         service = self.matched.service
-        origin = service.upstreams[0]
+        origin = forwarding.pick(service.upstreams)
         try:
             written = forwarding.upstream_request(self, origin)
         except Refusal as refusal:
