@@ -9,7 +9,15 @@ from tests.integration.gateway.server.serving import worker
 from tests.wire.raw_client import RawClient
 
 NOT_THE_GUARDS = {"path", "key"}
-NEEDS_POLICIES = {"pi-401-body", "pi-404-body", "pi-401-chunked", "pi-400-body", "ex-bad-key", "tr-key", "tr-authorization"}
+NEEDS_POLICIES = {
+    "pi-401-body",
+    "pi-404-body",
+    "pi-401-chunked",
+    "pi-400-body",
+    "ex-bad-key",
+    "tr-key",
+    "tr-authorization",
+}
 CASES = [case for case in REQUESTS if case.line["group"] not in NOT_THE_GUARDS and case.id not in NEEDS_POLICIES]
 SECONDS = 4.0
 
