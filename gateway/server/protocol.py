@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from domain.refusals import MalformedRequest, MethodNotAllowed, Overloaded, Refusal, RequestTimeout
-from domain.request_ids import new_request_id
-from gateway import problems
+from domain.refusals import MalformedRequest, Overloaded, Refusal, RequestTimeout
 from gateway.ends import UpstreamTunnel
 from gateway.server import guard
 from gateway.server.answer import Answer
@@ -22,6 +20,7 @@ from gateway.server.cycle import Application, Cycle
 from gateway.server.framing import BodyReader, body_reader
 from gateway.server.heads import HeadReader
 from gateway.server.pace import Pace, Reading
+from gateway.server.refusing import answer_refusal
 from gateway.server.state import WorkerState
 from gateway.server.tunnel_end import ClientTunnelEnd
 
@@ -209,10 +208,10 @@ class GatewayProtocol(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Go on with what the client sent behind the last request, or wait for it to send more."""
+        self.phase = IDLE
         if self._advancing:
             return
         self._advancing = True
-        self.phase = IDLE
         while self.phase == IDLE and self._held:
             held, self._held = self._held, b""
             self._take_head(held)
@@ -266,22 +265,13 @@ class GatewayProtocol(asyncio.Protocol):
         elif self.phase == BUSY:
             self._advance()
 
-    def answer_refusal(self, refusal: Refusal, answer: Answer, *, close: bool = False, request_id: str = "") -> None:
-        """Answer with a problem document of our own; without an id the request gets a new one."""
-        status, headers, body = problems.render(refusal, request_id or str(new_request_id()))
-        headers = [(b"date", self.state.date), *headers]
-        if isinstance(refusal, MethodNotAllowed):
-            headers.append((b"allow", guard.ALLOW))
-        answer.begin(status, headers, len(body), close=close)
-        answer.data(body)
-        answer.end()
-
     def refuse(self, refusal: Refusal, *, head_only: bool = False) -> None:
         """Answer a request that the guard stops; nothing behind it is read as a request."""
         self.state.identity.refused[refusal.code] += 1
         self._reader, self._held, self.phase = None, b"", BUSY
         self._give_up_cycle()
-        self.answer_refusal(refusal, Answer(self, head_only=head_only, http10=False), close=True)
+        answer = Answer(self, head_only=head_only, http10=False)
+        answer_refusal(refusal, answer, self.state.date, close=True)
 
     def cut(self, *, reset: bool) -> None:
         """End the connection without the answer's end."""
