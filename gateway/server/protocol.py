@@ -14,12 +14,12 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from domain.refusals import MalformedRequest, Overloaded, Refusal, RequestTimeout
 from gateway.ends import UpstreamTunnel
-from gateway.server import guard
+from gateway.server import guard, pace
 from gateway.server.answer import Answer
 from gateway.server.cycle import Application, Cycle
 from gateway.server.framing import BodyReader, body_reader
 from gateway.server.heads import HeadReader
-from gateway.server.pace import Pace, Reading
+from gateway.server.pace import Pace
 from gateway.server.refusing import answer_refusal
 from gateway.server.state import WorkerState
 from gateway.server.tunnel_end import ClientTunnelEnd
@@ -104,14 +104,14 @@ class GatewayProtocol(asyncio.Protocol):
         elif phase == BUSY:
             self._held += data
             if len(self._held) > MAX_HELD:
-                self.pace.pause(Reading.HELD)
+                self.pace.pause(pace.HELD)
         elif phase == TUNNEL and self._tunnel is not None:
             self.pace.expect(self.settings.keepalive_timeout_seconds)
             self._tunnel.from_client(data)
         elif phase == LINGER:
             self._dropped += len(data)
             if self._dropped > MAX_LINGER_BYTES:
-                self.pace.pause(Reading.HELD)
+                self.pace.pause(pace.HELD)
 
     def eof_received(self) -> bool:
         """The client will send no more. True keeps our side open."""
@@ -217,7 +217,7 @@ class GatewayProtocol(asyncio.Protocol):
             self._take_head(held)
         self._advancing = False
         if self.phase == IDLE:
-            self.pace.resume(Reading.HELD)
+            self.pace.resume(pace.HELD)
             if self._eof:
                 self.eof_received()
             elif not self._heads.held:
@@ -256,8 +256,8 @@ class GatewayProtocol(asyncio.Protocol):
         self.state.total_requests += 1
         if cycle is not None:
             cycle.finished()
-        self.pace.resume(Reading.BODY)
-        self.pace.resume(Reading.ASKED)
+        if self.pace.paused:
+            self.pace.resume(pace.BODY | pace.ASKED)
         if not stay_open:
             self._linger()
         elif self.phase == BODY:
@@ -321,27 +321,27 @@ class GatewayProtocol(asyncio.Protocol):
     def hold_body(self) -> None:
         """The application is slower than the client."""
         if self.phase == BODY:
-            self._stop_reading(Reading.BODY)
+            self._stop_reading(pace.BODY)
 
     def release_body(self) -> None:
         """It caught up."""
-        self._go_on_reading(Reading.BODY)
+        self._go_on_reading(pace.BODY)
 
     def pause_body(self) -> None:
         """The application asked for a pause."""
         if self.phase == BODY:
-            self._stop_reading(Reading.ASKED)
+            self._stop_reading(pace.ASKED)
 
     def resume_body(self) -> None:
         """It wants more."""
-        self._go_on_reading(Reading.ASKED)
+        self._go_on_reading(pace.ASKED)
 
     def _stop_reading(self, reason: int) -> None:
         self.pace.pause(reason)
         self.pace.expect_nothing()
 
     def _go_on_reading(self, reason: int) -> None:
-        if self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
+        if self.pace.paused and self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
             self.pace.expect(self.settings.body_timeout_seconds)
 
     # -- tunnel, time
