@@ -11,6 +11,7 @@ from domain.request_ids import new_request_id
 from gateway.server.answer import Answer
 from gateway.server.connection import ClientConnection
 from gateway.server.guard import RequestHead
+from gateway.server.refusing import answer_refusal
 
 if TYPE_CHECKING:
     from gateway.server.protocol import GatewayProtocol
@@ -84,7 +85,7 @@ class Cycle:
         except Exception as fault:
             request_id = str(new_request_id())
             if not (self.is_gone and isinstance(fault, OSError)):
-                log.error("the application failed on request %s", request_id, exc_info=fault)
+                log.exception("the application failed on request %s", request_id)
             self._fail(InternalFault(), request_id)
         else:
             if not self.answer.done and not self.tunneled:
@@ -95,7 +96,7 @@ class Cycle:
         if self.answer.begun or self.answer.done or self.tunneled:
             self.answer.abort()
         else:
-            self.connection.answer_refusal(refusal, self.answer, request_id=request_id)
+            answer_refusal(refusal, self.answer, self.connection.state.date, request_id=request_id)
 
     async def receive(self) -> Message:
         """ASGI receive: `http.request` until the body is whole, then `http.disconnect`."""

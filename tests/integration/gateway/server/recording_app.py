@@ -4,6 +4,8 @@ import asyncio
 import logging
 from urllib.parse import parse_qs
 
+log = logging.getLogger("recording")
+
 
 def create_app(settings, *, worker):
     return RecordingApp(worker)
@@ -72,7 +74,7 @@ class RecordingApp:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await receive()
         await receive()
-        logging.warning("the client left its stream")
+        log.warning("the client left its stream")
 
     async def _tunnel(self, options, client, scope, receive, send):
         head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
@@ -107,7 +109,7 @@ async def read(receive):
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            logging.warning("the client left")
+            log.warning("the client left")
             raise ConnectionError
         body += message["body"]
         if not message["more_body"]:

@@ -1,6 +1,7 @@
 """How answers are framed, ordered and ended, for clients of every kind."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,9 @@ async def test_bodiless_answers_have_no_body(served, status):
 
 async def test_head_keeps_the_length_and_has_no_body(served):
     async with await RawClient.connect(served.address) as client:
-        await client.send(b"HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nHEAD /x?chunked=1 HTTP/1.1\r\nHost: x\r\n\r\n" + served.get(b"/n"))
+        await client.send(
+            b"HEAD /x HTTP/1.1\r\nHost: x\r\n\r\nHEAD /x?chunked=1 HTTP/1.1\r\nHost: x\r\n\r\n" + served.get(b"/n")
+        )
         known, unknown, last = (await client.answers(3, methods=["HEAD", "HEAD"])).final
         assert known.values("content-length") == ["8"]
         assert not unknown.values("content-length")
@@ -145,8 +148,7 @@ async def test_an_upload_is_read_no_faster_than_the_application_takes_it(served)
 
 
 def memory(served) -> int:
-    with open(f"/proc/{served.process.pid}/statm") as numbers:
-        return int(numbers.read().split()[1]) * 4096
+    return int(Path(f"/proc/{served.process.pid}/statm").read_text().split()[1]) * 4096
 
 
 async def test_a_tunnel_passes_bytes_both_ways_and_half_closes(served):

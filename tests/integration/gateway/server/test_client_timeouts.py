@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 from tests.wire.raw_client import RawClient
 
@@ -74,16 +75,15 @@ async def test_a_reader_that_takes_nothing_is_cut(served):
         await client.send(served.get(b"/stream?n=4000&size=65536"))
         # The application ends once the connection is cut: its task is the only one that can hold this connection.
         deadline = time.monotonic() + 10
-        while await connections(served) > 0 and time.monotonic() < deadline:
+        while connections(served) > 0 and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
-        assert await connections(served) == 0
+        assert connections(served) == 0
 
 
-async def connections(served) -> int:
+def connections(served) -> int:
     """Established connections of the worker, as the kernel has them."""
     port = f":{served.address[1]:04X}"
-    with open("/proc/net/tcp") as table:
-        rows = [line.split() for line in table][1:]
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()][1:]
     return sum(row[1].endswith(port) and row[3] == "01" for row in rows)
 
 

@@ -44,7 +44,9 @@ class Load:
                     sent = await client.send(self.served.get(b"/x"))
                     seen = await client.answers(1)
                     if not sent or not seen.final or not seen.final[0].whole:
-                        self.failures.append(f"request {asked} of a connection: {client.end} {bytes(client.received)!r}")
+                        self.failures.append(
+                            f"request {asked} of a connection: {client.end} {bytes(client.received)!r}"
+                        )
                         break
                     asked += 1
                     self.answered += 1
@@ -84,7 +86,9 @@ async def test_two_reloads_under_load_fail_no_request(tmp_path):
     with supervisor(tmp_path / "log", drain_seconds=4, header_timeout_seconds=5) as served:
         load = Load(served)
         before = set(served.workers())
-        clients = [load.kept() for _ in range(8)] + [load.fresh() for _ in range(4)] + [load.streaming() for _ in range(4)]
+        clients = (
+            [load.kept() for _ in range(8)] + [load.fresh() for _ in range(4)] + [load.streaming() for _ in range(4)]
+        )
         tasks = [asyncio.create_task(client) for client in clients]
         for reload in (1, 2):
             served.process.send_signal(signal.SIGHUP)
@@ -191,7 +195,12 @@ def test_workers_that_never_start_end_the_supervisor(tmp_path):
         port = probe.getsockname()[1]
     script = SUPERVISE.replace("recording_app:create_app", "recording_app:no_such_factory")
     failed = subprocess.run(
-        [sys.executable, "-c", script], env=environment(port=port, workers=2), cwd=ROOT, capture_output=True, timeout=60, check=False
+        [sys.executable, "-c", script],
+        env=environment(port=port, workers=2),
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert failed.returncode == 1
     assert b"giving up" in failed.stderr
