@@ -81,7 +81,7 @@ class Cycle:
         except asyncio.CancelledError:
             self.answer.abort()
             raise
-        except Exception as fault:  # noqa: BLE001  the last line of defence: one request's fault is not the worker's
+        except Exception as fault:
             request_id = str(new_request_id())
             if not (self.is_gone and isinstance(fault, OSError)):
                 log.error("the application failed on request %s", request_id, exc_info=fault)

@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 from gateway.ends import Deadlines
 from gateway.upstream.exchange import Exchange
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 MEGABYTE = 1 << 20
 

@@ -4,9 +4,9 @@ import asyncio
 import random
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 from gateway.ends import Deadlines
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 EXCHANGES = 1_500
 

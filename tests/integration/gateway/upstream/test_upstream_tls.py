@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, on_asyncio, on_uvloop
 
 from gateway.ends import Deadlines
 from gateway.upstream.dial import tls_context
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_asyncio, on_uvloop
 
 
 def openssl(folder: Path, *arguments: str) -> None:
