@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from domain.refusals import InternalFault, Refusal
+from domain.request_ids import new_request_id
 from gateway.server.answer import Answer
 from gateway.server.connection import ClientConnection
 from gateway.server.guard import RequestHead
+from gateway.server.refusing import answer_refusal
 
 if TYPE_CHECKING:
     from gateway.server.protocol import GatewayProtocol
@@ -80,19 +82,21 @@ class Cycle:
         except asyncio.CancelledError:
             self.answer.abort()
             raise
-        except Exception:
-            log.exception("the application failed")
-            self._fail(InternalFault())
+        except Exception as fault:
+            request_id = str(new_request_id())
+            if not (self.is_gone and isinstance(fault, OSError)):
+                log.exception("the application failed on request %s", request_id)
+            self._fail(InternalFault(), request_id)
         else:
             if not self.answer.done and not self.tunneled:
                 log.error("the application returned without a whole answer")
                 self._fail(InternalFault())
 
-    def _fail(self, refusal: Refusal) -> None:
+    def _fail(self, refusal: Refusal, request_id: str = "") -> None:
         if self.answer.begun or self.answer.done or self.tunneled:
             self.answer.abort()
         else:
-            self.connection.answer_refusal(refusal, self.answer)
+            answer_refusal(refusal, self.answer, self.connection.state.date, request_id=request_id)
 
     async def receive(self) -> Message:
         """ASGI receive: `http.request` until the body is whole, then `http.disconnect`."""

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from domain.refusals import MalformedRequest, MethodNotAllowed, Overloaded, Refusal, RequestTimeout
-from domain.request_ids import new_request_id
-from gateway import problems
+from domain.refusals import MalformedRequest, Overloaded, Refusal, RequestTimeout
 from gateway.ends import UpstreamTunnel
-from gateway.server import guard
+from gateway.server import guard, pace
 from gateway.server.answer import Answer
 from gateway.server.cycle import Application, Cycle
-from gateway.server.fields import FieldParser
 from gateway.server.framing import BodyReader, body_reader
-from gateway.server.pace import Pace, Reading
+from gateway.server.heads import HeadReader
+from gateway.server.pace import Pace
+from gateway.server.refusing import answer_refusal
 from gateway.server.state import WorkerState
 from gateway.server.tunnel_end import ClientTunnelEnd
 
@@ -43,7 +42,7 @@ IDLE, BODY, BUSY, LINGER, TUNNEL, CLOSED = range(6)
 
 
 class GatewayProtocol(asyncio.Protocol):
-    """One client connection. `phase` says what the next bytes are: a head, a body, held, dropped, or a tunnel's."""
+    """One client connection. `phase` says what the next bytes are."""
 
     transport: asyncio.Transport
 
@@ -60,15 +59,14 @@ class GatewayProtocol(asyncio.Protocol):
         self.app_state = app_state
         self.application = cast("Application", config.loaded_app)
         self.loop = _loop or asyncio.get_event_loop()
-        self.fields = FieldParser()
+        self._heads = HeadReader(self.state.rules)
         self.phase = IDLE
         self.cycle: Cycle | None = None
         self.write_paused = False
         self._reader: BodyReader | None = None
         self._tunnel: ClientTunnelEnd | None = None
         self._held = b""
-        self._scanned = 0
-        self._skipped_line = self._eof = self._advancing = self._wants_continue = False
+        self._eof = self._advancing = self._wants_continue = False
         self._stays_open = True
         self._dropped = 0
 
@@ -106,20 +104,20 @@ class GatewayProtocol(asyncio.Protocol):
         elif phase == BUSY:
             self._held += data
             if len(self._held) > MAX_HELD:
-                self.pace.pause(Reading.HELD)
+                self.pace.pause(pace.HELD)
         elif phase == TUNNEL and self._tunnel is not None:
             self.pace.expect(self.settings.keepalive_timeout_seconds)
             self._tunnel.from_client(data)
         elif phase == LINGER:
             self._dropped += len(data)
             if self._dropped > MAX_LINGER_BYTES:
-                self.pace.pause(Reading.HELD)
+                self.pace.pause(pace.HELD)
 
     def eof_received(self) -> bool:
         """The client will send no more. True keeps our side open."""
         self._eof = True
         if self.phase == IDLE:
-            if self._held:
+            if self._heads.held:
                 self.refuse(MalformedRequest("The request ended before its head did."))
             else:
                 self.close()
@@ -150,31 +148,19 @@ class GatewayProtocol(asyncio.Protocol):
     # -- requests in
 
     def _take_head(self, data: bytes) -> None:
-        raw = self._held + data if self._held else data
-        if not self._skipped_line and raw[:2] == b"\r\n":
-            # Some old clients put an empty line behind a body; one is ignored (RFC 9112 2.2).
-            self._skipped_line, raw, self._scanned = True, raw[2:], 0
-            if not raw:
-                self._held = b""
-                return
-        end = raw.find(guard.HEAD_END, max(0, self._scanned - 3)) + 4
+        begun, found = bool(self._heads.held), None
         try:
-            if end < 4:
-                if not self._held:
-                    self.pace.expect(self.settings.header_timeout_seconds)
-                self._held = raw
-                self._scanned = guard.check_partial(raw, self._scanned, self.state.rules)
-                return
-            rest = b""
-            if end < len(raw):
-                raw, rest = raw[:end], raw[end:]
-            self._begin(guard.read_head(raw, self.fields, self.state.rules), rest)
+            found = self._heads.feed(data)
+            if found is not None:
+                self._begin(*found)
+            elif not begun and self._heads.held:
+                self.pace.expect(self.settings.header_timeout_seconds)
         except Refusal as refusal:
-            self.refuse(refusal, head_only=raw[:5] == b"HEAD ")
+            head_only = found[0].method == b"HEAD" if found else self._heads.is_head_request()
+            self.refuse(refusal, head_only=head_only)
 
     def _begin(self, head: guard.RequestHead, rest: bytes) -> None:
         """Start on a request whose head passed. Raises a refusal if its body is already broken."""
-        self._scanned, self._skipped_line = 0, False
         self._stays_open = head.keep_alive and not head.upgrade
         cycle = Cycle(self, head)
         if head.body == 0:
@@ -222,21 +208,19 @@ class GatewayProtocol(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Go on with what the client sent behind the last request, or wait for it to send more."""
+        self.phase = IDLE
         if self._advancing:
             return
         self._advancing = True
-        self.phase = IDLE
         while self.phase == IDLE and self._held:
             held, self._held = self._held, b""
             self._take_head(held)
-            if self._held and self.phase == IDLE:
-                break
         self._advancing = False
         if self.phase == IDLE:
-            self.pace.resume(Reading.HELD)
+            self.pace.resume(pace.HELD)
             if self._eof:
                 self.eof_received()
-            elif not self._held:
+            elif not self._heads.held:
                 self.pace.expect(self.settings.keepalive_timeout_seconds)
 
     def _break_request(self, refusal: Refusal) -> None:
@@ -272,8 +256,8 @@ class GatewayProtocol(asyncio.Protocol):
         self.state.total_requests += 1
         if cycle is not None:
             cycle.finished()
-        self.pace.resume(Reading.BODY)
-        self.pace.resume(Reading.ASKED)
+        if self.pace.paused:
+            self.pace.resume(pace.BODY | pace.ASKED)
         if not stay_open:
             self._linger()
         elif self.phase == BODY:
@@ -281,22 +265,13 @@ class GatewayProtocol(asyncio.Protocol):
         elif self.phase == BUSY:
             self._advance()
 
-    def answer_refusal(self, refusal: Refusal, answer: Answer, *, close: bool = False) -> None:
-        """Answer with a problem document of our own."""
-        status, headers, body = problems.render(refusal, str(new_request_id()))
-        headers = [(b"date", self.state.date), *headers]
-        if isinstance(refusal, MethodNotAllowed):
-            headers.append((b"allow", guard.ALLOW))
-        answer.begin(status, headers, len(body), close=close)
-        answer.data(body)
-        answer.end()
-
     def refuse(self, refusal: Refusal, *, head_only: bool = False) -> None:
         """Answer a request that the guard stops; nothing behind it is read as a request."""
         self.state.identity.refused[refusal.code] += 1
         self._reader, self._held, self.phase = None, b"", BUSY
         self._give_up_cycle()
-        self.answer_refusal(refusal, Answer(self, head_only=head_only, http10=False), close=True)
+        answer = Answer(self, head_only=head_only, http10=False)
+        answer_refusal(refusal, answer, self.state.date, close=True)
 
     def cut(self, *, reset: bool) -> None:
         """End the connection without the answer's end."""
@@ -346,27 +321,27 @@ class GatewayProtocol(asyncio.Protocol):
     def hold_body(self) -> None:
         """The application is slower than the client."""
         if self.phase == BODY:
-            self._stop_reading(Reading.BODY)
+            self._stop_reading(pace.BODY)
 
     def release_body(self) -> None:
         """It caught up."""
-        self._go_on_reading(Reading.BODY)
+        self._go_on_reading(pace.BODY)
 
     def pause_body(self) -> None:
         """The application asked for a pause."""
         if self.phase == BODY:
-            self._stop_reading(Reading.ASKED)
+            self._stop_reading(pace.ASKED)
 
     def resume_body(self) -> None:
         """It wants more."""
-        self._go_on_reading(Reading.ASKED)
+        self._go_on_reading(pace.ASKED)
 
     def _stop_reading(self, reason: int) -> None:
         self.pace.pause(reason)
         self.pace.expect_nothing()
 
     def _go_on_reading(self, reason: int) -> None:
-        if self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
+        if self.pace.paused and self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
             self.pace.expect(self.settings.body_timeout_seconds)
 
     # -- tunnel, time
@@ -397,7 +372,7 @@ class GatewayProtocol(asyncio.Protocol):
             self._too_late()
 
     def _too_late(self) -> None:
-        if self.phase == IDLE and self._held:
+        if self.phase == IDLE and self._heads.held:
             self.refuse(RequestTimeout())
         elif self.phase == BODY:
             self._break_request(RequestTimeout("The request body did not arrive in time."))
@@ -410,7 +385,7 @@ class GatewayProtocol(asyncio.Protocol):
 
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""
-        return self.phase == IDLE and not self._held
+        return self.phase == IDLE and not self._heads.held
 
     def shutdown(self) -> None:
         """Uvicorn's name for: close if idle, else close behind the answer (`WorkerState.draining` does that)."""
