@@ -8,7 +8,7 @@ from domain.log_reading import LogEntry
 
 
 def entry(**changes) -> LogEntry:
-    values = {name: None for name in LogEntry.__slots__} | {
+    values = dict.fromkeys(LogEntry.__slots__) | {
         "id": uuid4(),
         "at": datetime(2026, 11, 21, 1, 2, 3, 4_000, tzinfo=UTC),
         "organization": "an-organization-with-a-long-slug",
