@@ -30,7 +30,9 @@ async def delays(target: Target, count: int) -> list[float]:
     """Seconds from the sending of each event to its arrival here; one event per read, or the test fails."""
     arrived, held, last = [], b"", b""
     async with Connection(target.address, target.key) as connection:
-        answer = await connection.send(f"/events?count={count}&ms={SPACING_MS}", headers="Accept: text/event-stream\r\n")
+        answer = await connection.send(
+            f"/events?count={count}&ms={SPACING_MS}", headers="Accept: text/event-stream\r\n"
+        )
         assert answer.status == 200
         assert answer.header("content-type") == "text/event-stream"
         async for part in connection.body(answer):
@@ -62,7 +64,9 @@ async def test_every_event_arrives_when_it_was_sent(front: Front, upstream_port:
 
 async def test_sixteen_streams_at_once_are_not_merged(front: Front, upstream_port: int) -> None:
     target = await front.behind(upstream_port)
-    found = sorted(delay for stream in await asyncio.gather(*(delays(target, 50) for _ in range(16))) for delay in stream)
+    found = sorted(
+        delay for stream in await asyncio.gather(*(delays(target, 50) for _ in range(16))) for delay in stream
+    )
     assert found[len(found) // 2] < DELAY_SECONDS
 
 

@@ -29,7 +29,8 @@ def git(folder: Path, *arguments: str) -> str:
         env={**os.environ, **QUIET},
         capture_output=True,
         text=True,
-        timeout=90, check=False,
+        timeout=90,
+        check=False,
     )
     assert done.returncode == 0, f"git {arguments[-3:]}: {done.stderr[-2000:]}"
     return done.stdout.strip()
