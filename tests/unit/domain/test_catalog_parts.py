@@ -8,7 +8,7 @@ import pytest
 from domain.catalog.changes import Change, parse_change
 from domain.catalog.reloads import Reloads
 
-ROW, ORGANIZATION = uuid.uuid4(), uuid.uuid4()
+ROW, ORGANIZATION = uuid.UUID(int=1), uuid.UUID(int=2)
 
 
 @pytest.mark.parametrize(
