@@ -3,7 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
-UV := $(BIN)/python -m uv pip
+UV := $(BIN)/python -m uv pip --system-certs
+# uv installs four times as fast; pip does what uv cannot, with a mirror that only pip knows for example.
+INSTALL = $(UV) install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(PIP) -r $(1)
 WORKERS ?= 2
 
 # A linked virtualenv belongs to somebody else: it is used as it is.
@@ -44,23 +46,25 @@ clean: ## remove what was built or cached; the data in .data stays
 	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 lock: $(DEV) ## pin requirements*.in, with hashes
-	for name in requirements requirements-dev; do $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes \
+	for name in requirements requirements-dev requirements-uv; do $(UV) compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header $$name.in --output-file $$name.lock; done
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
+	@$(PIP) -r requirements-uv.lock || echo 'uv cannot be installed; pip does its work, more slowly'
 
 .venv/.runtime: requirements.lock | .venv/bin/python
 	@echo "Installing what the product runs on (once)"
-	$(PIP) -r requirements.lock
+	@$(call INSTALL,requirements.lock)
 	@$(MAKE) --no-print-directory .venv/bin/paid-endpoint
 	@touch $@
 
-.venv/.dev: requirements-dev.lock .venv/.runtime
-	@echo "Installing what tests and checks need (once)"
-	$(PIP) -r requirements-dev.lock
-	@touch $@
+.venv/.dev: requirements-dev.lock | .venv/bin/python
+	@echo "Installing what product, tests and checks need (once)"
+	@$(call INSTALL,requirements-dev.lock)
+	@$(MAKE) --no-print-directory .venv/bin/paid-endpoint
+	@touch .venv/.runtime $@
 
 # The command without a build step: this directory on the path, and a script that starts it.
 .venv/bin/paid-endpoint: | .venv/bin/python

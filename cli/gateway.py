@@ -26,13 +26,6 @@ def gateway(
 
 
 def listener(settings: Settings, host: str | None, port: int | None, workers: int | None) -> GatewaySettings:
-    """The gateway's settings with the options put over them, and PORT_OFFSET added to ports that no option names."""
-    given, offset = settings.gateway, settings.dev.port_offset
-    return given.model_copy(
-        update={
-            "host": host or given.host,
-            "port": given.port + offset if port is None else port,
-            "internal_port": given.internal_port + offset if given.internal_port else 0,
-            "workers": workers or given.workers,
-        }
-    )
+    """The gateway's settings with the options put over them."""
+    options = {"host": host, "port": port, "workers": workers}
+    return settings.gateway.model_copy(update={name: value for name, value in options.items() if value is not None})

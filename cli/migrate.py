@@ -6,7 +6,7 @@ from cli.connecting import run_or_fail, settings_or_fail
 from cli.output import JsonOption, print_json
 from domain.migrating import migrate
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: DATABASE_URL=postgresql://app@db/paid_endpoint paid-endpoint migrate")

@@ -9,7 +9,7 @@ from cli.output import USAGE, JsonOption, fail, print_json
 from domain.seed import SeedReport, seed
 from domain.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(epilog="Example: paid-endpoint seed --upstream http://127.0.0.1:8000")

@@ -1,6 +1,7 @@
 """The settings model as rows for people, for `.env.example` and for docs/settings.md; secrets never leave this module."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -46,7 +47,9 @@ def redact(secret: str) -> str:
         return REDACTED if secret else ""
     user, _, address = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    return urlunsplit(parts._replace(netloc=f"{name}{colon}{REDACTED if colon else ''}@{address}" if user else address))
+    netloc = f"{name}{colon}{REDACTED if colon else ''}@{address}" if user else address
+    query = re.sub(r"(?i)(password=)[^&]*", rf"\g<1>{REDACTED}", parts.query)
+    return urlunsplit(parts._replace(netloc=netloc, query=query))
 
 
 def _row(concern: str, values: BaseSettings, field: str) -> SettingRow:
@@ -73,3 +76,33 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return json.dumps(value)
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def env_example(settings: Settings) -> str:
+    """The text of `.env.example`: every setting, commented out, with its meaning and default."""
+    lines = ["# Every setting with its default. Copy to `.env` and take away the `#` of what you change."]
+    concern = ""
+    for row in setting_rows(settings):
+        if row.concern != concern:
+            concern = row.concern
+            lines += ["", f"# == {row.concern_title}"]
+        lines += ["", f"# {row.description}", f"#{row.name}={row.default}"]
+    return "\n".join(lines) + "\n"
+
+
+def settings_page(settings: Settings) -> str:
+    """The text of docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Read once at start, from (first wins): the environment of the process, the file `.env`, the file",
+        "`.data/instance.env` that `paid-endpoint up` writes. `paid-endpoint settings` shows the values in use.",
+    ]
+    concern = ""
+    for row in setting_rows(settings):
+        if row.concern != concern:
+            concern = row.concern
+            lines += ["", f"## {row.concern_title}", "", "| name | default | meaning |", "| --- | --- | --- |"]
+        default = f"`{row.default}`" if row.default else "(none)"
+        lines.append(f"| `{row.name}` | {default} | {row.description.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"

@@ -13,3 +13,8 @@ def window_key(organization_id: UUID, limit_id: UUID, key_id: UUID | None) -> st
     `key_id` is None where all keys of the organization share the limit.
     """
     return f"pe:{{{organization_id}}}:w:{limit_id}:{key_id or '-'}"
+
+
+def probe_key() -> str:
+    """What a worker writes to find out whether Redis takes writes again."""
+    return "pe:{probe}:w"

@@ -161,10 +161,13 @@ async def _seed_service(connection: Any, report: SeedReport, upstream_url: str) 
             )
             report.created.append(f"operation {method} {path}")
     # `seeded` remembers what was written here: as long as nobody changed it, it follows the setting and the port.
-    await connection.execute(
+    moved = await connection.fetchval(
         "update service set upstreams = $2::jsonb where slug = $1 and upstreams <> $2::jsonb"
-        " and ($3 or upstreams #>> '{0,url}' = upstreams #>> '{0,seeded}' and jsonb_array_length(upstreams) = 1)",
+        " and ($3 or upstreams #>> '{0,url}' = upstreams #>> '{0,seeded}' and jsonb_array_length(upstreams) = 1)"
+        " returning id",
         SERVICE_SLUG,
         stored,
         taken is None,
     )
+    if taken is not None and moved is not None:
+        report.created.append(f"upstream {upstream_url} of service {SERVICE_SLUG}")

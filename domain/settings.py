@@ -7,12 +7,12 @@ writes for the instance it runs. No other module reads the environment.
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")
+DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")  # noqa: TID251  the one module that may
 INSTANCE_FILE = DATA_DIR / "instance.env"
 ENV_FILES = (str(INSTANCE_FILE), ".env")
 
@@ -196,6 +196,11 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
     error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
 
+    def moved(self, offset: int) -> Self:
+        """The same with every port moved; an internal port of 0 stays off."""
+        internal = self.internal_port + offset if self.internal_port else 0
+        return self.model_copy(update={"port": self.port + offset, "internal_port": internal})
+
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -266,6 +271,8 @@ class Settings:
         self.upstream = UpstreamSettings()
         self.logs = LogSettings()
         self.dev = DevSettings()
+        if self.dev.port_offset:
+            self.gateway = self.gateway.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from domain.catalog.catalog import Catalog
 from domain.databases import open_pool
@@ -28,6 +29,7 @@ from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
 
+OWN_PATHS = ("/health", "/ready", "/user/", "/errors/")
 PUBLISH_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 
@@ -47,9 +49,25 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
         Route("/ready", health.ready),
         Route("/user/usage", usage.user_usage),
         Route("/errors/{code}", error_page),
-        Mount("/", app=door),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=answer_refusal())
+    return GatewayApplication(door, routes=routes, lifespan=lifespan, exception_handlers=answer_refusal())
+
+
+class GatewayApplication(Starlette):
+    """Starlette for the few routes of our own; everything else goes to the door without passing its middleware."""
+
+    def __init__(self, door: PlainDoor, **options: Any) -> None:
+        super().__init__(**options)
+        self._door = door
+        # For what begins like one of our own paths and is none, such as a service under /ready-made.
+        self.router.default = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        if scope["type"] == "http" and not scope["path"].startswith(OWN_PATHS):
+            await self._door(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from domain.request_ids import new_request_id
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 from gateway import answers, forwarding
 from gateway.chain import admit
+from gateway.dates import date_now
 from gateway.ends import ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
 from gateway.services import Services
@@ -92,7 +93,8 @@ class Exchange:
         """Answer without an upstream."""
         self.answered, self.status = True, status
         self.bytes_out = len(body)
-        self.sink.head(status, [*fields, (b"x-request-id", self.request_id_bytes)], len(body))
+        own = [(b"date", date_now()), *fields, (b"x-request-id", self.request_id_bytes)]
+        self.sink.head(status, own, len(body))
         if body:
             self.sink.data(body)
         self._finish("served")
@@ -242,7 +244,7 @@ class Exchange:
         if self.finished or self.answered:
             return
         service = self.matched.service
-        origin = service.upstreams[0]
+        origin = forwarding.pick(service.upstreams)
         try:
             written = forwarding.upstream_request(self, origin)
         except Refusal as refusal:

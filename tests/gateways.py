@@ -5,7 +5,6 @@ async with running_gateway(database_url, redis_url, upstream.port, GATEWAY_MAX_B
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -21,7 +20,7 @@ from uuid import UUID
 
 import asyncpg
 
-from domain import keys, organizations, plans
+from domain import keys, organizations, plans, services
 from domain.limit_texts import LimitSpec
 from domain.settings import KeySettings
 from tests.wire.answers import WireAnswer
@@ -32,10 +31,6 @@ PEPPERS = "1:" + "5a" * 32
 OUT_OF_REACH = 10**12
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
-INSERT_SERVICE = (
-    "insert into service (slug, name, route_prefix, upstreams, max_body_bytes, cors_origins)"
-    " values ($1, $1, $2, $3::jsonb, $4, $5) returning id"
-)
 
 
 @dataclass(frozen=True)
@@ -62,19 +57,13 @@ async def make_tenant(connection: Any, slug: str, *, amount: int = OUT_OF_REACH)
 
 
 async def make_service(
-    connection: Any,
-    slug: str,
-    prefix: str,
-    upstream_port: int,
-    *,
-    path: str = "",
-    max_body_bytes: int = 0,
-    cors_origins: tuple[str, ...] = (),
+    connection: Any, slug: str, prefix: str, upstream_port: int, *, path: str = "", **columns: Any
 ) -> UUID:
     """A new service: `prefix` goes to the upstream, below its base `path`."""
-    upstreams = json.dumps([{"url": f"http://127.0.0.1:{upstream_port}{path}", "weight": 1}])
-    made = await connection.fetchval(INSERT_SERVICE, slug, prefix, upstreams, max_body_bytes, list(cors_origins))
-    return UUID(str(made))
+    made = await services.create(
+        connection, slug=slug, prefix=prefix, upstreams=[f"http://127.0.0.1:{upstream_port}{path}"], **columns
+    )
+    return made.id
 
 
 def free_port() -> int:
@@ -126,7 +115,7 @@ class RunningGateway:
 
     async def _is_ready(self) -> bool:
         try:
-            return (await self.ask(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n")).status == 200
+            return (await self.ask(self.request("/ready", ""))).status == 200
         except (OSError, LookupError):
             return False
 
@@ -135,6 +124,12 @@ class RunningGateway:
         async with await RawClient.connect(self.address) as client:
             await client.send(raw)
             return (await client.answers(1, seconds, [method])).final[0]
+
+    async def serves(self, prefix: str, seconds: float = 5.0) -> None:
+        """Wait until a service that was just made is known: without a key it is 401, not 404. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while (await self.ask(self.request(prefix, ""))).status == 404:
+                await asyncio.sleep(0.02)
 
     def request(self, target: str, key: str, *lines: str, method: str = "GET", body: bytes = b"") -> bytes:
         """An ordinary request with a key ('' for none), more header lines, and a body with its length."""

@@ -38,9 +38,9 @@ class Child(Server):
 
     def launch(self) -> None:
         """Start without waiting. It reads its settings as we do, from the same environment and files."""
-        with self.log_path.open("ab") as log:
+        with self.log_for_child() as log:
             self.process = spawn(
-                [sys.executable, "-m", *self._arguments], directory=Path.cwd(), log=log.fileno(), environment=None
+                [sys.executable, "-m", *self._arguments], directory=Path.cwd(), log=log, environment=None
             )
 
     def reload(self) -> None:

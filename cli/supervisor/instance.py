@@ -28,11 +28,11 @@ class Ports:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """From the settings; the internal port stays 0 (off) if it is 0."""
+        """From the settings; an internal port of 0 is off."""
         offset, gateway = settings.dev.port_offset, settings.gateway
         return cls(
-            gateway=gateway.port + offset,
-            internal=gateway.internal_port + offset if gateway.internal_port else 0,
+            gateway=gateway.port,
+            internal=gateway.internal_port,
             upstream=DEMO_UPSTREAM_PORT + offset,
             postgres=POSTGRES_PORT + offset,
             valkey=VALKEY_PORT + offset,

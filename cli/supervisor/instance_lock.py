@@ -1,5 +1,6 @@
 """One supervisor for one data directory, by a lock that the kernel drops when its holder dies."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -27,8 +28,9 @@ class InstanceLock:
             if self._is_current(descriptor):
                 break
             os.close(descriptor)  # its former holder removed the file between our open and our lock
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same; only its holder has no name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         self._descriptor = descriptor
         return self
 

@@ -16,7 +16,7 @@ from cli.supervisor.failures import SupervisorError
 from cli.supervisor.ports import require_free
 from cli.supervisor.postgres_leftovers import clear_leftovers, pid_file_fields
 from cli.supervisor.processes import POLL_SECONDS, spawn
-from cli.supervisor.server import Profile, Server, disk_full, last_lines
+from cli.supervisor.server import Profile, Server, disk_full
 
 SUPERUSER = "postgres"
 _NEEDED_BYTES = 100_000_000
@@ -81,7 +81,7 @@ class PostgresServer(Server):
                 self.await_ready(self._ready)
             except SupervisorError:
                 # Children of a killed postmaster hold its shared memory for a moment longer than it lives.
-                if "shared memory block" not in last_lines(self.log_path) or time.monotonic() > deadline:
+                if "shared memory block" not in self.last_words() or time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_SECONDS * 10)
                 continue
@@ -96,11 +96,11 @@ class PostgresServer(Server):
             **_FLAGS[self.profile],
         }
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with self.log_path.open("ab") as log:
+        with self.log_for_child() as log:
             self.process = spawn(
                 [str(programs.postgres), "-D", self._seen_directory, "-p", str(self.port), *flags],
                 directory=self.directory,
-                log=log.fileno(),
+                log=log,
                 environment=_ENVIRONMENT,
                 account=self._account,
                 at_our_death=signal.SIGINT,
@@ -176,21 +176,21 @@ class PostgresServer(Server):
                 group=self._account.gid if self._account else None,
                 extra_groups=[] if self._account else None,
             )
-        with self.log_path.open("ab") as log:
-            log.write(finished.stdout + finished.stderr)
+        with self.log_path.open("ab") as file:
+            file.write(finished.stdout + finished.stderr)
         self._on_poll()
         if finished.returncode != 0:
             raise self.explain("could not make its data directory")
 
     def _reset_password(self, programs: PostgresPrograms) -> None:
-        with self.log_path.open("ab") as log:
+        with self.log_for_child() as log:
             subprocess.run(
                 [str(programs.postgres), "--single", "-D", self._seen_directory, "postgres"],
                 input=f"alter role {SUPERUSER} password '{self._password}'\n".encode(),
                 cwd=self.directory,
                 env=_ENVIRONMENT,
                 stdout=subprocess.DEVNULL,
-                stderr=log.fileno(),
+                stderr=log,
                 check=False,
                 user=self._account.uid if self._account else None,
                 group=self._account.gid if self._account else None,

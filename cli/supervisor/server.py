@@ -3,7 +3,8 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,18 @@ class Server:
         self.log_path = log_path
         self.process: subprocess.Popen[bytes] | None = None
         self._on_poll = on_poll
+        self._log_start = 0
+
+    @contextmanager
+    def log_for_child(self) -> Iterator[int]:
+        """The log, opened for appending, as a descriptor; what was in it before is no longer quoted in errors."""
+        with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
+            yield log.fileno()
+
+    def last_words(self) -> str:
+        """The last lines that the child, or what prepared its data, has written since it was started."""
+        return last_lines(self.log_path, self._log_start)
 
     @property
     def running(self) -> bool:
@@ -58,7 +71,7 @@ class Server:
 
     def explain(self, what: str) -> SupervisorError:
         """The error for a failed start, from what the server wrote last."""
-        words = last_lines(self.log_path)
+        words = self.last_words()
         if "No space left on device" in words:
             return disk_full(self.title, self.log_path.parent)
         return SupervisorError(f"{self.title} {what}. Its last words:\n{words}\n", f"The whole log is {self.log_path}.")
@@ -72,12 +85,12 @@ def disk_full(title: str, directory: Path) -> SupervisorError:
     )
 
 
-def last_lines(log_path: Path, count: int = LAST_LINES) -> str:
-    """The end of a log, at most 16 KiB of it; empty if there is none."""
+def last_lines(log_path: Path, start: int = 0) -> str:
+    """The end of a log from byte `start` on, at most 16 KiB of it; empty if there is none."""
     try:
         with log_path.open("rb") as log:
-            log.seek(max(0, log_path.stat().st_size - 16_384))
+            log.seek(max(start, log_path.stat().st_size - 16_384))
             text = log.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-count:])
+    return "\n".join(text.splitlines()[-LAST_LINES:])

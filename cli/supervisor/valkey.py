@@ -10,7 +10,7 @@ from cli.supervisor.binaries import valkey_program
 from cli.supervisor.failures import SupervisorError
 from cli.supervisor.ports import require_free
 from cli.supervisor.processes import end_stranger, spawn, start_ticks, working_directory
-from cli.supervisor.server import Profile, Server, disk_full, last_lines
+from cli.supervisor.server import Profile, Server, disk_full
 
 
 class ValkeyServer(Server):
@@ -46,11 +46,11 @@ class ValkeyServer(Server):
         make_private_directory(self.directory, self._account)
         self._end_orphan()
         require_free(self.port, self.title)
-        with self.log_path.open("ab") as log:
+        with self.log_for_child() as log:
             self.process = spawn(
                 [str(program), "-"],
                 directory=self.directory,
-                log=log.fileno(),
+                log=log,
                 environment={"LC_ALL": "C"},
                 account=self._account,
                 standard_input=self._configuration().encode(),
@@ -105,7 +105,7 @@ class ValkeyServer(Server):
 
     def explain(self, what: str) -> SupervisorError:
         """As for any server; a full disk has other words here."""
-        words = last_lines(self.log_path)
+        words = self.last_words()
         if "No space left" in words or "Disk is full" in words:
             return disk_full(self.title, self.directory)
         return super().explain(what)

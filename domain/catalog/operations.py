@@ -32,20 +32,25 @@ class _Node:
 class OperationTree:
     """Immutable after it is made. A pattern that no path can have is left out, and logged."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_empty", "_root")
 
     def __init__(self, operations: Iterable[OperationSnapshot]) -> None:
         self._root = _Node()
+        self._empty = True
         for operation in operations:
             try:
                 _plant(self._root, operation)
             except (MalformedRequest, ValueError):
                 _log.error("operation %s has a path pattern that cannot match: ignored", operation.id)
+            else:
+                self._empty = False
 
     def find(self, method: bytes, rest: bytes) -> OperationSnapshot | None:
         """The operation for the canonical path behind the prefix; None: the service's default operation."""
+        if self._empty:
+            return None
         segments = rest[1:].split(b"/")
-        found = _search(self._root, segments, 0, method)
+        found = _first_way(self._root, segments, method) or _search(self._root, segments, 0, method)
         if found is not None:
             return found
         if segments[-1]:
@@ -55,6 +60,20 @@ class OperationTree:
         else:
             return None
         return _search(self._root, segments, 0, method)
+
+
+def _first_way(node: _Node, segments: list[bytes], method: bytes) -> OperationSnapshot | None:
+    """What `_search` finds if it need not turn back; None says nothing."""
+    for segment in segments:
+        child = node.literals.get(segment)
+        if child is None:
+            if node.partial or not segment or b";" in segment:
+                return None
+            child = node.param
+            if child is None:
+                return None
+        node = child
+    return _of_method(node.methods, method) if node.methods else None
 
 
 def _search(node: _Node, segments: list[bytes], depth: int, method: bytes) -> OperationSnapshot | None:

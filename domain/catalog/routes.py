@@ -9,18 +9,17 @@ from domain.snapshots import Match, ServiceSnapshot
 class RouteIndex:
     """All services by `route_prefix`, each with the tree of its operations. Disabled ones match too."""
 
-    __slots__ = ("_nodes", "services")
+    __slots__ = ("_between", "_sold", "services")
 
     def __init__(self, services: Iterable[ServiceSnapshot]) -> None:
         self.services = tuple(services)
-        # A prefix of a prefix stands here as None: the walk goes on from it, and stops at a path that is not here.
-        self._nodes: dict[bytes, tuple[ServiceSnapshot, OperationTree] | None] = {}
-        for service in self.services:
-            self._nodes[service.route_prefix] = (service, OperationTree(service.operations))
-        for prefix in tuple(self._nodes):
+        self._sold = {service.route_prefix: (service, OperationTree(service.operations)) for service in self.services}
+        # What a longer prefix begins with: the walk goes on from it, and stops at a path that is in neither.
+        self._between: set[bytes] = set()
+        for prefix in self._sold:
             end = prefix.rfind(b"/")
             while end > 0:
-                self._nodes.setdefault(prefix[:end], None)
+                self._between.add(prefix[:end])
                 end = prefix.rfind(b"/", 0, end)
 
     def match(self, method: bytes, path: bytes) -> Match | None:
@@ -28,26 +27,26 @@ class RouteIndex:
         found = self._longest(path)
         if found is None:
             return None
-        service, operations = found
-        if b";" in path:
+        if b";" in path and self._longest(_without_parameters(path)) is not found:
             # An upstream that ignores `;parameters` reads another prefix than the one that we would sell.
-            bare = self._longest(_without_parameters(path))
-            if bare is not found:
-                return None
+            return None
+        service, operations = found
         rest = path[len(service.route_prefix) :]
         return Match(service, operations.find(method, rest), rest)
 
     def _longest(self, path: bytes) -> tuple[ServiceSnapshot, OperationTree] | None:
-        nodes = self._nodes
+        sold, between = self._sold, self._between
         found = None
         end = path.find(b"/", 1)
         while end > 0:
             head = path[:end]
-            if head not in nodes:
+            here = sold.get(head)
+            if here is not None:
+                found = here
+            if head not in between:
                 return found
-            found = nodes[head] or found
             end = path.find(b"/", end + 1)
-        return nodes.get(path) or found
+        return sold.get(path) or found
 
 
 def _without_parameters(path: bytes) -> bytes:

@@ -3,8 +3,8 @@
 This is the first form: one Lua step in Redis per request. Permit leases replace it behind the same `consume`.
 
 G1: no number of workers admits more than the limit, because one script on the server's time checks every window and
-takes from all or from none. G5: without Redis a decision takes at most the budget, comes from local.py, and only one
-request a second pays for finding out whether Redis is back.
+takes from all or from none. G5: without Redis a decision comes from local.py. Only the requests under way when Redis
+goes away wait for the budget; then a probe in the background finds out once a second whether it is back.
 A call that is given up may still count in Redis later: that can only admit less.
 """
 
@@ -20,8 +20,8 @@ from redis.exceptions import NoScriptError, RedisError
 
 from domain.quotas.local import LocalLimiter
 from domain.quotas.windows import UNLIMITED, WINDOW_SECONDS, Verdict, WindowState, judge
-from domain.redis_client import open_client, within
-from domain.redis_keys import window_key
+from domain.redis_client import Client, open_client, within
+from domain.redis_keys import probe_key, window_key
 from domain.settings import RedisSettings
 from domain.snapshots import KeySnapshot, PlanSnapshot
 
@@ -57,21 +57,25 @@ class Limiter:
         self._budget = settings.timeout_ms / 1000
         self._local = LocalLimiter(workers)
         self._plan_arguments: dict[UUID, tuple[PlanSnapshot, tuple[int, ...]]] = {}
-        self._closed_until = 0.0
         self._status = LimiterStatus()
+        self._client: Client = None
+        self._probe: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect if Redis is there. A Redis that is away is no reason not to start."""
         self._client = open_client(self._settings)
-        self._loop = asyncio.get_running_loop()
         try:
             await within(self._budget, self._client.execute_command("SCRIPT", "LOAD", SCRIPT))
         except _FAULTS as fault:
             self._fail(fault)
 
     async def stop(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections. A limiter that was not started may be stopped."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.wait((self._probe,))
+        if self._client is not None:
+            await self._client.aclose()
 
     def status(self) -> LimiterStatus:
         """The live counters; do not change them."""
@@ -84,7 +88,7 @@ class Limiter:
         """
         if not plan.limits:
             return UNLIMITED
-        if self._closed_until and not self._may_probe():
+        if not self._status.redis_ok:
             return self._decide_locally(key, plan)
         return self._consume_in_redis(key, plan)
 
@@ -92,7 +96,7 @@ class Limiter:
         """Every window as it stands, in the plan's order. Consumes nothing."""
         if not plan.limits:
             return []
-        if not self._closed_until:
+        if self._status.redis_ok:
             try:
                 return list((await self._ask(key, plan, cost=0)).windows)
             except _FAULTS as fault:
@@ -105,7 +109,6 @@ class Limiter:
         except _FAULTS as fault:
             self._fail(fault)
             return self._decide_locally(key, plan)
-        self._recover()
         self._status.decisions_redis += 1
         return self._counted(verdict)
 
@@ -146,24 +149,22 @@ class Limiter:
             self._status.shadow_refused += 1
         return verdict
 
-    def _may_probe(self) -> bool:
-        """True for one caller a second: its request finds out whether Redis is back."""
-        now = self._loop.time()
-        if now < self._closed_until:
-            return False
-        self._closed_until = now + _PROBE_SECONDS
-        return True
-
     def _fail(self, fault: Exception) -> None:
-        self._closed_until = self._loop.time() + _PROBE_SECONDS
         self._status.redis_failures += 1
         self._status.fault = f"{type(fault).__name__}: {fault}".rstrip(": ")
         if self._status.redis_ok:
             self._status.redis_ok = False
             log.error("Redis is away, limits are local and bounded until it is back: %s", self._status.fault)
+            self._probe = asyncio.get_running_loop().create_task(self._probe_until_back(), name="Redis probe")
 
-    def _recover(self) -> None:
-        self._closed_until = 0.0
-        if not self._status.redis_ok:
+    async def _probe_until_back(self) -> None:
+        """Probe with a write, because a full or read-only server answers PING."""
+        while not self._status.redis_ok:
+            await asyncio.sleep(_PROBE_SECONDS)
+            try:
+                await within(self._budget, self._run(1, probe_key(), 1, 1, 1, 0))
+            except _FAULTS as fault:
+                self._fail(fault)
+                continue
             self._status.redis_ok, self._status.fault = True, ""
             log.warning("Redis is back, limits are exact again")

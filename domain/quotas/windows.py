@@ -1,4 +1,4 @@
-"""Windows of limits as arithmetic: what they are called, where they begin and end, what a count means.
+"""Windows of limits as arithmetic: where they begin and end, and what a count means.
 
 All windows are fixed and aligned to the clock in UTC. Nothing here reads a clock or counts; consume.lua and local.py do.
 """
@@ -8,24 +8,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-import limits
-
 from domain.snapshots import LimitSnapshot
 
 WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 2_678_400}
 """Lengths in seconds; for the calendar month that of the longest, so that a reset is never farther than the length."""
 
 Source = Literal["redis", "local"]
-
-
-class ParsedLimit(NamedTuple):
-    """So many requests in a second, minute, hour, day or month."""
-
-    amount: int
-    period: str
-
-    def __str__(self) -> str:
-        return f"{self.amount}/{self.period}"
 
 
 class WindowState(NamedTuple):
@@ -60,20 +48,6 @@ class Verdict(NamedTuple):
 
 UNLIMITED = Verdict(allowed=True, windows=(), violated=(), retry_after_seconds=0, source="local", shadow_violated=())
 """The verdict on a plan without limits."""
-
-
-def parse(text: str) -> ParsedLimit:
-    """`"100/minute"` or `"100 per minute"`. Raises ValueError that says what is possible."""
-    try:
-        item = limits.parse(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a limit; write, for example, 1000/hour") from None
-    period = item.GRANULARITY.name
-    if item.multiples != 1 or period not in WINDOW_SECONDS:
-        raise ValueError(f"{text!r}: a limit is per {', '.join(WINDOW_SECONDS)}, one of them")
-    if item.amount < 1:
-        raise ValueError(f"{text!r}: the amount must be at least 1")
-    return ParsedLimit(item.amount, period)
 
 
 def bounds(period: str, now: float) -> tuple[int, int]:

@@ -112,7 +112,8 @@ class _AsgiSide:
         finally:
             if self._reader is not None:
                 self._reader.cancel()
-            self._exchange.client_gone()
+            if not self._tunneled:
+                self._exchange.client_gone()
 
     async def _pass_on(self, message: Message) -> None:
         if message["type"] == "paid_endpoint.cut":

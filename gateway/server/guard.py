@@ -70,7 +70,7 @@ class GuardRules:
 def read_head(raw: bytes, fields: FieldParser, limits: GuardRules) -> RequestHead:
     """The request whose head is `raw`, which ends with its first CR LF CR LF. Raises a refusal."""
     if len(raw) > limits.max_header_bytes:
-        raise too_large(raw)
+        raise too_large(raw, limits)
     lines = raw.count(b"\n")
     if lines - 2 > limits.max_headers:
         raise HeadersTooLarge("There are more header fields than this gateway accepts.")
@@ -94,7 +94,7 @@ def check_partial(raw: bytes, start: int, limits: GuardRules) -> int:
     What can't become a valid head is refused now: its end may never come.
     """
     if len(raw) > limits.max_header_bytes:
-        raise too_large(raw)
+        raise too_large(raw, limits)
     end = len(raw) - raw.endswith(b"\r")
     fresh = raw[start:end]
     if len(fresh.translate(None, PLAIN)) != 2 * fresh.count(CRLF):
@@ -102,9 +102,9 @@ def check_partial(raw: bytes, start: int, limits: GuardRules) -> int:
     return end
 
 
-def too_large(raw: bytes) -> HeadersTooLarge | UriTooLong:
-    """414 if the request line alone is too long, else 431."""
-    return UriTooLong() if CRLF not in raw[:1024] and CRLF not in raw else HeadersTooLarge()
+def too_large(raw: bytes, limits: GuardRules) -> HeadersTooLarge | UriTooLong:
+    """414 if the request line alone is too long, else 431; however the bytes were cut into segments."""
+    return HeadersTooLarge() if CRLF in raw[: limits.max_header_bytes] else UriTooLong()
 
 
 def _request_line(line: bytes) -> RequestHead:

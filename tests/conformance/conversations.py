@@ -129,6 +129,8 @@ async def _play(bench: Bench, case: Case, client: RawClient, methods: list[str],
     request, ending = bench.ordinary()
     await client.send(request)
     await client.until(lambda: _is_own(client.transcript(methods), ending), PATIENCE)
+    if any(answer.closes for answer in client.transcript(methods).final):
+        run.closed_in_time = await client.ended(PATIENCE)
     return ending
 
 

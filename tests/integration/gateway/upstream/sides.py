@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -132,6 +133,10 @@ class ScriptedConnection:
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)
+
+    def raw_socket(self) -> socket.socket:
+        """The system's socket, to act on behind the loop's back."""
+        return socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno()))
 
     def reset(self) -> None:
         # Without lingering a close is a reset.

@@ -1,0 +1,135 @@
+"""The command forms that scripts rely on, run as a user runs them."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+
+import pytest
+
+from domain.key_format import crc_ok
+from domain.migrating import ROOT
+from tests.databases import PEPPERS
+
+
+@pytest.fixture(scope="module")
+def command(database_url, tmp_path_factory):
+    # Away from the repository, so that no instance of a developer is met.
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    environment = {**os.environ, "DATABASE_URL": database_url, "KEY_PEPPERS": PEPPERS, "PYTHONPATH": str(ROOT)}
+
+    def run(*arguments, **more):
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=elsewhere,
+            env={**environment, **more},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def data(command):
+    def run(*arguments):
+        done = command(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_from_a_plan_to_a_revoked_key(data, command):
+    tag = secrets.token_hex(4)
+    plan = data("plans", "create", f"p-{tag}", "--limit", "1000/hour", "--limit", "10000/day", "--shadow", "5/second")
+    assert [(limit["name"], limit["shadow"]) for limit in plan["limits"]] == (
+        [("second", True), ("hour", False), ("day", False)]
+    )
+    organization = data("organizations", "create", "--name", f"Org {tag}", "--plan", plan["slug"])
+    assert organization["slug"] == f"org-{tag}"
+    service = data(
+        *("services", "create", f"s-{tag}", "--prefix", f"/s-{tag}"),
+        *("--upstream", "http://127.0.0.1:8000", "--upstream", "http://127.0.0.1:8001"),
+    )
+    assert len(service["upstreams"]) == 2
+    operation = data(
+        *("operations", "create", service["slug"], "--method", "GET", "--path", "/a/{b}", "--name", "ab"),
+        *("--credits", "0.1", "--reserved"),
+    )
+    assert (operation["price_micro"], operation["credits"], operation["reserved"]) == (100_000, "0.1", True)
+    made = data(
+        *("keys", "create", "--organization", organization["slug"], "--name", "CI", "--scope", service["slug"]),
+        *("--allow-ip", "10.0.0.0/8", "--expires-in", "30d", "--test"),
+    )
+    assert crc_ok(made["key"].encode())
+    assert (made["environment"], made["scopes"], made["allowed_ips"]) == ("test", [service["slug"]], ["10.0.0.0/8"])
+
+    rotated = data("keys", "rotate", made["id"], "--overlap", "24h")
+    assert rotated["rotated_from"] == made["id"]
+    assert crc_ok(rotated["key"].encode())
+    narrowed = data("keys", "restrict", rotated["id"], "--any-scope", "--allow-ip", "::1", "--never-expires")
+    assert (narrowed["scopes"], narrowed["allowed_ips"], narrowed["expires_at"]) == ([], ["::1/128"], None)
+    assert data("keys", "revoke", made["id"], "--reason", "leaked")["state"] == "revoked"
+    listed = command("keys", "list", "--organization", organization["slug"], "--json").stdout
+    assert {key["state"] for key in json.loads(listed)} == {"active", "revoked"}
+    assert made["key"] not in listed
+    assert rotated["key"] not in listed
+    table = command("keys", "list", "--organization", organization["slug"]).stdout
+    assert made["id"] in table
+    assert "Keep the key now" not in table
+
+
+def test_a_key_is_shown_to_people_with_a_warning(command, data):
+    tag = secrets.token_hex(4)
+    data("plans", "create", f"p-{tag}", "--limit", "1/hour")
+    data("organizations", "create", "--name", tag, "--slug", f"o-{tag}", "--plan", f"p-{tag}")
+    done = command("keys", "create", "--organization", f"o-{tag}", "--name", "CI", "--scope", "typo")
+    assert done.returncode == 0
+    assert "pe_live_" in done.stdout
+    assert "not shown again" in done.stderr
+    assert "typo" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("keys", "create", "--organization", "nobody", "--name", "x"), 1, "no organization nobody"),
+        (("keys", "revoke", "00000000-0000-0000-0000-000000000000"), 1, "no API key"),
+        (("plans", "show", "none"), 1, "no plan none"),
+        (("plans", "create", "x", "--limit", "many"), 2, "no limit"),
+        (("services", "create", "x", "--prefix", "/api", "--upstream", "http://h"), 2, "keeps"),
+        (
+            ("operations", "create", "x", "--method", "GET", "--path", "/", "--name", "n", "--credits", "1e9"),
+            2,
+            "credits",
+        ),
+        (("keys", "create", "--organization", "o", "--name", "x", "--expires-in", "soon"), 2, "duration"),
+        (("keys", "revoke", "not-an-id"), 2, "UUID"),
+        (("keys", "create"), 2, "--organization"),
+        (("seed",), 2, "--upstream"),
+    ],
+)
+def test_what_cannot_be_done_is_said_on_stderr(command, arguments, status, sentence):
+    done = command(*arguments, "--json", UPSTREAM_API_URL="")
+    assert (done.returncode, done.stdout) == (status, ""), done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_migrate_and_its_outcomes(command):
+    done = command("migrate", "--json")
+    assert (done.returncode, json.loads(done.stdout)["applied"]) == (0, [])
+    unreachable = command("migrate", DATABASE_URL="postgresql://postgres@127.0.0.1:1/none")
+    assert unreachable.returncode == 1
+    assert "cannot be reached" in unreachable.stderr
+
+
+@pytest.mark.parametrize("noun", ["plans", "organizations", "services", "operations", "keys", "migrate", "seed"])
+def test_help_has_an_example(command, noun):
+    leaf = () if noun in {"migrate", "seed"} else ("list",)
+    done = command(noun, *leaf, "--help")
+    assert done.returncode == 0
+    assert "Example: " in done.stdout

@@ -1,0 +1,17 @@
+"""One gateway with one worker for all real clients."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.gateways import connected, make_tenant, running_gateway
+from tests.real_clients.front import Front
+
+
+@pytest.fixture(scope="session")
+async def front(database_url: str, redis_url: str) -> AsyncIterator[Front]:
+    """The gateway; `front.behind(port)` puts an upstream behind it."""
+    async with connected(database_url) as connection:
+        tenant = await make_tenant(connection, "real-clients")
+    async with running_gateway(database_url, redis_url) as gateway:
+        yield Front(gateway, tenant)
