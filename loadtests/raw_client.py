@@ -4,7 +4,6 @@ Load drills need to know of every single failure; an ordinary client mends some 
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Self
@@ -75,6 +74,12 @@ class Connection:
             self.usable = False
             self.writer.close()
 
+    async def __aenter__(self) -> Self:
+        return self if self.usable else await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
     @property
     def closed_by_server(self) -> bool:
         """Whether the server's end of an idle connection has been seen."""
@@ -83,8 +88,13 @@ class Connection:
     async def request(self, path: str, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
         """Send a request and read its whole answer. Raises BrokenAnswerError."""
         answer = await self.send(path, method, headers, body)
-        parts = [part async for part in self.body(answer, method)]
-        answer.body = b"".join(parts)
+        answer.body = b"".join([part async for part in self.body(answer, method)])
+        return answer
+
+    async def read_answer(self, method: str = "GET") -> Answer:
+        """Read the whole answer to a request that was written by hand. Raises BrokenAnswerError."""
+        answer = await self._guarded_head()
+        answer.body = b"".join([part async for part in self.body(answer, method)])
         return answer
 
     async def send(self, path: str, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
@@ -94,13 +104,8 @@ class Connection:
             f"{method} {self.address.prefix}{path} HTTP/1.1\r\nHost: {self.address.host}:{self.address.port}\r\n"
             f"X-API-Key: {self.key}\r\n{length}{headers}\r\n"
         )
-        try:
-            self.writer.write(head.encode("latin-1") + body)
-            await self.writer.drain()
-            return await self._head()
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
-            self.close()
-            raise BrokenAnswerError(f"head: {error!r}") from error
+        self.writer.write(head.encode("latin-1") + body)
+        return await self._guarded_head()
 
     async def body(self, answer: Answer, method: str = "GET") -> AsyncIterator[bytes]:
         """The parts of the body as they arrive, de-chunked. Raises BrokenAnswerError if it is cut."""
@@ -117,6 +122,14 @@ class Connection:
             raise BrokenAnswerError(f"body: {error!r}") from error
         if answer.closes:
             self.close()
+
+    async def _guarded_head(self) -> Answer:
+        try:
+            await self.writer.drain()
+            return await self._head()
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            self.close()
+            raise BrokenAnswerError(f"head: {error!r}") from error
 
     async def _head(self) -> Answer:
         while True:
@@ -168,8 +181,7 @@ async def exactly(address: Address, key: str, path: str, count: int, connections
 
     async def ask() -> None:
         nonlocal left
-        connection = await Connection(address, key).open()
-        with contextlib.closing(connection):
+        async with Connection(address, key) as connection:
             while left > 0:
                 left -= 1
                 answer = await connection.request(path)

@@ -22,7 +22,7 @@ from cli.supervisor.services import EmbeddedServices
 
 T = TypeVar("T")
 TEMPLATE = "migrated_template"
-_OWN_NAMES = ("DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_")
+_OWN_NAMES = ("DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR")
 
 for _name in [name for name in os.environ if name.startswith(_OWN_NAMES)]:
     del os.environ[_name]

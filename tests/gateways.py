@@ -138,6 +138,12 @@ class RunningGateway:
         head += [*lines, *([f"Content-Length: {len(body)}"] if body else [])]
         return "\r\n".join([*head, "", ""]).encode("latin-1") + body
 
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor of the workers."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send a signal to the supervisor process alone."""
         assert self._process is not None

@@ -89,6 +89,11 @@ def _naive(folder: Path, port: int, core: int | None) -> Process:
 
 
 def _bare(made: Installation, port: int, core: int | None) -> Process:
-    env = {**made.settings, "UPSTREAM_API_URL": f"http://127.0.0.1:{FIRST_PORT}", "GATEWAY_PORT": str(port), "GATEWAY_WORKERS": "1"}
+    env = {
+        **made.settings,
+        "UPSTREAM_API_URL": f"http://127.0.0.1:{FIRST_PORT}",
+        "GATEWAY_PORT": str(port),
+        "GATEWAY_WORKERS": "1",
+    }
     argv = [sys.executable, "-m", "loadtests.bench.bare"]
     return Process("bare", argv, made.folder / "bare.log", core=core, env=env, cwd=made.folder).start(port)

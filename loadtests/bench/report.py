@@ -7,7 +7,7 @@ from rich.table import Table
 
 from loadtests.bench.contenders import SINGLE
 from loadtests.bench.result import Result
-from loadtests.bench.rounds import Round, Spread, spread
+from loadtests.bench.rounds import Round, Spread, counted, spread
 
 INTRODUCTION = """\
 # Benchmarks
@@ -35,7 +35,7 @@ def rate_lines(result: Result) -> Lines:
 
 def single(rounds: Sequence[Round], row: str) -> tuple[str, str]:
     """Median p50 and p99 at concurrency 1, in milliseconds."""
-    alone = [one.single[row] for one in rounds if one.counted]
+    alone = [one.single[row] for one in counted(rounds)]
     p50, p99 = Spread.of([run.p50_us for run in alone]), Spread.of([run.p99_us for run in alone])
     return f"{p50.middle / 1000:.3f}", f"{p99.middle / 1000:.3f}"
 
@@ -64,9 +64,9 @@ def audit_lines(result: Result) -> Lines:
 
 def notes(result: Result) -> list[str]:
     """What the tables cannot say."""
-    counted = sum(one.counted for one in result.rounds)
+    kept = sum(one.counted for one in result.rounds)
     return [
-        f"{result.when}; {counted} of {len(result.rounds)} rounds counted, {result.seconds} s each.",
+        f"{result.when}; {kept} of {len(result.rounds)} rounds counted, {result.seconds} s each.",
         result.placement,
         f"The gateway's worker held {result.worker_megabytes:.0f} MB at the end.",
         "B5 to B8 are not part of this run.",

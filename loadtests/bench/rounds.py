@@ -6,6 +6,7 @@ baseline itself was off is measured again.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from statistics import median
 
 from loadtests.bench.wrk import Run
@@ -39,10 +40,16 @@ def measure_rounds(rows: Sequence[str], measure: Measure, count: int, baseline: 
 
 
 def mark_busy(rounds: list[Round], baseline: str) -> None:
-    """Set `counted` of every round by its baseline's distance from the median of all."""
+    """Set `counted` of every round: all its runs are clean, and its baseline is near the median of all."""
     middle = median(one.full[baseline].rate for one in rounds)
     for one in rounds:
-        one.counted = abs(one.full[baseline].rate - middle) <= OFF * middle
+        quiet = abs(one.full[baseline].rate - middle) <= OFF * middle
+        one.counted = quiet and all(run.clean for run in (*one.full.values(), *one.single.values()))
+
+
+def counted(rounds: Sequence[Round]) -> list[Round]:
+    """The rounds that figures are taken from: the counted ones, or all where none is (the result is then faulty)."""
+    return [one for one in rounds if one.counted] or list(rounds)
 
 
 def _one_round(rows: Sequence[str], measure: Measure) -> Round:
@@ -71,15 +78,16 @@ class Spread:
 
 def spread(rounds: Sequence[Round], row: str, figure: Callable[[Run], float]) -> Spread:
     """One figure of one row over the counted rounds at full load."""
-    return Spread.of([figure(one.full[row]) for one in rounds if one.counted])
+    return Spread.of([figure(one.full[row]) for one in counted(rounds)])
 
 
 def ratio(rounds: Sequence[Round], row: str, to: str) -> Spread:
     """How many times the rate of `to` a row has, round by round."""
-    return Spread.of([one.full[row].rate / one.full[to].rate for one in rounds if one.counted])
+    pairs = [(one.full[row].rate, one.full[to].rate) for one in counted(rounds)]
+    return Spread.of([ours / theirs if theirs else inf for ours, theirs in pairs])
 
 
 def added_latency(rounds: Sequence[Round], row: str, to: str, figure: Callable[[Run], float]) -> Spread:
     """Milliseconds that a row adds at concurrency 1, round by round; `figure` is in microseconds."""
-    pairs = [(one.single[row], one.single[to]) for one in rounds if one.counted]
+    pairs = [(one.single[row], one.single[to]) for one in counted(rounds)]
     return Spread.of([(figure(ours) - figure(theirs)) / 1000 for ours, theirs in pairs])

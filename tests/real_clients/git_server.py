@@ -36,7 +36,9 @@ class GitHandler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         backend = Path(subprocess.check_output(["git", "--exec-path"], text=True).strip()) / "git-http-backend"
-        with subprocess.Popen([backend], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment()) as process:
+        with subprocess.Popen(
+            [backend], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._environment()
+        ) as process:
             assert process.stdin
             assert process.stdout
             feeder = threading.Thread(target=self._feed, args=(process.stdin,))

@@ -13,13 +13,23 @@ from tests.real_clients.git_server import git_server
 FILES, FILE_BYTES = 13, 4 << 20
 SPEED = ("-c", "core.compression=0", "-c", "core.bigFileThreshold=1m", "-c", "gc.auto=0")
 IDENTITY = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "protocol.version=2")
-QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/nonexistent"}
+QUIET = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "HOME": "/nonexistent",
+}
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git in a folder; what it prints. Raises CalledProcessError with its complaint as a note."""
+    """Run git in a folder; what it prints. Fails with what it complains about."""
     done = subprocess.run(
-        ["git", *IDENTITY, *SPEED, *arguments], cwd=folder, env={**os.environ, **QUIET}, capture_output=True, text=True, timeout=90
+        ["git", *IDENTITY, *SPEED, *arguments],
+        cwd=folder,
+        env={**os.environ, **QUIET},
+        capture_output=True,
+        text=True,
+        timeout=90, check=False,
     )
     assert done.returncode == 0, f"git {arguments[-3:]}: {done.stderr[-2000:]}"
     return done.stdout.strip()

@@ -92,6 +92,20 @@ async def test_u9_a_head_that_drips_ends_with_the_first_byte_timeout(gateway: Ru
     assert time.monotonic() - begun < 2
 
 
+async def test_u9_an_interim_answer_is_filtered_like_a_final_one(gateway: RunningGateway, world: World) -> None:
+    """Found by mutation: a 1xx has no framing (RFC 9110 8.6), and hop-by-hop and reserved fields never cross."""
+    fields = b"Link: </a>\r\nContent-Length: 0\r\nConnection: X-Private\r\nX-Private: 1\r\nKeep-Alive: max=1\r\nX-PE-Plan: forged\r\n"
+    interim = b"HTTP/1.1 103 Early Hints\r\n" + fields + b"\r\n"
+    world.upstream.script("/u9-interim", Script(interim + HEAD + b"Content-Length: 2\r\n\r\nok"))
+    async with await RawClient.connect(gateway.address) as client:
+        await client.send(gateway.request("/proxy/u9-interim", world.tenant.key))
+        seen = await client.answers(1)
+    assert seen.problem == ""
+    assert seen.final[0].status in {200, 502}
+    names = {name.lower() for answer in seen.interim for name, _ in answer.fields}
+    assert names <= {"link"}
+
+
 async def test_u11_a_bomb_is_passed_on_undecoded(gateway: RunningGateway, world: World) -> None:
     bomb = gzip.compress(bytes(10_000_000))
     head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
