@@ -99,11 +99,13 @@ class Cycle:
             answer_refusal(refusal, self.answer, self.connection.state.date, request_id=request_id)
 
     async def receive(self) -> Message:
-        """ASGI receive: `http.request` until the body is whole, then `http.disconnect`."""
+        """ASGI receive: `http.request` until the body is whole, then `http.disconnect` at the end of the answer or of
+        the tunnel.
+        """
         connection = self.connection
         if self._more and not self._body:
             connection.want_body()
-        while not self.is_gone and not self.answer.done:
+        while not self.is_gone and (self.tunneled or not self.answer.done):
             if self._body or (not self._more and not self._delivered):
                 chunks, self._body, self._full = self._body, [], 0
                 self._delivered = not self._more

@@ -70,7 +70,7 @@ class Drain:
                 connection.transport.abort()
         # connection_lost tells the applications; they get a moment to record what they know.
         deadline = asyncio.get_running_loop().time() + 1.0
-        while state.tasks and asyncio.get_running_loop().time() < deadline:
+        while (state.tasks or state.gateway_connections) and asyncio.get_running_loop().time() < deadline:
             await self.tick_passed()
         for task in tuple(state.tasks):
             task.cancel()

@@ -40,6 +40,7 @@ _ORDINARY = frozenset((b"x-api-key", b"authorization", b"user-agent", b"accept",
   b"cache-control", b"content-type", b"cookie", b"origin", b"referer", b"traceparent", b"idempotency-key", b"priority",
   b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"sec-ch-ua", b"x-forwarded-for", b"x-forwarded-proto"))  # fmt: skip
 """Names that no rule here looks at: most fields of most requests, sorted out at the speed of one look-up."""
+_SAYS_NOTHING = frozenset(((b"connection", b"keep-alive"), (b"connection", b"Keep-Alive")))
 _UNDERSCORE_TWINS = rules.NEVER_TO_UPSTREAM | {b"authorization", b"via", b"cookie"}
 
 
@@ -145,7 +146,7 @@ def _bad_method(method: bytes) -> MalformedRequest | MethodNotAllowed | NotImple
 
 def _check_fields(head: RequestHead, limits: GuardRules) -> None:
     """Framing, Host, Connection, Expect, Upgrade, and names that only look harmless. Raises a refusal."""
-    special = [field for field in head.headers if field[0] not in _ORDINARY]
+    special = [field for field in head.headers if field[0] not in _ORDINARY and field not in _SAYS_NOTHING]
     if len(special) == 1 and special[0][0] == b"host":
         limits.hosts.check(special[0][1])
         return

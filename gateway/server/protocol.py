@@ -352,7 +352,7 @@ class GatewayProtocol(asyncio.Protocol):
         if self.phase != BUSY or cycle is None or not cycle.head.upgrade or cycle.answer.begun or self._eof:
             return False
         cycle.tunneled = cycle.answer.done = True
-        held, self._held, self.cycle = self._held, b"", None
+        held, self._held = self._held, b""
         self.write(head)
         self.phase, self._tunnel = TUNNEL, ClientTunnelEnd(self, upstream)
         self.pace.resume_all()
@@ -360,7 +360,6 @@ class GatewayProtocol(asyncio.Protocol):
         upstream.attach(self._tunnel)
         if held and self._tunnel is not None:
             self._tunnel.from_client(held)
-        cycle.finished()
         return True
 
     def check(self, now: float) -> None:

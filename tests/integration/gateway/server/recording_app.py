@@ -77,9 +77,14 @@ class RecordingApp:
         log.warning("the client left its stream")
 
     async def _tunnel(self, options, client, scope, receive, send):
+        assert (await receive())["type"] == "http.request"
+        ending = asyncio.create_task(receive())
+        await asyncio.sleep(0)
         head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
         if not client.tunnel(head, Echo()):
             await self._early({"status": "400"}, client, scope, receive, send)
+        assert (await ending)["type"] == "http.disconnect"
+        log.warning("the tunnel ended")
 
 
 class Echo:

@@ -1,6 +1,7 @@
 """How answers are framed, ordered and ended, for clients of every kind."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -160,9 +161,14 @@ async def test_a_tunnel_passes_bytes_both_ways_and_half_closes(served):
         assert await client.send(payload)
         await client.until(lambda: client.received.endswith(payload), 5)
         assert client.received.endswith(b"early " + payload)
+        assert not served.said("the tunnel ended")
         client.half_close()
         assert await client.ended()
         assert client.end == "eof"
+    deadline = time.monotonic() + 5
+    while not served.said("the tunnel ended"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
 
 
 async def test_an_upgrade_that_is_not_granted_ends_with_its_answer(served):

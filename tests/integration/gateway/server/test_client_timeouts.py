@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.wire.raw_client import RawClient
 
-TICK = 0.5
+TICK = 0.75
 """The reaper's step, and what a busy machine adds."""
 
 
