@@ -4,7 +4,6 @@ A door makes it and is its `Sink`; it is the `Reply` of one upstream connection.
 one record is written, whatever order the client, the upstream and the deadlines end in.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable
@@ -68,7 +67,6 @@ class Exchange:
         self.address, self.key_bytes, self.trace_id = request.peer, b"", b""
         self.verdict: Verdict | None = None
         self.upstream: UpstreamExchange | None = None
-        self.task: asyncio.Future[None] | None = None
         self.status = self.bytes_in = self.bytes_out = 0
         self.answered = self.finished = self.body_complete = False
 
@@ -102,8 +100,8 @@ class Exchange:
 
     # -- what the door calls
 
-    def begin(self) -> None:
-        """Decide, then forward. Never raises."""
+    def begin(self) -> Awaitable[None] | None:
+        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned."""
         try:
             pending = admit(self, self.services.policies)
         except Refusal as refusal:
@@ -111,10 +109,10 @@ class Exchange:
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
             self._fault(fault)
         else:
-            if pending is None:
-                self._forward()
-            else:
-                self.task = asyncio.ensure_future(self._decide(pending))
+            if pending is not None:
+                return self._decide(pending)
+            self._forward()
+        return None
 
     async def _decide(self, pending: Awaitable[None]) -> None:
         try:
@@ -260,8 +258,6 @@ class Exchange:
                 self.sink.want_body()
 
     def _drop_upstream(self) -> None:
-        if self.task is not None and not self.task.done() and self.task is not asyncio.current_task():
-            self.task.cancel()
         if self.upstream is not None:
             self.upstream.abort()
             self.upstream = None

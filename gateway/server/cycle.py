@@ -27,12 +27,13 @@ class Cycle:
     """One request and its answer, for one ASGI application. The protocol calls `body`, `body_end`, `gone`."""
 
     __slots__ = (
-        "_body", "_delivered", "_full", "_more", "_receivers", "_senders", "answer", "connection", "head", "is_gone",
-        "tunneled",
+        "_body", "_delivered", "_full", "_more", "_receivers", "_senders", "answer", "client", "connection", "head",
+        "is_gone", "tunneled",
     )  # fmt: skip
 
     def __init__(self, connection: "GatewayProtocol", head: RequestHead) -> None:
         self.connection, self.head = connection, head
+        self.client = ClientConnection(self, head)
         self.answer = Answer(connection, head_only=head.method == b"HEAD", http10=head.version == "1.0")
         self._body: list[bytes] = []
         self._full = 0
@@ -62,6 +63,8 @@ class Cycle:
         self.is_gone = self.answer.done = True
         _wake(self._receivers)
         self.writable()
+        if self.client.on_gone is not None:
+            self.client.on_gone()
 
     def finished(self) -> None:
         """The answer is whole: whoever waits for a disconnect gets it."""
@@ -164,7 +167,7 @@ class Cycle:
             "client": connection.client,
             "server": connection.server,
             "state": connection.app_state.copy(),
-            "extensions": {"paid_endpoint": ClientConnection(self, head)},
+            "extensions": {"paid_endpoint": self.client},
         }
 
 
