@@ -5,17 +5,17 @@ from rich.text import Text
 from domain.log_reading import LogEntry
 
 _COLOURS = {2: "green", 3: "cyan", 4: "yellow", 5: "red"}
+_DATE_FROM_WIDTH = 100
 _ID_FROM_WIDTH = 140
 _SHORTEST_PATH = 12
 
-HEAD = f"{'UTC':<18} {'ST':>3} {'METHOD':<7} {'TIME':>8}  "
-"""Titles of the columns of fixed width."""
-
 
 def heading(width: int) -> Text:
-    """The titles of all columns."""
-    text = f"{HEAD}{'ORGANIZATION':<{_organization_width(width)}} PATH"
-    return Text((f"{'REQUEST':<36} " if width >= _ID_FROM_WIDTH else "") + text, style="bold")
+    """The titles of the columns."""
+    moment = f"{'UTC':<18}" if width >= _DATE_FROM_WIDTH else f"{'UTC':<8}"
+    request = f"{'REQUEST':<36} " if width >= _ID_FROM_WIDTH else ""
+    organization = f"{'ORGANIZATION':<{_organization_width(width)}}"
+    return Text(f"{request}{moment} {'ST':>3} {'METHOD':<7} {'TIME':>8}  {organization} PATH", style="bold")
 
 
 def line(entry: LogEntry, width: int) -> Text:
@@ -23,7 +23,7 @@ def line(entry: LogEntry, width: int) -> Text:
     text = Text(no_wrap=True)
     if width >= _ID_FROM_WIDTH:
         text.append(f"{entry.id} ", style="dim")
-    text.append(f"{entry.at:%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03d} ", style="dim")
+    text.append(f"{_moment(entry, width)} ", style="dim")
     text.append(f"{entry.status:>3} ", style=_COLOURS.get(entry.status // 100, "magenta"))
     text.append(f"{_fitted(entry.method, 7)} {_duration(entry.total_us):>8}  ")
     text.append(f"{_fitted(entry.organization or '-', _organization_width(width))} ", style="blue")
@@ -42,6 +42,12 @@ def _note(entry: LogEntry) -> str:
     if entry.refusal:
         return f"{entry.refusal} ({entry.limit_name})" if entry.limit_name else entry.refusal
     return "" if entry.outcome == "served" else entry.outcome
+
+
+def _moment(entry: LogEntry, width: int) -> str:
+    if width < _DATE_FROM_WIDTH:
+        return f"{entry.at:%H:%M:%S}"
+    return f"{entry.at:%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03d}"
 
 
 def _organization_width(width: int) -> int:

@@ -17,6 +17,9 @@ from piccolo.engine.postgres import PostgresEngine
 
 APP = "paid_endpoint"
 
+RUN_LOCK = 7_236_118_004
+"""Advisory lock (transaction scope) of the run itself: a run whose parent was killed holds no other lock."""
+
 
 def _configure(dsn: str) -> PostgresEngine:
     engine = PostgresEngine(config={"dsn": dsn})
@@ -29,14 +32,16 @@ def _configure(dsn: str) -> PostgresEngine:
 async def forwards(dsn: str) -> bool:
     """Run every pending migration; True when all succeeded. All or nothing."""
     # Piccolo notes a migration after its own transaction; within an outer one, both commit together or not at all.
-    async with _configure(dsn).transaction():
+    async with _configure(dsn).transaction() as transaction:
+        await transaction.connection.execute("select pg_advisory_xact_lock($1)", RUN_LOCK)
         result = await ForwardsMigrationManager(app_name=APP).run()
     return result.success
 
 
 async def backwards(dsn: str) -> bool:
     """Undo every migration; True when all succeeded. All or nothing. For tests."""
-    async with _configure(dsn).transaction():
+    async with _configure(dsn).transaction() as transaction:
+        await transaction.connection.execute("select pg_advisory_xact_lock($1)", RUN_LOCK)
         result = await run_backwards(APP, "all", auto_agree=True)
     return result.success
 

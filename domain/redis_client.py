@@ -31,8 +31,7 @@ def open_client(settings: RedisSettings) -> Client:
         "protocol": 3,
         "socket_timeout": seconds * 2,
         "socket_connect_timeout": seconds * 2,
-        "lib_name": None,
-        "lib_version": None,
+        "driver_info": None,
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     retry = Retry(NoBackoff(), 0)

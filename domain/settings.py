@@ -74,7 +74,7 @@ class KeySettings(_Concern, env_prefix="KEY_"):
         default=SecretStr(""),
         description="`version:hex` pairs joined by commas, at least 32 bytes each; new keys use the highest version.",
     )
-    cache_size: int = Field(default=100_000, ge=100, le=10_000_000, description="Verified keys held in a worker.")
+    cache_size: int = Field(default=50_000, ge=100, le=10_000_000, description="Verified keys held in a worker.")
     negative_cache_size: int = Field(
         default=10_000, ge=100, le=1_000_000, description="Unknown keys remembered in a worker."
     )

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from domain.refusals import Refusal
 from gateway import cors, headers, problems, ratelimit_headers
+from gateway.dates import date_now
 from gateway.ends import Headers
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes
     """A problem document with the limits as they stand."""
     base_url = exchange.services.settings.gateway.error_base_url
     status, fields, body = problems.render(refused, str(exchange.request_id), base_url)
-    fields += _limits(exchange)
+    fields = [(b"date", date_now()), *fields, *_limits(exchange)]
     route = exchange.route
     if route is not None and route.service.cors_origins:
         fields += cors.answer_fields(exchange.request, route.service)

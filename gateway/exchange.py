@@ -4,7 +4,6 @@ A door makes it and is its `Sink`; it is the `Reply` of one upstream connection.
 one record is written, whatever order the client, the upstream and the deadlines end in.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable
@@ -16,8 +15,10 @@ from domain.request_ids import new_request_id
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 from gateway import answers, forwarding
 from gateway.chain import admit
+from gateway.dates import date_now
 from gateway.ends import ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
+from gateway.headers import to_client
 from gateway.services import Services
 from gateway.tunnel import MeteredTunnel
 
@@ -66,7 +67,6 @@ class Exchange:
         self.address, self.key_bytes, self.trace_id = request.peer, b"", b""
         self.verdict: Verdict | None = None
         self.upstream: UpstreamExchange | None = None
-        self.task: asyncio.Future[None] | None = None
         self.status = self.bytes_in = self.bytes_out = 0
         self.answered = self.finished = self.body_complete = False
 
@@ -92,15 +92,16 @@ class Exchange:
         """Answer without an upstream."""
         self.answered, self.status = True, status
         self.bytes_out = len(body)
-        self.sink.head(status, [*fields, (b"x-request-id", self.request_id_bytes)], len(body))
+        own = [(b"date", date_now()), *fields, (b"x-request-id", self.request_id_bytes)]
+        self.sink.head(status, own, len(body))
         if body:
             self.sink.data(body)
         self._finish("served")
 
     # -- what the door calls
 
-    def begin(self) -> None:
-        """Decide, then forward. Never raises."""
+    def begin(self) -> Awaitable[None] | None:
+        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned."""
         try:
             pending = admit(self, self.services.policies)
         except Refusal as refusal:
@@ -108,10 +109,10 @@ class Exchange:
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
             self._fault(fault)
         else:
-            if pending is None:
-                self._forward()
-            else:
-                self.task = asyncio.ensure_future(self._decide(pending))
+            if pending is not None:
+                return self._decide(pending)
+            self._forward()
+        return None
 
     async def _decide(self, pending: Awaitable[None]) -> None:
         try:
@@ -177,7 +178,7 @@ class Exchange:
     def reply_interim(self, status: int, headers: Headers) -> None:
         """103 and the like go on to the client."""
         if not self.finished:
-            self.sink.interim(status, headers)
+            self.sink.interim(status, to_client(headers))
 
     def reply_continue(self) -> None:
         """Not asked for: the door sends its own 100."""
@@ -242,7 +243,7 @@ class Exchange:
         if self.finished or self.answered:
             return
         service = self.matched.service
-        origin = service.upstreams[0]
+        origin = forwarding.pick(service.upstreams)
         try:
             written = forwarding.upstream_request(self, origin)
         except Refusal as refusal:
@@ -257,8 +258,6 @@ class Exchange:
                 self.sink.want_body()
 
     def _drop_upstream(self) -> None:
-        if self.task is not None and not self.task.done() and self.task is not asyncio.current_task():
-            self.task.cancel()
         if self.upstream is not None:
             self.upstream.abort()
             self.upstream = None

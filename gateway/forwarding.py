@@ -1,5 +1,6 @@
 """What is written to the upstream for one admitted exchange: target, fields, deadlines. No I/O."""
 
+import random
 from typing import TYPE_CHECKING
 
 from domain.refusals import MalformedRequest
@@ -26,6 +27,14 @@ def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> Upstre
         body=request.body,
         upgrade=upgrade,
     )
+
+
+def pick(origins: "tuple[UpstreamSnapshot, ...]") -> "UpstreamSnapshot":
+    """One of a service's origins, at random by weight; no state, so workers need not agree."""
+    if len(origins) == 1:
+        return origins[0]
+    weights = [origin.weight for origin in origins]
+    return random.choices(origins, weights if any(weights) else None)[0]  # noqa: S311  spreading, not secrecy
 
 
 def deadlines(service: "ServiceSnapshot") -> Deadlines:

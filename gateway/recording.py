@@ -19,7 +19,7 @@ def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
     limit_name = None
     if isinstance(refusal, RateLimited):
         limit_name = ",".join(refusal.extra["violated_policies"])
-    upstream_us = (now_ns - exchange.sent_ns) // 1000 if exchange.sent_ns else None
+    upstream_us = ((exchange.first_byte_ns or now_ns) - exchange.sent_ns) // 1000 if exchange.sent_ns else None
     row = LogRow(
         id=exchange.request_id,
         at=datetime.now(UTC),

@@ -1,7 +1,6 @@
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from enum import Enum
 from piccolo.columns.column_types import BigInt
-from piccolo.columns.column_types import Integer
 from piccolo.columns.column_types import SmallInt
 from piccolo.columns.column_types import Text
 from piccolo.columns.column_types import Timestamptz
@@ -315,8 +314,8 @@ async def forwards():
         tablename="request_log",
         column_name="upstream_us",
         db_column_name="upstream_us",
-        column_class_name="Integer",
-        column_class=Integer,
+        column_class_name="BigInt",
+        column_class=BigInt,
         params={
             "default": None,
             "null": True,
@@ -336,8 +335,8 @@ async def forwards():
         tablename="request_log",
         column_name="total_us",
         db_column_name="total_us",
-        column_class_name="Integer",
-        column_class=Integer,
+        column_class_name="BigInt",
+        column_class=BigInt,
         params={
             "default": None,
             "null": False,

@@ -5,7 +5,7 @@ Usage rollups have a composite primary key, which Piccolo cannot express: the mi
 
 from enum import StrEnum
 
-from piccolo.columns import UUID, BigInt, Column, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Column, SmallInt, Text, Timestamptz
 from piccolo.constraints import Check
 from piccolo.table import Table
 
@@ -39,7 +39,7 @@ class RequestLog(Table, tablename="request_log"):
     """One request. Partitioned by day of `at`; the database's primary key is (id, at)."""
 
     id = UUID(primary_key=True, help_text="The request id, a UUID of version 7.")
-    at = Timestamptz(default=None, required=True, help_text="When the request arrived.")
+    at = Timestamptz(default=None, required=True, help_text="When the exchange ended.")
     organization_id = UUID(null=True, default=None, help_text="Null: the key was not recognised.")
     key_id = UUID(null=True, default=None, help_text="The API key.")
     service_id = UUID(null=True, default=None, help_text="The service; null: no route.")
@@ -51,8 +51,8 @@ class RequestLog(Table, tablename="request_log"):
     outcome = Text(default=None, required=True, choices=Outcome, help_text="How it ended.")
     refusal = Text(null=True, default=None, help_text="Code of our refusal.")
     limit_name = Text(null=True, default=None, help_text="Which limit refused it.")
-    upstream_us = Integer(null=True, default=None, help_text="Microseconds until the upstream's head.")
-    total_us = Integer(default=None, required=True, help_text="Microseconds from first to last byte.")
+    upstream_us = BigInt(null=True, default=None, help_text="Microseconds until the upstream's head.")
+    total_us = BigInt(default=None, required=True, help_text="Microseconds from first to last byte.")
     bytes_in = BigInt(default=None, required=True, help_text="Bytes of the request body.")
     bytes_out = BigInt(default=None, required=True, help_text="Bytes of the response body.")
     client = Inet(null=True, help_text="The client's address.")

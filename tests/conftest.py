@@ -26,6 +26,8 @@ _OWN_NAMES = ("DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "P
 
 for _name in [name for name in os.environ if name.startswith(_OWN_NAMES)]:
     del os.environ[_name]
+# Nor does the instance that runs in this clone: the programs that tests start look for theirs in a place that is not.
+os.environ["PE_DATA_DIR"] = str(Path(tempfile.gettempdir()) / "paid-endpoint-tests-have-no-instance")
 
 
 class Servers:

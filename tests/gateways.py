@@ -125,6 +125,12 @@ class RunningGateway:
             await client.send(raw)
             return (await client.answers(1, seconds, [method])).final[0]
 
+    async def serves(self, prefix: str, seconds: float = 5.0) -> None:
+        """Wait until a service that was just made is known: without a key it is 401, not 404. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while (await self.ask(self.request(prefix, ""))).status == 404:
+                await asyncio.sleep(0.02)
+
     def request(self, target: str, key: str, *lines: str, method: str = "GET", body: bytes = b"") -> bytes:
         """An ordinary request with a key ('' for none), more header lines, and a body with its length."""
         head = [f"{method} {target} HTTP/1.1", f"Host: {self.address[0]}:{self.address[1]}"]

@@ -33,27 +33,33 @@ def check_python() -> Finding:
 
 
 def check_packages(lock: Path) -> Finding:
-    """What is installed is what was pinned and tested. A line with a marker counts only if the package is there."""
+    """What is installed is what was pinned and tested. A package of a line with a marker may be missing."""
     if not lock.exists():
         return Finding("warn", "packages", f"{lock.name} is not beside the code", "Compare by hand.")
-    different = []
+    wanted: dict[str, set[str]] = {}
     for line in lock.read_text().splitlines():
         name, pinned, rest = line.partition("==")
-        if not pinned or line.startswith((" ", "#")):
-            continue
-        wanted, _, marker = rest.rstrip(" \\").partition(" ; ")
-        try:
-            found = version(name)
-        except PackageNotFoundError:
-            found = "" if not marker else wanted
-        if found != wanted:
-            different.append(f"{name} {found or 'missing'} (pinned {wanted})")
+        if pinned and not line.startswith((" ", "#")):
+            number, _, marker = rest.rstrip(" \\").partition(" ; ")
+            wanted.setdefault(name, set()).update({number, ""} if marker else {number})
+    different = [
+        f"{name} {found or 'missing'} (pinned {max(pinned)})"
+        for name, pinned in wanted.items()
+        if (found := _installed(name)) not in pinned
+    ]
     return judge(
         "packages",
         ", ".join(different[:5]) or "as pinned",
         warns=bool(different),
         advice="Install them again: pip install --require-hashes -r requirements.lock",
     )
+
+
+def _installed(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def check_ports(settings: Settings) -> Iterator[Finding]:

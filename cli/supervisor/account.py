@@ -4,6 +4,8 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -44,30 +46,44 @@ def make_private_directory(directory: Path, account: Account | None) -> None:
         os.chown(directory, account.uid, account.gid)
 
 
-def runnable_tree(tree: Path, program: str, account: Account | None) -> Path:
-    """Where the account can run `tree/program` from: `tree` itself, or a copy of it in /var/tmp.
+def runnable_root(root: Path, parts: Sequence[str], program: str, account: Account | None) -> Path:
+    """Where the account can run `root/program` from: `root` itself, or a copy of its `parts` in /var/tmp.
 
     A virtualenv below /root can be read by root only. Modes of directories that are not ours are never changed.
     """
-    if account is None or _can_run(tree / program, account):
-        return tree
-    mark = sha256(f"{tree}:{(tree / program).stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    if account is None or _can_run(root / program, account):
+        return root
+    mark = sha256(f"{root}:{(root / program).stat().st_mtime_ns}".encode()).hexdigest()[:12]
     copy = Path("/var/tmp") / f"paid-endpoint-{mark}"  # noqa: S108  owner and mode are checked below
     if not copy.exists():
-        partial = copy.with_name(f"{copy.name}.{os.getpid()}")
-        shutil.copytree(tree, partial, symlinks=True)
-        partial.chmod(0o755)
-        try:
-            partial.rename(copy)
-        except OSError:  # another start was quicker
-            shutil.rmtree(partial, ignore_errors=True)
+        _copy(root, parts, copy)
     status = copy.lstat()
     if status.st_uid != 0 or status.st_mode & 0o022 or not _can_run(copy / program, account):
         raise SupervisorError(
-            f"{tree} cannot be read by {account.name}, and {copy} cannot be used instead.",
+            f"{root / program} cannot be run by {account.name}, and neither can its copy in {copy}.",
             f"Remove {copy}, or run as an ordinary user, or set DATABASE_URL and REDIS_URL.",
         )
     return copy
+
+
+def _copy(root: Path, parts: Sequence[str], copy: Path) -> None:
+    partial = Path(tempfile.mkdtemp(prefix=f"{copy.name}.", dir=copy.parent))
+    try:
+        for part in parts:
+            (partial / part).parent.mkdir(parents=True, exist_ok=True)
+            if (root / part).is_dir():
+                shutil.copytree(root / part, partial / part, symlinks=True)
+            else:
+                shutil.copy2(root / part, partial / part)
+        for directory in (partial, *(path for path in partial.rglob("*") if path.is_dir() and not path.is_symlink())):
+            directory.chmod(0o755)
+        partial.rename(copy)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not copy.exists():  # else another start was quicker
+            raise SupervisorError(
+                f"{copy} cannot be made: {error.strerror}.", "Make room in /var/tmp, or run as an ordinary user."
+            ) from error
 
 
 def _can_run(program: Path, account: Account) -> bool:

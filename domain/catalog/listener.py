@@ -18,7 +18,7 @@ from domain.catalog.lending import READ_FAULTS, deadline
 
 HEARTBEAT_SECONDS = 1.0
 ANSWER_SECONDS = 1.0
-UNHEARD_SECONDS = 2.5
+UNHEARD_SECONDS = 1.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 
 _log = logging.getLogger(__name__)

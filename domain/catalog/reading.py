@@ -18,7 +18,10 @@ from domain.snapshots import LimitSnapshot, OperationSnapshot, PlanSnapshot, Ser
 _log = logging.getLogger(__name__)
 
 _PLANS = "select id, slug, name, sort_order from plan"
-_LIMITS = "select id, plan_id, name, amount, period, scope, shadow from plan_limit order by plan_id, name"
+_LIMITS = """
+    select id, plan_id, name, amount, period, scope, shadow from plan_limit
+    order by plan_id, array_position(array['second', 'minute', 'hour', 'day', 'month'], period::text), name
+"""
 _SERVICES = """
     select id, slug, name, enabled, coming_soon, minimum_plan_id, route_prefix, keep_prefix, upstreams, charge_on,
            connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms, max_connections,

@@ -3,10 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from time import monotonic
 
 from domain.catalog.lending import READ_FAULTS
 
-_BETWEEN_SECONDS = 0.05
+_SHORTEST_REST, _LONGEST_REST = 0.05, 0.5
+_REST_PER_LOAD = 4
+"""Under a stream of changes a fifth of the time goes into loading at the most, so that requests are served."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 
 _log = logging.getLogger(__name__)
@@ -43,6 +47,7 @@ class Reloads:
 
     async def _once(self, waiters: list[asyncio.Future[None]]) -> float:
         """Load once; the seconds to rest before the next."""
+        begun = monotonic()
         try:
             await self._load()
         except Exception as fault:  # noqa: BLE001  whatever it is, the old tables go on serving and the next try comes
@@ -59,4 +64,4 @@ class Reloads:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        return _BETWEEN_SECONDS
+        return min(max(_REST_PER_LOAD * (monotonic() - begun), _SHORTEST_REST), _LONGEST_REST)

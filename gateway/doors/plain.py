@@ -94,10 +94,17 @@ class _AsgiSide:
 
     async def run(self) -> None:
         """Until the answer is sent, cut, or the client is gone."""
-        self._exchange.begin()
-        if not self._ended:
+        exchange, client = self._exchange, self._client
+        if client is not None:
+            client.on_gone = self._gone
+            if client.gone:
+                return
+        pending = exchange.begin()
+        if (client is None or exchange.request.body != 0) and not self._ended:
             self._reader = asyncio.ensure_future(self._read())
         try:
+            if pending is not None:
+                await pending
             while not self._tunneled:
                 if not self._outbox:
                     self._wake.clear()
@@ -112,7 +119,10 @@ class _AsgiSide:
         finally:
             if self._reader is not None:
                 self._reader.cancel()
-            self._exchange.client_gone()
+            if client is not None:
+                client.on_gone = None
+            if not self._tunneled:
+                exchange.client_gone()
 
     async def _pass_on(self, message: Message) -> None:
         if message["type"] == "paid_endpoint.cut":
@@ -135,14 +145,20 @@ class _AsgiSide:
                 await self._body_flows.wait()
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                exchange.client_gone()
-                self._outbox.append(None)
-                self._wake.set()
+                self._gone()
                 return
             if message.get("body"):
                 exchange.body(message["body"])
             if exchange.request.body != 0 and not message.get("more_body", False) and not exchange.body_complete:
                 exchange.body_end()
+                if self._client is not None:
+                    return
+
+    def _gone(self) -> None:
+        """The client left: our server says so by itself, any other through `receive`."""
+        self._exchange.client_gone()
+        self._outbox.append(None)
+        self._wake.set()
 
     # -- Sink
 

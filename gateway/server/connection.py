@@ -3,6 +3,7 @@
 It finds this object as `scope["extensions"]["paid_endpoint"]`.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gateway.ends import Headers, UpstreamTunnel
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
 class ClientConnection:
     """The client's side of one request. All methods are synchronous and harmless once the request is over."""
 
-    __slots__ = ("_cycle", "_head")
+    __slots__ = ("_cycle", "_head", "on_gone")
 
     def __init__(self, cycle: "Cycle", head: RequestHead) -> None:
         self._cycle, self._head = cycle, head
+        self.on_gone: Callable[[], None] | None = None
+        """Called once if the client leaves before its answer is whole; saves waiting for `http.disconnect`."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left already; then `on_gone` is not called any more."""
+        return self._cycle.is_gone
 
     @property
     def draining(self) -> bool:

@@ -11,6 +11,7 @@ from domain.request_ids import new_request_id
 from gateway.server.answer import Answer
 from gateway.server.connection import ClientConnection
 from gateway.server.guard import RequestHead
+from gateway.server.refusing import answer_refusal
 
 if TYPE_CHECKING:
     from gateway.server.protocol import GatewayProtocol
@@ -26,12 +27,13 @@ class Cycle:
     """One request and its answer, for one ASGI application. The protocol calls `body`, `body_end`, `gone`."""
 
     __slots__ = (
-        "_body", "_delivered", "_full", "_more", "_receivers", "_senders", "answer", "connection", "head", "is_gone",
-        "tunneled",
+        "_body", "_delivered", "_full", "_more", "_receivers", "_senders", "answer", "client", "connection", "head",
+        "is_gone", "tunneled",
     )  # fmt: skip
 
     def __init__(self, connection: "GatewayProtocol", head: RequestHead) -> None:
         self.connection, self.head = connection, head
+        self.client = ClientConnection(self, head)
         self.answer = Answer(connection, head_only=head.method == b"HEAD", http10=head.version == "1.0")
         self._body: list[bytes] = []
         self._full = 0
@@ -61,6 +63,8 @@ class Cycle:
         self.is_gone = self.answer.done = True
         _wake(self._receivers)
         self.writable()
+        if self.client.on_gone is not None:
+            self.client.on_gone()
 
     def finished(self) -> None:
         """The answer is whole: whoever waits for a disconnect gets it."""
@@ -81,9 +85,10 @@ class Cycle:
         except asyncio.CancelledError:
             self.answer.abort()
             raise
-        except Exception:
+        except Exception as fault:
             request_id = str(new_request_id())
-            log.exception("the application failed on request %s", request_id)
+            if not (self.is_gone and isinstance(fault, OSError)):
+                log.exception("the application failed on request %s", request_id)
             self._fail(InternalFault(), request_id)
         else:
             if not self.answer.done and not self.tunneled:
@@ -94,14 +99,16 @@ class Cycle:
         if self.answer.begun or self.answer.done or self.tunneled:
             self.answer.abort()
         else:
-            self.connection.answer_refusal(refusal, self.answer, request_id=request_id)
+            answer_refusal(refusal, self.answer, self.connection.state.date, request_id=request_id)
 
     async def receive(self) -> Message:
-        """ASGI receive: `http.request` until the body is whole, then `http.disconnect`."""
+        """ASGI receive: `http.request` until the body is whole, then `http.disconnect` at the end of the answer or of
+        the tunnel.
+        """
         connection = self.connection
         if self._more and not self._body:
             connection.want_body()
-        while not self.is_gone and not self.answer.done:
+        while not self.is_gone and (self.tunneled or not self.answer.done):
             if self._body or (not self._more and not self._delivered):
                 chunks, self._body, self._full = self._body, [], 0
                 self._delivered = not self._more
@@ -160,7 +167,7 @@ class Cycle:
             "client": connection.client,
             "server": connection.server,
             "state": connection.app_state.copy(),
-            "extensions": {"paid_endpoint": ClientConnection(self, head)},
+            "extensions": {"paid_endpoint": self.client},
         }
 
 

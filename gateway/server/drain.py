@@ -64,10 +64,13 @@ class Drain:
         if state.gateway_connections:
             log.warning("cutting %d connections that did not end in time", len(state.gateway_connections))
         for connection in tuple(state.gateway_connections):
-            connection.transport.abort()
+            if connection.is_idle():
+                connection.close()
+            else:
+                connection.transport.abort()
         # connection_lost tells the applications; they get a moment to record what they know.
         deadline = asyncio.get_running_loop().time() + 1.0
-        while state.tasks and asyncio.get_running_loop().time() < deadline:
+        while (state.tasks or state.gateway_connections) and asyncio.get_running_loop().time() < deadline:
             await self.tick_passed()
         for task in tuple(state.tasks):
             task.cancel()

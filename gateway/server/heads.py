@@ -19,11 +19,11 @@ class HeadReader:
     def feed(self, data: bytes) -> tuple[guard.RequestHead, bytes] | None:
         """The request and the bytes behind its head, or None while the head is not whole. Raises a refusal."""
         raw = self.held + data if self.held else data
-        if not self._skipped_line and raw[:2] == b"\r\n":
+        if raw.startswith(guard.CRLF) and not self._skipped_line:
             # Some old clients put an empty line behind a body; one is ignored (RFC 9112 2.2).
             self._skipped_line, raw, self._scanned = True, raw[2:], 0
         self.held = raw
-        end = raw.find(guard.HEAD_END, max(0, self._scanned - 3)) + 4
+        end = raw.find(guard.HEAD_END, max(0, self._scanned - 3) if self._scanned else 0) + 4
         if end < 4:
             self._scanned = guard.check_partial(raw, self._scanned, self._rules)
             return None

@@ -4,28 +4,23 @@ import asyncio
 import math
 import socket
 import struct
-from enum import IntFlag
 
 from gateway.server.state import WorkerState
 
-
-class Reading(IntFlag):
-    """Why reading from the client is paused."""
-
-    HELD = 1
-    BODY = 2
-    ASKED = 4
+HELD, BODY, ASKED = 1, 2, 4
+"""Why reading from the client is paused: enough is held behind a request, the body is not taken, we were asked to.
+Plain integers: an IntFlag's `&` costs more than the rest of a request's bookkeeping."""
 
 
 class Pace:
     """One connection's pauses and deadlines. Times are the worker's coarse clock, seconds, up to one tick late."""
 
-    __slots__ = ("_paused", "_size", "_state", "_stuck_since", "_taken", "_transport", "deadline", "written")
+    __slots__ = ("_state", "_stuck_since", "_taken", "_transport", "deadline", "paused", "written")
 
     def __init__(self, transport: asyncio.Transport, state: WorkerState, first: float) -> None:
         """`first` is how long the client may say nothing at the beginning."""
         self._transport, self._state = transport, state
-        self._paused = 0
+        self.paused = 0
         self.written = 0
         self._taken = -1
         self._stuck_since = 0.0
@@ -41,23 +36,23 @@ class Pace:
 
     def pause(self, reason: int) -> None:
         """Stop reading for one more reason."""
-        if not self._paused and not self._transport.is_closing():
+        if not self.paused and not self._transport.is_closing():
             self._transport.pause_reading()
-        self._paused |= reason
+        self.paused |= reason
 
     def resume(self, reason: int) -> bool:
         """Drop a reason; whether reading goes on now and did not before."""
-        if not self._paused & reason:
+        if not self.paused & reason:
             return False
-        self._paused &= ~reason
-        if self._paused or self._transport.is_closing():
+        self.paused &= ~reason
+        if self.paused or self._transport.is_closing():
             return False
         self._transport.resume_reading()
         return True
 
     def resume_all(self) -> None:
         """Read on whatever the reason was."""
-        self.resume(self._paused)
+        self.resume(self.paused)
 
     def stuck(self, now: float) -> bool:
         """Whether the client took no byte of what waits for it during the whole write timeout."""

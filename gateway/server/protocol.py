@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from domain.refusals import MalformedRequest, MethodNotAllowed, Overloaded, Refusal, RequestTimeout
-from domain.request_ids import new_request_id
-from gateway import problems
+from domain.refusals import MalformedRequest, Overloaded, Refusal, RequestTimeout
 from gateway.ends import UpstreamTunnel
-from gateway.server import guard
+from gateway.server import guard, pace
 from gateway.server.answer import Answer
 from gateway.server.cycle import Application, Cycle
 from gateway.server.framing import BodyReader, body_reader
 from gateway.server.heads import HeadReader
-from gateway.server.pace import Pace, Reading
+from gateway.server.pace import Pace
+from gateway.server.refusing import answer_refusal
 from gateway.server.state import WorkerState
 from gateway.server.tunnel_end import ClientTunnelEnd
 
@@ -105,14 +104,14 @@ class GatewayProtocol(asyncio.Protocol):
         elif phase == BUSY:
             self._held += data
             if len(self._held) > MAX_HELD:
-                self.pace.pause(Reading.HELD)
+                self.pace.pause(pace.HELD)
         elif phase == TUNNEL and self._tunnel is not None:
             self.pace.expect(self.settings.keepalive_timeout_seconds)
             self._tunnel.from_client(data)
         elif phase == LINGER:
             self._dropped += len(data)
             if self._dropped > MAX_LINGER_BYTES:
-                self.pace.pause(Reading.HELD)
+                self.pace.pause(pace.HELD)
 
     def eof_received(self) -> bool:
         """The client will send no more. True keeps our side open."""
@@ -209,16 +208,16 @@ class GatewayProtocol(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Go on with what the client sent behind the last request, or wait for it to send more."""
+        self.phase = IDLE
         if self._advancing:
             return
         self._advancing = True
-        self.phase = IDLE
         while self.phase == IDLE and self._held:
             held, self._held = self._held, b""
             self._take_head(held)
         self._advancing = False
         if self.phase == IDLE:
-            self.pace.resume(Reading.HELD)
+            self.pace.resume(pace.HELD)
             if self._eof:
                 self.eof_received()
             elif not self._heads.held:
@@ -257,8 +256,8 @@ class GatewayProtocol(asyncio.Protocol):
         self.state.total_requests += 1
         if cycle is not None:
             cycle.finished()
-        self.pace.resume(Reading.BODY)
-        self.pace.resume(Reading.ASKED)
+        if self.pace.paused:
+            self.pace.resume(pace.BODY | pace.ASKED)
         if not stay_open:
             self._linger()
         elif self.phase == BODY:
@@ -266,22 +265,13 @@ class GatewayProtocol(asyncio.Protocol):
         elif self.phase == BUSY:
             self._advance()
 
-    def answer_refusal(self, refusal: Refusal, answer: Answer, *, close: bool = False, request_id: str = "") -> None:
-        """Answer with a problem document of our own; without an id the request gets a new one."""
-        status, headers, body = problems.render(refusal, request_id or str(new_request_id()))
-        headers = [(b"date", self.state.date), *headers]
-        if isinstance(refusal, MethodNotAllowed):
-            headers.append((b"allow", guard.ALLOW))
-        answer.begin(status, headers, len(body), close=close)
-        answer.data(body)
-        answer.end()
-
     def refuse(self, refusal: Refusal, *, head_only: bool = False) -> None:
         """Answer a request that the guard stops; nothing behind it is read as a request."""
         self.state.identity.refused[refusal.code] += 1
         self._reader, self._held, self.phase = None, b"", BUSY
         self._give_up_cycle()
-        self.answer_refusal(refusal, Answer(self, head_only=head_only, http10=False), close=True)
+        answer = Answer(self, head_only=head_only, http10=False)
+        answer_refusal(refusal, answer, self.state.date, close=True)
 
     def cut(self, *, reset: bool) -> None:
         """End the connection without the answer's end."""
@@ -331,27 +321,27 @@ class GatewayProtocol(asyncio.Protocol):
     def hold_body(self) -> None:
         """The application is slower than the client."""
         if self.phase == BODY:
-            self._stop_reading(Reading.BODY)
+            self._stop_reading(pace.BODY)
 
     def release_body(self) -> None:
         """It caught up."""
-        self._go_on_reading(Reading.BODY)
+        self._go_on_reading(pace.BODY)
 
     def pause_body(self) -> None:
         """The application asked for a pause."""
         if self.phase == BODY:
-            self._stop_reading(Reading.ASKED)
+            self._stop_reading(pace.ASKED)
 
     def resume_body(self) -> None:
         """It wants more."""
-        self._go_on_reading(Reading.ASKED)
+        self._go_on_reading(pace.ASKED)
 
     def _stop_reading(self, reason: int) -> None:
         self.pace.pause(reason)
         self.pace.expect_nothing()
 
     def _go_on_reading(self, reason: int) -> None:
-        if self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
+        if self.pace.paused and self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
             self.pace.expect(self.settings.body_timeout_seconds)
 
     # -- tunnel, time
@@ -362,7 +352,7 @@ class GatewayProtocol(asyncio.Protocol):
         if self.phase != BUSY or cycle is None or not cycle.head.upgrade or cycle.answer.begun or self._eof:
             return False
         cycle.tunneled = cycle.answer.done = True
-        held, self._held, self.cycle = self._held, b"", None
+        held, self._held = self._held, b""
         self.write(head)
         self.phase, self._tunnel = TUNNEL, ClientTunnelEnd(self, upstream)
         self.pace.resume_all()
@@ -370,7 +360,6 @@ class GatewayProtocol(asyncio.Protocol):
         upstream.attach(self._tunnel)
         if held and self._tunnel is not None:
             self._tunnel.from_client(held)
-        cycle.finished()
         return True
 
     def check(self, now: float) -> None:

@@ -18,7 +18,7 @@ from gateway.server.child import Child, spawn
 from gateway.server.worker import APPLICATION
 
 QUICK_DEATH_SECONDS = 10.0
-FIRST_DELAY_SECONDS = 0.5
+FIRST_DELAY_SECONDS = 0.25
 MAX_DELAY_SECONDS = 8.0
 MAX_FAILED_STARTS = 5
 STOP_GRACE_SECONDS = 1.0

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from gateway.ends import UpstreamTunnel
-from gateway.server.pace import Reading
+from gateway.server import pace
 
 if TYPE_CHECKING:
     from gateway.server.protocol import GatewayProtocol
@@ -65,8 +65,8 @@ class ClientTunnelEnd:
 
     def tunnel_pause(self) -> None:
         """The upstream takes no more."""
-        self._connection.pace.pause(Reading.ASKED)
+        self._connection.pace.pause(pace.ASKED)
 
     def tunnel_resume(self) -> None:
         """It does again."""
-        self._connection.pace.resume(Reading.ASKED)
+        self._connection.pace.resume(pace.ASKED)

@@ -8,6 +8,7 @@ from gateway.ends import FailureKind
 from gateway.upstream.answer_head import AnswerHead, BrokenAnswer, parse_head
 from gateway.upstream.chunks import ChunkedBody
 from gateway.upstream.exchange import IN_BODY, TUNNEL, Exchange
+from gateway.upstream.partial_head import HEAD_END, join_head
 from gateway.upstream.tunnel import Tunnel
 from gateway.upstream.websocket import why_not_upgraded
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 WRITE_HIGH_WATER = 65_536
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
-_HEAD_END = b"\r\n\r\n"
 # What of the answer is being read.
 _HEAD: Final = 0
 _LENGTH: Final = 1
@@ -110,16 +110,16 @@ class Connection(asyncio.Protocol):
         self.writing_paused = True
         if self._tunnel is not None:
             self._tunnel.writing(paused=True)
-        elif self.exchange is not None and not self.exchange.finished:
-            self.exchange.reply.upstream_pause()
+        elif self.exchange is not None:
+            self.exchange.hold_back()
 
     def resume_writing(self) -> None:
         """It takes bytes again."""
         self.writing_paused = False
         if self._tunnel is not None:
             self._tunnel.writing(paused=False)
-        elif self.exchange is not None and not self.exchange.finished:
-            self.exchange.reply.upstream_resume()
+        elif self.exchange is not None:
+            self.exchange.let_go()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of an answer, of a tunnel, or of an upstream that speaks without being asked."""
@@ -189,14 +189,13 @@ class Connection(asyncio.Protocol):
         limit = self._origin.settings.max_header_bytes
         while True:
             if self._partial:
-                joined = self._join(data, limit)
+                joined = join_head(self._partial, data, limit)
                 if joined is None:
                     return
                 data = joined
-            end = data.find(_HEAD_END)
+            end = data.find(HEAD_END)
             if end < 0:
-                self._partial.clear()
-                self._join(data, limit)
+                join_head(self._partial, data, limit)
                 return
             if end > limit:
                 raise BrokenAnswer("head too large")
@@ -208,25 +207,6 @@ class Connection(asyncio.Protocol):
             self._take_interim(exchange, head, data)
             if not data or self.exchange is not exchange or self._state != _HEAD:
                 return
-
-    def _join(self, data: bytes, limit: int) -> bytes | None:
-        """Add to a head that comes in pieces; all of it once its end has come. Each byte is looked at once."""
-        partial = self._partial
-        seen = len(partial)
-        partial += data
-        if not partial.startswith(b"HTTP/1."[: len(partial)]):
-            raise BrokenAnswer("not a status line")
-        end = partial.find(_HEAD_END, max(0, seen - 3))
-        if end >= 0:
-            whole = bytes(partial)
-            partial.clear()
-            return whole
-        if len(partial) > limit:
-            raise BrokenAnswer("head too large")
-        fresh = partial[max(0, seen - 1) :]
-        if fresh.count(b"\n") - fresh.startswith(b"\n") * (seen > 0) != fresh.count(b"\r\n"):
-            raise BrokenAnswer("bare LF in the head")
-        return None
 
     def _take_interim(self, exchange: Exchange, head: AnswerHead, rest: bytes) -> None:
         if head.status == 101:

@@ -38,6 +38,7 @@ class Exchange:
         "dropping",
         "finished",
         "head",
+        "held_back",
         "origin",
         "paused",
         "phase",
@@ -63,6 +64,8 @@ class Exchange:
         self.paused = False
         self.dropping = False
         self.retried = False
+        # Told `upstream_pause`, and not yet `upstream_resume`.
+        self.held_back = False
         self.unsent_seen = 0
         self._held: list[bytes] | None = None
         self._taken = 0
@@ -83,7 +86,7 @@ class Exchange:
             self._send_body(chunk)
         elif self._held is None:
             self._held = [chunk]
-            self.reply.upstream_pause()
+            self.hold_back()
         else:
             self._held.append(chunk)
 
@@ -137,7 +140,19 @@ class Exchange:
             connection.transport.write(LAST_CHUNK)
         if self.paused:
             connection.pause_reading()
-        if held is not None and not connection.writing_paused:
+        if not connection.writing_paused:
+            self.let_go()
+
+    def hold_back(self) -> None:
+        """The upstream takes no more request body now: told once, and only while there is more to come."""
+        if not self.held_back and not self.finished:
+            self.held_back = True
+            self.reply.upstream_pause()
+
+    def let_go(self) -> None:
+        """It does again: told once for each time it was held back, even if the body has ended since."""
+        if self.held_back:
+            self.held_back = False
             self.reply.upstream_resume()
 
     def end(self) -> None:

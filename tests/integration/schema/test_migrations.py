@@ -76,6 +76,13 @@ async def test_four_processes_at_once_apply_each_migration_once(database_url):
         assert sorted(int(output) for _, output in results) == [0, 0, 0, len(known_migrations())]
 
 
+async def test_a_run_left_behind_by_a_killed_parent_does_not_meet_the_next(database_url):
+    async with empty_database(database_url) as url:
+        results = await asyncio.gather(*(python("-m", "domain.migration_run", given=url) for _ in range(2)))
+        assert [status for status, _ in results] == [0, 0], results
+        assert (await migrate(url)).applied == ()
+
+
 async def test_a_database_of_a_newer_version_is_left_alone(database_url):
     async with empty_database(database_url) as url:
         await migrate(url)

@@ -1,6 +1,7 @@
 """What each policy refuses, as the caller sees it; nothing refused reaches the upstream."""
 
 import json
+
 from tests.integration.gateway.exchange.conftest import House
 from tests.wire.answers import WireAnswer
 from tests.wire.upstream import Script

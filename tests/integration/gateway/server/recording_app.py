@@ -1,7 +1,10 @@
 """A tiny raw ASGI application that answers with what it received; `?` options in the query steer it."""
 
 import asyncio
+import logging
 from urllib.parse import parse_qs
+
+log = logging.getLogger("recording")
 
 
 def create_app(settings, *, worker):
@@ -62,10 +65,26 @@ class RecordingApp:
     async def _fault(self, options, client, scope, receive, send):
         raise ZeroDivisionError
 
+    async def _never(self, options, client, scope, receive, send):
+        """Take nothing of the body."""
+        await asyncio.sleep(5)
+
+    async def _watch(self, options, client, scope, receive, send):
+        """Say in the log when the client leaves."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await receive()
+        await receive()
+        log.warning("the client left its stream")
+
     async def _tunnel(self, options, client, scope, receive, send):
+        assert (await receive())["type"] == "http.request"
+        ending = asyncio.create_task(receive())
+        await asyncio.sleep(0)
         head = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
         if not client.tunnel(head, Echo()):
             await self._early({"status": "400"}, client, scope, receive, send)
+        assert (await ending)["type"] == "http.disconnect"
+        log.warning("the tunnel ended")
 
 
 class Echo:
@@ -95,7 +114,8 @@ async def read(receive):
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionError("the client left")
+            log.warning("the client left")
+            raise ConnectionError
         body += message["body"]
         if not message["more_body"]:
             return body

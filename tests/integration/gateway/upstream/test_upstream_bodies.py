@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 from gateway.ends import Deadlines
 from gateway.upstream.exchange import Exchange
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 MEGABYTE = 1 << 20
 
@@ -174,6 +174,7 @@ async def test_a_slow_upstream_holds_the_client_back() -> None:
         exchange.finish()
         await asyncio.wait_for(reply.over.wait(), 10)
         assert reply.status == 200
+        assert reply.paused == reply.resumed
         assert received == 50 * MEGABYTE
 
 

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, on_uvloop
 
 from gateway.ends import Deadlines
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_uvloop
 
-CASES = [json.loads(line) for line in Path("tests/cases/raw-responses.jsonl").read_text("utf-8").splitlines()]
+CASES_FILE = Path(__file__).parents[3] / "cases" / "raw-responses.jsonl"
+CASES = [json.loads(line) for line in CASES_FILE.read_text("utf-8").splitlines()]
 
 
 def filled(raw: bytes, port: int) -> bytes:

@@ -5,9 +5,17 @@ import socket
 import time
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, answer_hello, on_uvloop, snapshot_of, until
 
 from gateway.ends import Deadlines
+from tests.integration.gateway.upstream.sides import (
+    Caller,
+    ScriptedUpstream,
+    Seen,
+    answer_hello,
+    on_uvloop,
+    snapshot_of,
+    until,
+)
 
 
 class Gate:

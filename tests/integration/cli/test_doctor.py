@@ -1,0 +1,72 @@
+"""`doctor` finds what is wrong on real servers, says what to do, and shows no secret."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.checkup.servers import check_clock, check_postgres, check_redis
+from cli.main import app
+from domain.settings import load_settings
+
+PEPPER = "1:" + bytes(range(32)).hex()
+
+
+async def status_of(findings):
+    return {finding.subject: finding.status async for finding in findings}
+
+
+@pytest.fixture
+def configured(monkeypatch, database_url, redis_url):
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("KEY_PEPPERS", PEPPER)
+
+
+async def test_healthy_servers(configured):
+    settings = load_settings()
+    postgres, redis = await status_of(check_postgres(settings)), await status_of(check_redis(settings))
+    assert postgres == dict.fromkeys(("postgres", "schema", "partitions", "clock of postgres"), "ok")
+    assert redis == {
+        "redis": "ok",
+        "redis maxmemory-policy": "ok",
+        "redis appendonly": "warn",  # the servers of the tests keep no file
+        "clock of redis": "ok",
+    }
+
+
+async def test_an_empty_database_is_behind(configured, monkeypatch, server_urls):
+    monkeypatch.setenv("DATABASE_URL", server_urls[0])
+    found = await status_of(check_postgres(load_settings()))
+    assert (found["schema"], found["partitions"]) == ("fail", "fail")
+
+
+def test_unreachable_servers_fail_with_advice_and_without_a_secret(monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:1/db")
+    monkeypatch.setenv("REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    found = {finding["subject"]: finding for finding in json.loads(result.output)}
+    assert {name for name, finding in found.items() if finding["status"] == "fail"} == {"pepper", "postgres", "redis"}
+    assert all(finding["advice"] for finding in found.values() if finding["status"] != "ok")
+    assert "hunter2" not in result.output
+
+
+def test_bad_settings_are_named_without_their_value(monkeypatch):
+    monkeypatch.setenv("KEY_PEPPERS", "1:deadbeef")
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "fewer than 32 bytes" in result.output
+    assert "deadbeef" not in result.output
+
+
+def test_new_pepper_is_good_and_one_version_up(monkeypatch):
+    monkeypatch.setenv("KEY_PEPPERS", PEPPER)
+    printed = CliRunner().invoke(app, ["doctor", "--new-pepper"]).output.strip()
+    monkeypatch.setenv("KEY_PEPPERS", f"{PEPPER},{printed}")
+    assert load_settings().keys.current_pepper_version == 2
+
+
+@pytest.mark.parametrize(("theirs", "status"), [(100.0, "ok"), (97.0, "warn"), (10.0, "fail"), (140.0, "fail")])
+def test_clocks(theirs, status):
+    assert check_clock("clock", theirs, before=99.9, after=100.1).status == status

@@ -1,0 +1,89 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.request_log import COLUMNS, as_record, clean_text, scrub_path, scrub_query
+from tests.snapshots import log_row
+
+CANARY = "pe_live_AbCdEfGhIj_0123456789abcdefghijklmnopqrstuvwxyzAB"
+TAIL = CANARY.rpartition("_")[2]
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        (b"", ""),
+        (b"a=1&b=2&a=3", "a=1&b=2&a=3"),
+        (b"key=abc&page=2", "key=***&page=2"),
+        (b"API-Key=abc", "API-Key=***"),
+        (b"api%5Fkey=abc", "api%5Fkey=***"),
+        (b"access_token=a;x=1;secret=b", "access_token=***;x=1;secret=***"),
+        (b"client_secret=a&password=b&sig=c&code=d&auth=e", "client_secret=***&password=***&sig=***&code=***&auth=***"),
+        (b"X-Amz-Signature=abc&X-Amz-Date=1", "X-Amz-Signature=***&X-Amz-Date=1"),
+        (b"token[]=1&keyword=fox&monkey=2", "token[]=***&keyword=fox&monkey=2"),
+        (b"flag&empty=&key=", "flag&empty=&key="),
+        (b"q=caf\xc3\xa9&bad=\xff\x00", "q=caf\xe9&bad=\ufffd\ufffd"),
+    ],
+)
+def test_values_of_secret_parameters_are_masked_and_nothing_else(query, shown):
+    assert scrub_query(query) == shown
+
+
+def hidden_forms(key):
+    yield key
+    yield "".join(f"%{ord(letter):02X}" for letter in key)
+    yield key.replace("_", "%5f")
+    yield key.replace("_", "%255F")
+
+
+@pytest.mark.parametrize("form", list(hidden_forms(CANARY)))
+@pytest.mark.parametrize("place", ["x={}", "{}", "{}=1", "a=1&callback=https://h/?k={}&b=2", "a;{};b"])
+def test_no_key_of_ours_survives_in_a_query(place, form):
+    shown = scrub_query(place.format(form).encode())
+    assert TAIL not in shown
+    assert form not in shown
+
+
+@pytest.mark.parametrize("form", list(hidden_forms(CANARY)))
+def test_no_key_of_ours_survives_in_a_path_or_a_user_agent(form):
+    shown = scrub_path(f"/proxy/{form}/items".encode())
+    assert shown.startswith("/proxy/")
+    assert shown.endswith("/items")
+    assert form not in shown
+    assert TAIL not in shown
+    assert TAIL not in clean_text(f"curl/8 ({CANARY})".encode())
+
+
+def test_masking_twice_changes_nothing():
+    once = scrub_path(f"/{CANARY}".encode())
+    assert once == "/pe_live_***"
+    assert scrub_path(once.encode()) == once
+
+
+@given(st.binary(max_size=4_000))
+def test_any_bytes_become_storable_bounded_text(raw):
+    for text in (scrub_query(raw), scrub_path(raw), clean_text(raw)):
+        assert "\x00" not in text
+        text.encode("utf-8")
+        assert len(text) <= 2_048
+
+
+def test_a_key_that_is_cut_by_the_length_is_masked_first():
+    assert TAIL[:4] not in scrub_path(b"/" + b"a" * 2_030 + CANARY.encode())
+    assert len(clean_text(b"x" * 1_000)) == 512
+
+
+def test_a_record_has_the_columns_in_order_and_is_masked_even_if_the_caller_forgot():
+    row = log_row(
+        path=f"/{CANARY}\x00\ud800", query=CANARY, user_agent="u" * 600, client="fe80::1%eth0", total_us=2**40
+    )
+    record = dict(zip(COLUMNS, as_record(row), strict=True))
+    assert record["path"] == "/pe_live_***\ufffd\ufffd"
+    assert record["query"] == "pe_live_***"
+    assert len(record["user_agent"]) == 512
+    assert str(record["client"]) == "fe80::1"
+    assert record["total_us"] == 2**40
+    assert tuple(field.name for field in dataclasses.fields(row)) == COLUMNS
+    assert dict(zip(COLUMNS, as_record(log_row(client="unix:")), strict=True))["client"] is None
