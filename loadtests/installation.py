@@ -4,7 +4,7 @@ It goes through the command line only, so it breaks when a form that scripts rel
 `.data` or `.env`: every process runs in the measurement's own folder with its own settings.
 """
 
-import asyncio
+import contextlib
 import json
 import os
 import secrets
@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from loadtests.databases import Databases, throwaway_databases
 from loadtests.processes import ROOT, Process, ProcessFailedError, free_port
-from loadtests.raw_client import Address, BrokenAnswerError, once
 
 ROOMY = ("1000000000/second", "1000000000/minute", "1000000000/hour", "1000000000/day")
 """Windows that count every request and refuse none."""
@@ -86,7 +86,7 @@ class Installation:
     def until_ready(self, gateway: "Gateway", seconds: float = 30.0) -> None:
         """Wait until `/ready` says 200. Raises ProcessFailedError."""
         deadline = time.monotonic() + seconds
-        while not _is_ready(gateway.url):
+        while not _is_ready(gateway.port):
             if time.monotonic() > deadline:
                 raise ProcessFailedError(f"the gateway is not ready; its log ends:\n{gateway.process.tail()}")
             time.sleep(0.1)
@@ -101,11 +101,13 @@ class Gateway:
         self.url = f"http://127.0.0.1:{port}"
 
 
-def _is_ready(url: str) -> bool:
-    try:
-        return asyncio.run(once(Address.of(url), "", "/ready")).status == 200
-    except BrokenAnswerError:
-        return False
+def _is_ready(port: int) -> bool:
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
 
 
 @contextmanager
