@@ -19,6 +19,7 @@ from gateway.chain import admit
 from gateway.dates import date_now
 from gateway.ends import ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
+from gateway.headers import to_client
 from gateway.services import Services
 from gateway.tunnel import MeteredTunnel
 
@@ -177,9 +178,9 @@ class Exchange:
     # -- what the upstream calls (`Reply`)
 
     def reply_interim(self, status: int, headers: Headers) -> None:
-        """103 and the like go on to the client."""
+        """103 and the like go on to the client, with the same fields held back as of a final answer."""
         if not self.finished:
-            self.sink.interim(status, headers)
+            self.sink.interim(status, to_client(headers))
 
     def reply_continue(self) -> None:
         """Not asked for: the door sends its own 100."""
