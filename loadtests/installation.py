@@ -4,11 +4,13 @@ It goes through the command line only, so it breaks when a form that scripts rel
 `.data` or `.env`: every process runs in the measurement's own folder with its own settings.
 """
 
+import asyncio
 import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from loadtests.databases import Databases, throwaway_databases
-from loadtests.processes import ROOT, Process, free_port
+from loadtests.processes import ROOT, Process, ProcessFailedError, free_port
+from loadtests.raw_client import Address, BrokenAnswerError, once
 
 ROOMY = ("1000000000/second", "1000000000/minute", "1000000000/hour", "1000000000/day")
 """Windows that count every request and refuse none."""
@@ -80,6 +83,14 @@ class Installation:
         )  # fmt: skip
         return Gateway(process.start(port), port)
 
+    def until_ready(self, gateway: "Gateway", seconds: float = 30.0) -> None:
+        """Wait until `/ready` says 200. Raises ProcessFailedError."""
+        deadline = time.monotonic() + seconds
+        while not _is_ready(gateway.url):
+            if time.monotonic() > deadline:
+                raise ProcessFailedError(f"the gateway is not ready; its log ends:\n{gateway.process.tail()}")
+            time.sleep(0.1)
+
 
 class Gateway:
     """A running gateway of an installation."""
@@ -88,6 +99,13 @@ class Gateway:
         self.process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return asyncio.run(once(Address.of(url), "", "/ready")).status == 200
+    except BrokenAnswerError:
+        return False
 
 
 @contextmanager

@@ -86,7 +86,7 @@ class Connection:
         return not self.usable or self.reader.at_eof() or self.reader.exception() is not None
 
     async def request(self, path: str, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
-        """Send a request and read its whole answer. Raises BrokenAnswerError."""
+        """Send a request (`headers` are whole lines) and read its whole answer. Raises BrokenAnswerError."""
         answer = await self.send(path, method, headers, body)
         answer.body = b"".join([part async for part in self.body(answer, method)])
         return answer
@@ -100,9 +100,10 @@ class Connection:
     async def send(self, path: str, method: str = "GET", headers: str = "", body: bytes = b"") -> Answer:
         """Send a request and read the head of its answer. Raises BrokenAnswerError."""
         length = f"Content-Length: {len(body)}\r\n" if body or method in {"POST", "PUT", "PATCH"} else ""
+        key = f"X-API-Key: {self.key}\r\n" if self.key else ""
         head = (
             f"{method} {self.address.prefix}{path} HTTP/1.1\r\nHost: {self.address.host}:{self.address.port}\r\n"
-            f"X-API-Key: {self.key}\r\n{length}{headers}\r\n"
+            f"{key}{length}{headers}\r\n"
         )
         self.writer.write(head.encode("latin-1") + body)
         return await self._guarded_head()
@@ -110,13 +111,8 @@ class Connection:
     async def body(self, answer: Answer, method: str = "GET") -> AsyncIterator[bytes]:
         """The parts of the body as they arrive, de-chunked. Raises BrokenAnswerError if it is cut."""
         try:
-            if answer.header("transfer-encoding"):
-                async for part in self._chunks():
-                    yield part
-            elif method != "HEAD" and answer.status not in {204, 304}:
-                left = int(answer.header("content-length") or 0)
-                async for part in self._exactly(left):
-                    yield part
+            async for part in self._parts(answer, method):
+                yield part
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self.close()
             raise BrokenAnswerError(f"body: {error!r}") from error
@@ -142,6 +138,19 @@ class Connection:
                 break
         pairs = (line.partition(":") for line in lines[1:] if line)
         return Answer(status, [(name, value.strip()) for name, _, value in pairs])
+
+    def _parts(self, answer: Answer, method: str) -> AsyncIterator[bytes]:
+        length = answer.header("content-length")
+        if method == "HEAD" or answer.status in {204, 304}:
+            return self._exactly(0)
+        if answer.header("transfer-encoding"):
+            return self._chunks()
+        return self._until_close() if length is None else self._exactly(int(length))
+
+    async def _until_close(self) -> AsyncIterator[bytes]:
+        while part := await self.reader.read(CHUNK):
+            yield part
+        self.close()
 
     async def _exactly(self, left: int) -> AsyncIterator[bytes]:
         while left:

@@ -31,6 +31,7 @@ class Front:
     def __init__(self, gateway: RunningGateway, tenant: Tenant) -> None:
         self.gateway = gateway
         self.tenant = tenant
+        self._targets: dict[int, Target] = {}
 
     async def behind(self, upstream_port: int) -> Target:
         """Sell what listens on a port of 127.0.0.1, and wait until the gateway knows of it."""
@@ -44,6 +45,12 @@ class Front:
             assert time.monotonic() < deadline, "a new service is not served"
             await asyncio.sleep(0.05)
         return target
+
+    async def behind_once(self, upstream_port: int) -> Target:
+        """As `behind`, but one and the same service for the same port."""
+        if upstream_port not in self._targets:
+            self._targets[upstream_port] = await self.behind(upstream_port)
+        return self._targets[upstream_port]
 
     def worker_pid(self) -> int:
         """The one worker."""
