@@ -176,7 +176,7 @@ class Exchange:
     # -- what the upstream calls (`Reply`)
 
     def reply_interim(self, status: int, headers: Headers) -> None:
-        """103 and the like go on to the client."""
+        """103 and the like go on to the client, with the same fields held back as of a final answer."""
         if not self.finished:
             self.sink.interim(status, to_client(headers))
 

@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
+import hypothesis
 import pytest
 
 from cli.supervisor.services import EmbeddedServices
+
+# How long an example takes says more of the machine than of the code; pytest has a time-out for each test.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
 
 T = TypeVar("T")
 TEMPLATE = "migrated_template"

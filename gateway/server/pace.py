@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import select
 import socket
 import struct
 
@@ -12,10 +13,15 @@ HELD, BODY, ASKED = 1, 2, 4
 Plain integers: an IntFlag's `&` costs more than the rest of a request's bookkeeping."""
 
 
+LEFT_GRACE = 0.4
+"""Seconds between the client's end of stream and giving its exchange up: a client that only closed its sending side
+still gets an answer that is ready by then, one that is gone costs the upstream no more than this."""
+
+
 class Pace:
     """One connection's pauses and deadlines. Times are the worker's coarse clock, seconds, up to one tick late."""
 
-    __slots__ = ("_state", "_stuck_since", "_taken", "_transport", "deadline", "paused", "written")
+    __slots__ = ("_left_since", "_state", "_stuck_since", "_taken", "_transport", "deadline", "paused", "written")
 
     def __init__(self, transport: asyncio.Transport, state: WorkerState, first: float) -> None:
         """`first` is how long the client may say nothing at the beginning."""
@@ -23,7 +29,7 @@ class Pace:
         self.paused = 0
         self.written = 0
         self._taken = -1
-        self._stuck_since = 0.0
+        self._stuck_since = self._left_since = 0.0
         self.deadline = state.now + first
 
     def expect(self, seconds: float) -> None:
@@ -38,6 +44,7 @@ class Pace:
         """Stop reading for one more reason."""
         if not self.paused and not self._transport.is_closing():
             self._transport.pause_reading()
+            self._left_since = 0.0
         self.paused |= reason
 
     def resume(self, reason: int) -> bool:
@@ -65,6 +72,24 @@ class Pace:
             self._taken, self._stuck_since = taken, now
             return False
         return now - self._stuck_since > self._state.settings.write_timeout_seconds
+
+    def left(self, now: float, *, may_half_close: bool) -> bool:
+        """Whether the client is gone although reading is paused, when neither its end nor its reset is an event.
+
+        Broken off is gone at once. An end of stream counts after `LEFT_GRACE`, or never where it `may_half_close`.
+        """
+        raw = self._transport.get_extra_info("socket")
+        if not self.paused or raw is None or self._transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(raw.fileno(), select.POLLRDHUP)
+        seen = poll.poll(0)
+        if not seen:
+            return False
+        if seen[0][1] & (select.POLLERR | select.POLLHUP):
+            return True
+        self._left_since = self._left_since or now
+        return not may_half_close and now - self._left_since >= LEFT_GRACE
 
     def reset(self) -> None:
         """Close with a reset: where only the connection's end marks the answer's end, a clean one would lie."""

@@ -34,9 +34,6 @@ MAX_HELD = 65_536
 SMALL_REST = 65_536
 """A body rest that is read and dropped so that the connection can be kept."""
 MAX_LINGER_BYTES = 64 << 20
-LEFT_GRACE = 0.4
-"""Seconds between the client's end of stream and giving its exchange up: a client that only closed its sending side
-still gets an answer that is ready by then, one that is gone costs the upstream no more than this."""
 
 IDLE, BODY, BUSY, LINGER, TUNNEL, CLOSED = range(6)
 
@@ -106,7 +103,6 @@ class GatewayProtocol(asyncio.Protocol):
             if len(self._held) > MAX_HELD:
                 self.pace.pause(pace.HELD)
         elif phase == TUNNEL and self._tunnel is not None:
-            self.pace.expect(self.settings.keepalive_timeout_seconds)
             self._tunnel.from_client(data)
         elif phase == LINGER:
             self._dropped += len(data)
@@ -124,7 +120,7 @@ class GatewayProtocol(asyncio.Protocol):
         elif self.phase == BODY:
             self._break_request(MalformedRequest("The request ended before its body did."))
         elif self.phase == BUSY:
-            self.pace.expect(LEFT_GRACE)
+            self.pace.expect(pace.LEFT_GRACE)
         elif self.phase == TUNNEL and self._tunnel is not None:
             self._tunnel.client_eof()
         else:
@@ -169,6 +165,7 @@ class GatewayProtocol(asyncio.Protocol):
         else:
             self._held = b""
             self.phase = BODY
+            self.pace.resume(pace.HELD)
             self._reader = body_reader(head.body, self.settings.max_body_bytes, self.settings.max_header_bytes)
             self._wants_continue = head.expect_continue and not rest
             if self._wants_continue:
@@ -364,7 +361,7 @@ class GatewayProtocol(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Called by the reaper: act on what took too long."""
-        if self.pace.stuck(now):
+        if self.pace.stuck(now) or (self.pace.paused and self.pace.left(now, may_half_close=self.phase == TUNNEL)):
             self.transport.abort()
         elif now > self.pace.deadline:
             self.pace.deadline = math.inf

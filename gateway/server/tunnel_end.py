@@ -21,8 +21,10 @@ class ClientTunnelEnd:
     # -- from the client
 
     def from_client(self, data: bytes) -> None:
-        """Pass bytes on."""
-        self._upstream.write(data)
+        """Pass bytes on. Once the upstream ended they go nowhere, and no longer keep the tunnel."""
+        if not self._upstream_ended:
+            self._connection.pace.expect(self._connection.settings.keepalive_timeout_seconds)
+            self._upstream.write(data)
 
     def client_eof(self) -> None:
         """The client ended its side."""

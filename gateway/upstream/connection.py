@@ -2,6 +2,8 @@
 
 import asyncio
 import select
+import socket
+import struct
 from typing import TYPE_CHECKING, Final, cast
 
 from gateway.ends import FailureKind
@@ -89,8 +91,15 @@ class Connection(asyncio.Protocol):
         return not self._poll.poll(0) and not self.transport.is_closing()
 
     def discard(self) -> None:
-        """Close hard. What was not sent never will be."""
-        self.exchange = None
+        """Close hard. What was not sent never will be.
+
+        With a body under way also the system's send buffer is dropped, by a reset: an upstream that does not read
+        would else learn of the end only behind megabytes of a request that nobody wants any more.
+        """
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None and exchange.request.body != 0 and not self.transport.is_closing():
+            raw = self.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def pause_reading(self) -> None:
