@@ -1,7 +1,7 @@
 """The RateLimit fields of an answer (IETF draft 11; values after RFC 9651) and their older relatives.
 
-Pure: a verdict in, header fields out. Shadow windows are not shown, because they bind nobody. `t`, Retry-After and
-X-RateLimit-Reset are whole seconds from now, rounded up.
+Pure: a verdict in, header fields out. Shadow windows are not shown, because they bind nobody. `t` and
+X-RateLimit-Reset are whole seconds from now, rounded up. Retry-After is the problem document's (gateway.problems).
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,6 @@ def render(plan: PlanSnapshot, verdict: Verdict, *, legacy: bool) -> Headers:
         ):
             tightest = window
     headers = [template.policy, (b"ratelimit", ", ".join(texts).encode())]
-    if not verdict.allowed:
-        headers.append((b"retry-after", b"%d" % verdict.retry_after_seconds))
     if legacy:
         headers += (
             (b"x-ratelimit-limit", b"%d" % tightest.limit),
