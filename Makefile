@@ -37,8 +37,8 @@ bench: $(DEV) ## speed beside nginx, a bare pass-through and a naive proxy (need
 e2e: $(DEV) ## the tests that drive a browser
 	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
 
-load: $(DEV) ## locust against a running instance
-	$(BIN)/python -m locust -f loadtests/locustfile.py $(ARGS)
+load: $(DEV) ## five kinds of callers for 60 s, headless, with budgets; the report is build/load.html
+	$(BIN)/python -m loadtests.run $(ARGS)
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

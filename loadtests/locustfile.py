@@ -103,7 +103,7 @@ class UploadingUser(HttpUser):
                 answer.failure(f"status {answer.status_code}")
 
 
-@events.quitting.add_listener
+@events.quitting.add_listener  # type: ignore[untyped-decorator]
 def check_budgets(environment: Any, **_: Any) -> None:
     """Fail the run when a budget is passed."""
     measured = {

@@ -18,7 +18,7 @@ def describe() -> dict[str, str]:
     facts = {
         "commit": commit(),
         "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0))),
+        "cores": str(os.cpu_count()),
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
@@ -48,7 +48,8 @@ def _git(*arguments: str) -> str:
 
 def _first_line(path: str, option: str) -> str:
     done = subprocess.run([path, option], capture_output=True, text=True, timeout=10, check=False)
-    return (done.stdout + done.stderr).strip().splitlines()[0].strip()
+    line = (done.stdout + done.stderr).strip().splitlines()[0]
+    return line.partition(" Copyright")[0].removeprefix("nginx version: ").strip()
 
 
 def _processor() -> str:
