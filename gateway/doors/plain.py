@@ -136,7 +136,9 @@ class _AsgiSide:
                 await self._body_flows.wait()
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                exchange.client_gone()
+                # A request that became a tunnel is over, but its exchange is not: the tunnel ends that.
+                if not self._tunneled:
+                    exchange.client_gone()
                 self._outbox.append(None)
                 self._wake.set()
                 return
