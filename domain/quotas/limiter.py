@@ -18,6 +18,7 @@ from uuid import UUID
 
 from redis.exceptions import NoScriptError, RedisError
 
+from domain.faults import in_one_line
 from domain.quotas.local import LocalLimiter
 from domain.quotas.windows import UNLIMITED, WINDOW_SECONDS, Verdict, WindowState, judge
 from domain.redis_client import Client, open_client, within
@@ -160,7 +161,7 @@ class Limiter:
 
     def _fail(self, fault: Exception) -> None:
         self._status.redis_failures += 1
-        self._status.fault = f"{type(fault).__name__}: {fault}".rstrip(": ")
+        self._status.fault = in_one_line(fault)
         if self._status.redis_ok:
             self._status.redis_ok = False
             log.error("Redis is away, limits are local and bounded until it is back: %s", self._status.fault)
