@@ -34,7 +34,7 @@ check: $(DEV) ## lint, format, types, imports
 bench: $(DEV) ## speed beside nginx, a bare pass-through and a naive proxy (needs nginx and wrk)
 	$(BIN)/python -m loadtests.bench $(ARGS)
 
-e2e: $(DEV) ## the tests that drive a browser
+e2e: $(DEV) ## the whole product as a person runs it
 	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
 
 load: $(DEV) ## five kinds of callers for 60 s, headless, with budgets; the report is build/load.html

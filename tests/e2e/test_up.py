@@ -31,7 +31,7 @@ NAMES = [
     "BENCH_API_KEY",
 ]
 START_SECONDS, STOP_SECONDS = 100, 10
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Up:
