@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import asyncpg
-from pydantic import ValidationError
 
 from cli.output import USAGE, fail
+from cli.setting_faults import setting_faults
 from domain.faults import DatabaseUnreachable, Fault, InvalidValue
 from domain.settings import Settings, load_settings
 
@@ -53,7 +53,5 @@ def settings_or_fail() -> Settings:
     """The settings; a bad one ends the command and is named."""
     try:
         return load_settings()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"])
-        fail(f"Setting {error.title} {name}: {first['msg']}")
+    except ValueError as error:
+        fail(f"A setting is wrong. {setting_faults(error)}.")

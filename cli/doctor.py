@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from cli.checkup.configuration import check_pepper
 from cli.checkup.finding import Finding
 from cli.checkup.machine import check_machine
 from cli.checkup.servers import check_postgres, check_redis
+from cli.setting_faults import setting_faults
 from domain.settings import Settings, load_settings
 
 app = typer.Typer()
@@ -44,7 +44,7 @@ def fresh_pepper() -> str:
     """`version:hex`, one version above those that the settings hold."""
     try:
         known = load_settings().keys.pepper_by_version
-    except ValidationError:
+    except ValueError:
         known = {}
     return f"{max(known, default=0) + 1}:{secrets.token_hex(32)}"
 
@@ -53,8 +53,9 @@ def examine() -> list[Finding]:
     """All findings. Bad settings end the examination, because the rest needs them."""
     try:
         settings = load_settings()
-    except ValidationError as error:
-        return [_bad_setting(error)]
+    except ValueError as error:
+        advice = "Correct it; `.env.example` says what each setting takes."
+        return [Finding("fail", "settings", setting_faults(error), advice)]
     findings = [Finding("ok", "settings", "valid"), check_pepper(settings), *check_machine(settings)]
     return findings + asyncio.run(_examine_servers(settings))
 
@@ -62,12 +63,6 @@ def examine() -> list[Finding]:
 async def _examine_servers(settings: Settings) -> list[Finding]:
     found = [finding async for finding in check_postgres(settings)]
     return found + [finding async for finding in check_redis(settings)]
-
-
-def _bad_setting(error: ValidationError) -> Finding:
-    # Never the value: it may be a secret.
-    faults = "; ".join(f"{error.title} {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-    return Finding("fail", "settings", faults, "Correct it; `.env.example` says what each setting takes.")
 
 
 def show(findings: list[Finding]) -> None:

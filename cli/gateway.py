@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from domain.settings import GatewaySettings, Settings, load_settings
+from cli.connecting import settings_or_fail
+from domain.settings import GatewaySettings, Settings
 
 app = typer.Typer()
 
@@ -20,7 +21,7 @@ def gateway(
     """Run the data plane: workers on one port. SIGHUP reloads, SIGTERM drains and stops."""
     from gateway.server.supervisor import run
 
-    settings = load_settings()
+    settings = settings_or_fail()
     settings.gateway = listener(settings, host, port, workers)
     raise typer.Exit(run(settings))
 

@@ -1,6 +1,7 @@
 """`paid-endpoint`: every command group by its name, imported only when it is used."""
 
 import importlib
+import io
 import sys
 from typing import Any
 
@@ -45,7 +46,11 @@ class LazyGroup(TyperGroup):
 
 
 app = typer.Typer(
-    cls=LazyGroup, no_args_is_help=True, add_completion=False, help="Sell any HTTP API: keys, limits, credits, logs."
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may hold a secret
+    help="Sell any HTTP API: keys, limits, credits, logs.",
 )
 
 
@@ -56,6 +61,10 @@ def _root() -> None:
 
 def run(arguments: list[str] | None = None) -> Any:
     """Entry point of the `paid-endpoint` script. Exit status: 0 done, 1 failed, 2 usage."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a customer's name is no reason to fail.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     return app(args=arguments, prog_name="paid-endpoint")
 
 

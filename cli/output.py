@@ -5,17 +5,21 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from uuid import UUID
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 FAILED = 1
 USAGE = 2
 PIPE_WIDTH = 200
-"""Columns of a table that does not go to a terminal: wide enough that ids are not broken."""
+"""Columns of what does not go to a terminal, at the least."""
+UNBOUNDED = 1_000_000
 
 
 def as_data(value: Any) -> Any:
@@ -82,6 +86,25 @@ def _cell(value: Any) -> str:
 def _print_table(heads: list[str] | None, rows: list[list[Any]]) -> None:
     # Imported here: rich takes longer to load than `--json` takes to answer.
     from rich.console import Console
+
+    table = _table(heads, rows)
+    natural = Console(width=UNBOUNDED).measure(table).maximum
+    if not sys.stdout.isatty():
+        # A program reads it: no value is ever broken over two lines.
+        Console(width=max(PIPE_WIDTH, natural), highlight=False).print(table)
+        return
+    console = Console(highlight=False)
+    if heads is None or natural <= console.width:
+        console.print(table)
+        return
+    # Too narrow for a table whose ids can be copied: a field a line.
+    for number, row in enumerate(rows):
+        if number:
+            console.print()
+        console.print(_table(None, [[head, value] for head, value in zip(heads, row, strict=True)]))
+
+
+def _table(heads: list[str] | None, rows: list[list[Any]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
@@ -90,4 +113,4 @@ def _print_table(heads: list[str] | None, rows: list[list[Any]]) -> None:
         table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
-    Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False).print(table)
+    return table

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.connecting import settings_or_fail
 from cli.setting_rows import setting_rows
-from domain.settings import load_settings
 
 app = typer.Typer()
 
@@ -15,7 +15,7 @@ app = typer.Typer()
 @app.command()
 def settings(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False) -> None:
     """Show every setting with its value (secrets redacted) and meaning."""
-    rows = setting_rows(load_settings())
+    rows = setting_rows(settings_or_fail())
     if as_json:
         print(json.dumps([row.as_dict() for row in rows], indent=2))
         return

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from cli.connecting import settings_or_fail
 from cli.supervisor.demo import DemoFile
 from cli.supervisor.failures import StopRequested, SupervisorError
 from cli.supervisor.instance import Instance
@@ -14,7 +15,6 @@ from cli.supervisor.product import Product
 from cli.supervisor.seeding import migrate_and_seed
 from cli.supervisor.summary import show_summary
 from cli.supervisor.watch import Watch
-from domain.settings import load_settings
 
 app = typer.Typer()
 
@@ -32,11 +32,11 @@ def up(
     """
     console = Console(highlight=False, soft_wrap=True)
     try:
-        instance = Instance(load_settings())
+        instance = Instance(settings_or_fail())
         instance.prepare()
         with InstanceLock(instance.directory / "up.lock"):
             instance.load_secrets()
-            product = Product(instance, load_settings(), demo=demo)
+            product = Product(instance, settings_or_fail(), demo=demo)
             with product.inbox:
                 run(product, console)
     except SupervisorError as error:

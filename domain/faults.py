@@ -4,6 +4,12 @@ Callers of the gateway get a `domain.refusals.Refusal` instead.
 """
 
 
+def in_one_line(fault: BaseException) -> str:
+    """What a fault is and says, for logs and /ready: its kind, and the first line of its text if it has any."""
+    said = str(fault).strip().partition("\n")[0]
+    return f"{type(fault).__name__}: {said}" if said else type(fault).__name__
+
+
 class Fault(Exception):  # noqa: N818  the domain calls it so
     """A change that cannot be made. `code` is for programs, the text is one sentence for people."""
 

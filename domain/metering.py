@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 
+from domain.faults import in_one_line
 from domain.log_writing import BatchRefused, CommitUncertain, is_stored, store
 from domain.request_log import LogRow
 from domain.settings import DatabaseSettings, LogSettings
@@ -178,7 +179,7 @@ class Recorder:
         # After any fault the state of the connection is unknown; closing it rolls back whatever was begun.
         self._disconnect()
         if not self._fault:
-            log.error("request log rows cannot be stored, they are kept in memory: %s: %s", type(fault).__name__, fault)
+            log.error("request log rows cannot be stored, they are kept in memory: %s", in_one_line(fault))
         self._fault = type(fault).__name__
         self._report_drops()
 

@@ -15,6 +15,7 @@ COLUMNS = (
     "p.id, p.slug, p.name, p.description, p.active, p.public, p.price_cents, p.currency::text as currency,"
     " p.sort_order, p.created_at"
 )
+HIGHEST_RANK = 1_000_000
 LIMIT_COLUMNS = "plan_id, name, amount, period, scope, shadow"
 SHORTEST_FIRST = "array_position(array['second', 'minute', 'hour', 'day', 'month'], period), name"
 
@@ -50,6 +51,7 @@ async def create(
 ) -> PlanRecord:
     """A new plan with its limits, in one transaction; without a name, the slug serves. Raises Conflict, InvalidValue."""
     _check_price(price_cents, currency)
+    _check_rank(sort_order)
     check_names(limits)
     async with connection.transaction():
         plan_id = await connection.fetchval(
@@ -100,6 +102,8 @@ async def change(
     """Change what is given; `limits` replaces all of them. Raises NotFound, InvalidValue."""
     if price_cents is not None:
         _check_price(price_cents, "USD")
+    if sort_order is not None:
+        _check_rank(sort_order)
     if limits is not None:
         check_names(limits)
     async with connection.transaction():
@@ -143,6 +147,11 @@ async def _limits_of(connection: Any, plan_ids: list[UUID]) -> dict[UUID, tuple[
     for plan_id, *values in rows:
         found[plan_id] = (*found.get(plan_id, ()), LimitSpec(*values))
     return found
+
+
+def _check_rank(sort_order: int) -> None:
+    if not 0 <= sort_order <= HIGHEST_RANK:
+        raise InvalidValue(f"The rank lies between 0 and {HIGHEST_RANK}.")
 
 
 def _check_price(price_cents: int, currency: str) -> None:

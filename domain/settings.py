@@ -6,6 +6,7 @@ writes for the instance it runs. No other module reads the environment.
 
 import os
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -17,13 +18,17 @@ INSTANCE_FILE = DATA_DIR / "instance.env"
 ENV_FILES = (str(INSTANCE_FILE), ".env")
 
 Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
-Port = Annotated[int, Field(ge=0, le=65_535)]
+LAST_PORT = 65_535
+Port = Annotated[int, Field(ge=0, le=LAST_PORT)]
 
 
 class _Concern(BaseSettings):
     """One concern's settings: frozen, unknown names ignored because each concern sees the whole environment."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_file=ENV_FILES, env_ignore_empty=True)
+    # An error never quotes what it was given: that may be a pepper or a DSN with its password.
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_file=ENV_FILES, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -39,6 +44,13 @@ class _Concern(BaseSettings):
         return init_settings, env_settings, dotenv_settings
 
 
+def _begins_with(url: SecretStr, *schemes: str) -> SecretStr:
+    """The URL. Raises ValueError, which names the schemes and not the URL, if it begins with none of them."""
+    if not url.get_secret_value().startswith(schemes):
+        raise ValueError(f"must begin with {' or '.join(schemes)}")
+    return url
+
+
 class DatabaseSettings(_Concern, env_prefix="DATABASE_"):
     """PostgreSQL: the record of everything."""
 
@@ -50,6 +62,11 @@ class DatabaseSettings(_Concern, env_prefix="DATABASE_"):
     command_timeout_ms: Milliseconds = Field(
         default=10_000, description="A statement of the gateway is given up after this long."
     )
+
+    @field_validator("url")
+    @classmethod
+    def _is_dsn(cls, value: SecretStr) -> SecretStr:
+        return _begins_with(value, "postgresql://", "postgres://")
 
 
 class RedisSettings(_Concern, env_prefix="REDIS_"):
@@ -65,6 +82,11 @@ class RedisSettings(_Concern, env_prefix="REDIS_"):
         description="A limit decision waits this long for Redis, then falls back to a bounded local limit.",
     )
     max_connections: int = Field(default=64, ge=1, le=10_000, description="Connections per worker at the most.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: SecretStr) -> SecretStr:
+        return _begins_with(value, "redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 
 
 class KeySettings(_Concern, env_prefix="KEY_"):
@@ -197,14 +219,26 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
 
     def moved(self, offset: int) -> Self:
-        """The same with every port moved; an internal port of 0 stays off."""
+        """The same with every port moved; an internal port of 0 stays off. Raises ValueError behind the last port."""
         internal = self.internal_port + offset if self.internal_port else 0
+        if max(self.port, self.internal_port) + offset > LAST_PORT:
+            raise ValueError(f"PORT_OFFSET: {offset} moves a port of the gateway behind {LAST_PORT}")
         return self.model_copy(update={"port": self.port + offset, "internal_port": internal})
 
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for position, text in enumerate(value, 1):
+            try:
+                ip_network(text, strict=False)
+            except ValueError:
+                raise ValueError(f"part {position} is no network: write 10.0.0.0/8") from None
+        return value
 
 
 class UpstreamSettings(_Concern, env_prefix="UPSTREAM_"):
@@ -280,5 +314,5 @@ class Settings:
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises pydantic.ValidationError that names each bad variable."""
+    """Read the environment. Raises ValueError; if it is pydantic's ValidationError it names each bad variable."""
     return Settings()

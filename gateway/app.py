@@ -61,6 +61,8 @@ class GatewayApplication(Starlette):
         self._door = door
         # For what begins like one of our own paths and is none, such as a service under /ready-made.
         self.router.default = door
+        # Its redirects would be built from the Host that the caller sent.
+        self.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""

@@ -36,6 +36,8 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
         yield judge("postgres", f"{redact(url)}, version {text}", fails=old, advice="Use PostgreSQL 15 or newer.")
         yield await _check_schema(connection)
         yield await _check_partitions(connection)
+        if await connection.fetchval("select to_regclass('api_key')"):
+            yield await _check_peppers(connection, set(settings.keys.pepper_by_version))
         before = time.time()
         theirs = float(await connection.fetchval("select extract(epoch from clock_timestamp())"))
         yield check_clock("clock of postgres", theirs, before, time.time())
@@ -97,6 +99,22 @@ async def _check_partitions(connection: Any) -> Finding:
         fails=not there[0],
         warns=ahead < 2,
         advice="Run: paid-endpoint migrate (it makes those of a week).",
+    )
+
+
+async def _check_peppers(connection: Any, known: set[int]) -> Finding:
+    """Without its pepper a key is refused like an unknown one, so callers would be told that their keys are wrong."""
+    lost = await connection.fetch(
+        "select pepper_version as version, count(*) as keys from api_key where revoked_at is null"
+        " and (expires_at is null or expires_at > now()) and pepper_version <> all($1) group by 1 order by 1",
+        sorted(known),
+    )
+    detail = ", ".join(f"version {row['version']} of {row['keys']} keys is not in KEY_PEPPERS" for row in lost)
+    return judge(
+        "peppers of keys",
+        detail or "all known",
+        fails=bool(lost),
+        advice="Put the lost pair back into KEY_PEPPERS; without it these keys are refused.",
     )
 
 

@@ -24,6 +24,7 @@ from domain.catalog.reading import Tables, read_tables
 from domain.catalog.reloads import Reloads
 from domain.catalog.routes import RouteIndex
 from domain.databases import Pool
+from domain.faults import in_one_line
 from domain.refusals import CannotDecide
 from domain.settings import Settings
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
@@ -199,7 +200,7 @@ class Catalog:
 
     def _without_answer(self, cache_key: bytes, fault: BaseException) -> KeySnapshot | _NoAnswer:
         if not self._away:
-            _log.warning("the database gives no answer about keys: %s: %s", type(fault).__name__, fault)
+            _log.warning("the database gives no answer about keys: %s", in_one_line(fault))
         self._away = True
         now = self._probed_at = monotonic()
         # Looked up again: an invalidation that came during the read has removed it for good.

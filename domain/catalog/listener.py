@@ -15,6 +15,7 @@ import asyncpg
 
 from domain.catalog.changes import CHANNEL, GENERATION_SQL, Change, parse_change
 from domain.catalog.lending import READ_FAULTS, deadline
+from domain.faults import in_one_line
 
 HEARTBEAT_SECONDS = 1.0
 ANSWER_SECONDS = 1.0
@@ -61,7 +62,7 @@ class ChangeListener:
             except Exception as fault:  # noqa: BLE001  whatever it is, being deaf for ever would be worse
                 if not isinstance(fault, READ_FAULTS):
                     _log.exception("the change listener failed")
-                self._lost(f"{type(fault).__name__}: {fault}")
+                self._lost(in_one_line(fault))
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from redis.exceptions import NoScriptError, RedisError
 
+from domain.faults import in_one_line
 from domain.quotas.local import LocalLimiter
 from domain.quotas.windows import UNLIMITED, WINDOW_SECONDS, Verdict, WindowState, judge
 from domain.redis_client import Client, open_client, within
@@ -59,6 +60,7 @@ class Limiter:
         self._plan_arguments: dict[UUID, tuple[PlanSnapshot, tuple[int, ...]]] = {}
         self._status = LimiterStatus()
         self._client: Client = None
+        self._slots = asyncio.Semaphore(settings.max_connections)
         self._probe: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -113,6 +115,14 @@ class Limiter:
         return self._counted(verdict)
 
     async def _ask(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
+        async with self._slots:
+            # Waiting for a connection is not Redis's time: a burst must not make local what can be exact. But who
+            # waited while Redis went away must not wait for it too.
+            if not self._status.redis_ok:
+                raise TimeoutError
+            return await self._ask_now(key, plan, cost)
+
+    async def _ask_now(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
         keys = [
             window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None) for limit in plan.limits
         ]
@@ -151,7 +161,7 @@ class Limiter:
 
     def _fail(self, fault: Exception) -> None:
         self._status.redis_failures += 1
-        self._status.fault = f"{type(fault).__name__}: {fault}".rstrip(": ")
+        self._status.fault = in_one_line(fault)
         if self._status.redis_ok:
             self._status.redis_ok = False
             log.error("Redis is away, limits are local and bounded until it is back: %s", self._status.fault)

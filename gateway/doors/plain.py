@@ -155,8 +155,12 @@ class _AsgiSide:
                     return
 
     def _gone(self) -> None:
-        """The client left: our server says so by itself, any other through `receive`."""
-        self._exchange.client_gone()
+        """The client left: our server says so by itself, any other through `receive`.
+
+        A request that became a tunnel is over then, but its exchange is not: the tunnel ends that.
+        """
+        if not self._tunneled:
+            self._exchange.client_gone()
         self._outbox.append(None)
         self._wake.set()
 

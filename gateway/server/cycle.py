@@ -120,17 +120,23 @@ class Cycle:
 
     async def send(self, message: Message) -> None:
         """ASGI send. After the client is gone, messages are dropped. Raises ValueError for an answer that is none."""
-        while self.connection.write_paused and not self.is_gone:
-            await self._wait(self._senders)
+        await self._room()
         kind = message["type"]
         if kind == "http.response.start":
             self._begin(message)
         elif kind == "http.response.body":
             self.answer.data(message.get("body", b""))
-            if not message.get("more_body", False):
+            if message.get("more_body", False):
+                # Before the application fetches more: what it holds meanwhile would double what waits for the client.
+                await self._room()
+            else:
                 self.answer.end()
         else:
             raise ValueError(f"unexpected ASGI message {kind!r}")
+
+    async def _room(self) -> None:
+        while self.connection.write_paused and not self.is_gone:
+            await self._wait(self._senders)
 
     def _begin(self, message: Message) -> None:
         headers, length, close = [], None, False

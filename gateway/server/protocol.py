@@ -13,6 +13,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from domain.refusals import MalformedRequest, Overloaded, Refusal, RequestTimeout
+from gateway.bounded_reads import BoundedReads
 from gateway.ends import UpstreamTunnel
 from gateway.server import guard, pace
 from gateway.server.answer import Answer
@@ -38,7 +39,7 @@ MAX_LINGER_BYTES = 64 << 20
 IDLE, BODY, BUSY, LINGER, TUNNEL, CLOSED = range(6)
 
 
-class GatewayProtocol(asyncio.Protocol):
+class GatewayProtocol(BoundedReads):
     """One client connection. `phase` says what the next bytes are."""
 
     transport: asyncio.Transport

@@ -45,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     config = uvicorn.Config(
         factory(settings, worker=identity),
         loop="uvloop",
-        http=GatewayProtocol,
+        # A BufferedProtocol, which event loops take as well as the Protocol that uvicorn's types ask for.
+        http=cast("type[asyncio.Protocol]", GatewayProtocol),
         ws="none",
         lifespan="on",
         log_config=None,

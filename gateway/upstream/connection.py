@@ -6,6 +6,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, cast
 
+from gateway.bounded_reads import BoundedReads
 from gateway.ends import FailureKind
 from gateway.upstream.answer_head import AnswerHead, BrokenAnswer, parse_head
 from gateway.upstream.chunks import ChunkedBody
@@ -27,7 +28,7 @@ _UNTIL_CLOSE: Final = 3
 _TUNNEL: Final = 4
 
 
-class Connection(asyncio.Protocol):
+class Connection(BoundedReads):
     """Serves one exchange at a time; goes back to its origin only if provably clean, otherwise it is closed."""
 
     __slots__ = (

@@ -44,7 +44,7 @@ def tls_context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-async def dial(target: Target, protocol: Callable[[], asyncio.Protocol], seconds: float) -> asyncio.BaseProtocol:
+async def dial(target: Target, protocol: Callable[[], asyncio.BaseProtocol], seconds: float) -> asyncio.BaseProtocol:
     """Open a connection within `seconds` (0: no bound) and return its protocol. Raises DialError.
 
     Addresses are tried in the resolver's order, each with an equal share of the time that is left, so a first address
@@ -78,7 +78,7 @@ async def _resolve(target: Target, deadline: float | None) -> list[str]:
 
 
 async def _connect(
-    target: Target, address: str, protocol: Callable[[], asyncio.Protocol], seconds: float | None
+    target: Target, address: str, protocol: Callable[[], asyncio.BaseProtocol], seconds: float | None
 ) -> asyncio.BaseProtocol:
     loop = asyncio.get_running_loop()
     where = f"{target} at {address}"

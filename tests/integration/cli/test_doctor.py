@@ -2,11 +2,13 @@
 
 import json
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
 from cli.checkup.servers import check_clock, check_postgres, check_redis
 from cli.main import app
+from domain import keys, organizations, plans
 from domain.settings import load_settings
 
 PEPPER = "1:" + bytes(range(32)).hex()
@@ -17,8 +19,8 @@ async def status_of(findings):
 
 
 @pytest.fixture
-def configured(monkeypatch, database_url, redis_url):
-    monkeypatch.setenv("DATABASE_URL", database_url)
+def configured(monkeypatch, fresh_database_url, redis_url):
+    monkeypatch.setenv("DATABASE_URL", fresh_database_url)
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("KEY_PEPPERS", PEPPER)
 
@@ -26,7 +28,8 @@ def configured(monkeypatch, database_url, redis_url):
 async def test_healthy_servers(configured):
     settings = load_settings()
     postgres, redis = await status_of(check_postgres(settings)), await status_of(check_redis(settings))
-    assert postgres == dict.fromkeys(("postgres", "schema", "partitions", "clock of postgres"), "ok")
+    wanted = ("postgres", "schema", "partitions", "peppers of keys", "clock of postgres")
+    assert postgres == dict.fromkeys(wanted, "ok")
     assert redis == {
         "redis": "ok",
         "redis maxmemory-policy": "ok",
@@ -39,6 +42,18 @@ async def test_an_empty_database_is_behind(configured, monkeypatch, server_urls)
     monkeypatch.setenv("DATABASE_URL", server_urls[0])
     found = await status_of(check_postgres(load_settings()))
     assert (found["schema"], found["partitions"]) == ("fail", "fail")
+
+
+async def test_a_lost_pepper_is_found(configured, monkeypatch, fresh_database_url):
+    connection = await asyncpg.connect(fresh_database_url)
+    await plans.create(connection, slug="starter", limits=[])
+    owner = await organizations.create(connection, name="Acme", plan_slug="starter")
+    await keys.create(connection, load_settings().keys, organization_id=owner.id, name="CI")
+    await connection.close()
+    monkeypatch.setenv("KEY_PEPPERS", "2" + PEPPER[1:])
+    findings = {finding.subject: finding async for finding in check_postgres(load_settings())}
+    assert findings["peppers of keys"].status == "fail"
+    assert "version 1" in findings["peppers of keys"].detail
 
 
 def test_unreachable_servers_fail_with_advice_and_without_a_secret(monkeypatch):

@@ -133,3 +133,18 @@ def test_help_has_an_example(command, noun):
     done = command(noun, *leaf, "--help")
     assert done.returncode == 0
     assert "Example: " in done.stdout
+
+
+def test_a_name_that_the_terminal_cannot_show_is_escaped(data, command):
+    tag = secrets.token_hex(4)
+    data("plans", "create", f"p-{tag}")
+    data("organizations", "create", "--name", f"\u6771\u4eac {tag}", "--plan", f"p-{tag}")
+    shown = command("organizations", "list", PYTHONIOENCODING="ascii")
+    assert shown.returncode == 0, shown.stderr
+    assert f"\\u6771\\u4eac {tag}" in shown.stdout
+
+
+@pytest.mark.parametrize("rank", ["-1", "99999999999"])
+def test_a_rank_out_of_bounds_is_named(command, rank):
+    refused = command("plans", "create", f"p-{secrets.token_hex(4)}", "--rank", rank)
+    assert (refused.returncode, refused.stderr) == (2, "Error: The rank lies between 0 and 1000000.\n")

@@ -47,3 +47,10 @@ async def test_an_imported_key_in_the_query_does_not_reach_the_upstream(gateway:
     for query in (f"api_key={LEGACY_KEY}", f"x={LEGACY_KEY}", f"x=%6c{LEGACY_KEY[1:]}"):
         assert (await gateway.ask(gateway.request(f"/proxy/hostile-query?{query}", LEGACY_KEY))).status == 400
     assert world.upstream.since(mark, "query") == []
+
+
+async def test_no_answer_of_ours_leads_to_a_host_that_the_caller_named(gateway: RunningGateway) -> None:
+    for path in (b"/health/", b"/ready/", b"/user/usage/", b"/errors/unknown_route/"):
+        answer = await gateway.ask(b"GET %b HTTP/1.1\r\nHost: evil.example\r\n\r\n" % path)
+        assert answer.status in {401, 404}
+        assert "evil.example" not in answer.text + answer.body.decode()
