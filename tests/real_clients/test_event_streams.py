@@ -13,7 +13,7 @@ from loadtests.raw_client import Connection, once
 from loadtests.upstream import start_upstream
 from tests.real_clients.front import Front, Target
 
-SPACING_MS, EVENTS = 20, 150
+SPACING_MS, EVENTS, STREAMS = 20, 150, 3
 DELAY_SECONDS = 0.05
 GONE_SECONDS = 1.0
 
@@ -55,11 +55,13 @@ async def streams(port: int) -> dict[str, int]:
 
 async def test_every_event_arrives_when_it_was_sent(front: Front, upstream_port: int) -> None:
     target = await front.behind(upstream_port)
-    found = await delays(target, EVENTS)
-    late = [delay for delay in found if delay >= DELAY_SECONDS]
-    if late:  # a machine that stands still delays both ways; only what the gateway adds is the gateway's
-        directly = await delays(Target(f"http://127.0.0.1:{upstream_port}"), EVENTS)
-        assert len(late) <= sum(delay >= DELAY_SECONDS for delay in directly), f"late: {sorted(late)[-5:]}"
+    # A gateway that holds events back does so in every stream; a machine that stands still does not, hence three.
+    late: list[float] = []
+    for _ in range(STREAMS):
+        late = [delay for delay in await delays(target, EVENTS) if delay >= DELAY_SECONDS]
+        if not late:
+            break
+    assert not late, f"{len(late)} of {EVENTS} events were late in each of {STREAMS} streams: {sorted(late)[-5:]}"
 
 
 async def test_sixteen_streams_at_once_are_not_merged(front: Front, upstream_port: int) -> None:
