@@ -81,8 +81,11 @@ class Pace:
         raw = self._transport.get_extra_info("socket")
         if not self.paused or raw is None or self._transport.is_closing():
             return False
+        descriptor = raw.fileno()
+        if descriptor < 0:
+            return True
         poll = select.poll()
-        poll.register(raw.fileno(), select.POLLRDHUP)
+        poll.register(descriptor, select.POLLRDHUP)
         seen = poll.poll(0)
         if not seen:
             return False

@@ -1,5 +1,6 @@
 """What all connections of one worker share."""
 
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from gateway.server.hosts import HostRule
 
 if TYPE_CHECKING:
     from gateway.server.protocol import GatewayProtocol
+
+log = logging.getLogger("gateway.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +52,8 @@ class WorkerState(ServerState):
             self._dated = second
             self.date = formatdate(second, usegmt=True).encode()
         for connection in tuple(self.gateway_connections):
-            connection.check(now)
+            try:
+                connection.check(now)
+            except Exception as fault:  # the reaper serves all connections: one that can't be looked at is dropped
+                log.error("a connection could not be checked and is dropped", exc_info=fault)  # noqa: TRY400
+                connection.transport.abort()

@@ -32,6 +32,7 @@ class Connection(BoundedReads):
     """Serves one exchange at a time; goes back to its origin only if provably clean, otherwise it is closed."""
 
     __slots__ = (
+        "_abandoned",
         "_chunks",
         "_interims",
         "_left",
@@ -70,6 +71,7 @@ class Connection(BoundedReads):
         self.idle_seconds = 0
         self.expires = 0.0
         self.lost = False
+        self._abandoned = False
         self.writing_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,6 +80,14 @@ class Connection(BoundedReads):
         self.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLPRI)
         self._origin.made(self)
+        if self._abandoned:
+            self.transport.abort()
+
+    def abandon(self) -> None:
+        """Nobody waits for this connection any more, whether it is made already or will be in a moment."""
+        self._abandoned = True
+        if hasattr(self, "transport"):
+            self.discard()
 
     def begin(self, exchange: Exchange) -> None:
         """Send this exchange's request."""

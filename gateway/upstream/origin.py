@@ -31,14 +31,13 @@ class OriginStatistics:
 
 
 class Origin:
-    """One scheme, host, port and way of verifying. `size` counts connections that are open or being opened."""
+    """One scheme, host, port and way of verifying."""
 
     def __init__(self, target: Target, settings: UpstreamSettings, clock: Clock, active: set[Exchange]) -> None:
         self.target = target
         self.settings = settings
         self.clock = clock
         self.active = active
-        self.size = 0
         self.limit = 1
         self.closing = False
         self._open: set[Connection] = set()
@@ -46,6 +45,11 @@ class Origin:
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
         self._dials: set[Task[None]] = set()
         self._opened = self._reused = self._again = 0
+
+    @property
+    def size(self) -> int:
+        """Connections that are open or being opened: counted, not kept, so that no way of failing can miscount."""
+        return len(self._open) + len(self._dials)
 
     def serve(self, exchange: Exchange, limit: int) -> None:
         """Send on the connection that was used last, or a new one, or wait for one. No reply call is made in here."""
@@ -104,7 +108,6 @@ class Origin:
         if connection not in self._open:
             return
         self._open.discard(connection)
-        self.size -= 1
         if connection in self._idle:
             self._idle.remove(connection)
         self._serve_waiting()
@@ -122,7 +125,7 @@ class Origin:
 
     def is_empty(self) -> bool:
         """Whether nothing is open, being opened or waiting."""
-        return not (self.size or self._waiting or self._dials)
+        return not (self.size or self._waiting)
 
     def close(self) -> None:
         """Close what is idle now and everything else once it is idle."""
@@ -158,31 +161,42 @@ class Origin:
             self._dial(self._waiting.popitem(last=False)[0])
 
     def _dial(self, exchange: Exchange) -> None:
-        self.size += 1
         exchange.phase = DIALING
         task = asyncio.get_running_loop().create_task(self._open_for(exchange))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
     async def _open_for(self, exchange: Exchange) -> None:
+        attempts: list[Connection] = []
+
+        def attempt() -> Connection:
+            attempts.append(Connection(self))
+            return attempts[-1]
+
         try:
-            made = await dial(self.target, lambda: Connection(self), exchange.deadlines.connect)
-        except DialError as failure:
-            self._not_opened()
-            exchange.fail(failure.kind, failure.internal, sent=False)
-            return
-        except BaseException:
-            self._not_opened()
-            exchange.fail("connect", f"{self.target}: gave up connecting", sent=False)
-            raise
-        connection = cast("Connection", made)
+            made = await dial(self.target, attempt, exchange.deadlines.connect)
+        except BaseException as fault:
+            # A deadline or a stop may come between the connection's being made and our being told.
+            for connection in attempts:
+                connection.abandon()
+            if not isinstance(fault, DialError):
+                exchange.fail("connect", f"{self.target}: gave up connecting", sent=False)
+                raise
+            exchange.fail(fault.kind, fault.internal, sent=False)
+        else:
+            for connection in attempts:
+                if connection is not made:
+                    connection.abandon()
+            self._opened_for(exchange, cast("Connection", made))
+        finally:
+            # The place of this dial is free, or taken by the connection itself.
+            self._dials.discard(cast("Task[None]", asyncio.current_task()))
+            self._serve_waiting()
+
+    def _opened_for(self, exchange: Exchange, connection: Connection) -> None:
         if connection.lost or connection.transport.is_closing():
             exchange.fail("closed", f"{self.target}: closed before the request was sent", sent=False)
         elif exchange.phase == DIALING:
             connection.begin(exchange)
         else:
             self.release(connection)
-
-    def _not_opened(self) -> None:
-        self.size -= 1
-        self._serve_waiting()
