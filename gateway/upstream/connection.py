@@ -81,13 +81,17 @@ class Connection(BoundedReads):
         self._poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLPRI)
         self._origin.made(self)
         if self._abandoned:
-            self.transport.abort()
+            self.abandon()
 
     def abandon(self) -> None:
-        """Nobody waits for this connection any more, whether it is made already or will be in a moment."""
+        """Nobody waits for this connection any more, whether it is made already or will be in a moment.
+
+        uvloop calls no `connection_lost` for a connection whose opening was cancelled.
+        """
         self._abandoned = True
         if hasattr(self, "transport"):
             self.discard()
+            self._origin.lost(self)
 
     def begin(self, exchange: Exchange) -> None:
         """Send this exchange's request."""
