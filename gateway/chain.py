@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.policies.authenticate import authenticate
 from gateway.policies.check_access import check_access
+from gateway.policies.confine_key import confine_key
 from gateway.policies.limit_rate import limit_rate
 from gateway.policies.match_route import match_route
 from gateway.services import Policy
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 POLICIES: tuple[Policy, ...] = (
     match_route,  # costs nothing, and an unknown path should not make us look for a key
     authenticate,  # everything below needs to know who calls
+    confine_key,  # a key that stands elsewhere too must not travel; needs to know the key
     check_access,  # free checks first: nothing has been counted yet
     limit_rate,  # counts; last thing that may refuse until credits come
 )

@@ -242,13 +242,15 @@ class Exchange:
     def _forward(self) -> None:
         if self.finished or self.answered:
             return
+        try:
+            self._send_upstream()
+        except Exception as fault:  # noqa: BLE001  boundary, as above; a field of ours that can't be written, for one
+            self._fault(fault)
+
+    def _send_upstream(self) -> None:
         service = self.matched.service
         origin = forwarding.pick(service.upstreams)
-        try:
-            written = forwarding.upstream_request(self, origin)
-        except Refusal as refusal:
-            self.refuse(refusal)
-            return
+        written = forwarding.upstream_request(self, origin)
         self.sent_ns = time.monotonic_ns()
         limits = forwarding.deadlines(service)
         upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections)

@@ -2,9 +2,7 @@
 
 import random
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
-from domain.refusals import KeyInQuery, MalformedRequest
 from gateway import headers, tracing
 from gateway.client_address import parse_address
 from gateway.ends import Deadlines, Headers, UpstreamRequest
@@ -18,7 +16,7 @@ WEBSOCKET = b"websocket"
 
 
 def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> UpstreamRequest:
-    """The request for the upstream. Raises `MalformedRequest` where the key would leak."""
+    """The request for the upstream."""
     request = exchange.request
     upgrade = WEBSOCKET if request.upgrade == WEBSOCKET else b""
     return UpstreamRequest(
@@ -51,20 +49,11 @@ def _target(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
     """
     request, match = exchange.request, exchange.matched
     path = request.target_path
-    if _holds(path, exchange.key_bytes):
-        raise MalformedRequest("The API key stands in the path.")
-    if _holds(request.query, exchange.key_bytes):
-        raise KeyInQuery
     if not match.service.keep_prefix:
         segments = match.service.route_prefix.count(b"/")
         path = b"/" + b"/".join(path.split(b"/")[segments + 1 :])
     target = origin.path + path
     return target + b"?" + request.query if request.has_query else target
-
-
-def _holds(text: bytes, key: bytes) -> bool:
-    """Whether the key stands in `text` as it is or spelled with escapes."""
-    return key in text or (b"%" in text and key in unquote_to_bytes(text))
 
 
 def _headers(exchange: "Exchange", origin: "UpstreamSnapshot", upgrade: bytes) -> Headers:

@@ -6,8 +6,8 @@ fields that a client sends are dropped before ours are added, so naming ours in 
 
 from collections.abc import Iterable
 
-from domain.refusals import MalformedRequest
 from gateway.ends import ClientRequest, Headers
+from gateway.policies.confine_key import is_bearer
 
 HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-connection proxy-authenticate proxy-authorization te trailer trailers"
@@ -35,10 +35,7 @@ def connection_options(headers: Headers) -> frozenset[bytes]:
 
 
 def to_upstream(request: ClientRequest, key: bytes, *, trace_goes_on: bool) -> Headers:
-    """The client's own fields that go on to the upstream, without any of ours.
-
-    Raises `MalformedRequest` if the API key stands in a field that would carry it to the upstream.
-    """
+    """The client's own fields that go on to the upstream, without any of ours."""
     named = connection_options(request.headers)
     kept: Headers = []
     for name, value in request.headers:
@@ -46,12 +43,10 @@ def to_upstream(request: ClientRequest, key: bytes, *, trace_goes_on: bool) -> H
             continue
         if b"_" in name and _is_reserved_twin(name):
             continue
-        if name == b"authorization" and _carries(value, key):
+        if is_bearer(name, value, key):
             continue
         if name == b"tracestate" and not trace_goes_on:
             continue
-        if key in value:
-            raise MalformedRequest("The API key stands in a header field that would carry it to the upstream.")
         kept.append((name, value))
     return kept
 
@@ -60,10 +55,6 @@ def _is_reserved_twin(name: bytes) -> bool:
     """Whether some upstream would read the name, with `_` as `-`, as one of the fields above."""
     twin = name.replace(b"_", b"-")
     return twin in NEVER_TO_UPSTREAM or twin.startswith(RESERVED_PREFIXES)
-
-
-def _carries(authorization: bytes, key: bytes) -> bool:
-    return authorization[:7].lower() == b"bearer " and authorization[7:].strip(b" ") == key
 
 
 def to_client(headers: Headers, *, replace: Iterable[bytes] = (), own_cors: bool = False) -> Headers:

@@ -34,7 +34,13 @@ def test_architecture_stays_readable():
 def test_the_chain_is_pinned():
     from gateway.chain import POLICIES
 
-    assert [policy.__name__ for policy in POLICIES] == ["match_route", "authenticate", "check_access", "limit_rate"]
+    assert [policy.__name__ for policy in POLICIES] == [
+        "match_route",
+        "authenticate",
+        "confine_key",
+        "check_access",
+        "limit_rate",
+    ]
 
 
 def test_no_committed_file_names_a_registry_or_an_index():

@@ -63,9 +63,9 @@ async def test_p15_a_body_at_the_limit_passes(gateway: RunningGateway, world: Wo
     mark = world.upstream.mark()
     answer = await gateway.ask(gateway.request("/limited/p15-fits", world.tenant.key, method="POST", body=body))
     assert answer.status == 200
-    request = world.upstream.since(mark)[0].request
-    assert request is not None
-    assert request.body == body
+    # Whole ones only: an aborted request of the test before may arrive late.
+    arrived = [record.request for record in world.upstream.since(mark) if record.state == "whole"]
+    assert [request and request.body for request in arrived] == [body]
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ async def test_p18_p19_bodies_are_never_parsed(gateway: RunningGateway, world: W
     begun = time.monotonic()
     assert (await gateway.ask(raw)).status == 200
     assert time.monotonic() - begun < 2
-    request = world.upstream.since(mark)[0].request
-    assert request is not None
-    assert request.body == body
+    # Whole ones only: an aborted request of the test before may arrive late.
+    arrived = [record.request for record in world.upstream.since(mark) if record.state == "whole"]
+    assert [request and request.body for request in arrived] == [body]
     own = gateway.request("/user/usage", world.tenant.key, f"Content-Type: {kind}", method="GET", body=body)
     assert (await gateway.ask(own)).status in {200, 400, 413}

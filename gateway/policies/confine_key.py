@@ -1,0 +1,39 @@
+"""The API key goes no further than this gateway: not to the upstream, not into anybody's log (G7).
+
+Refuses with 400 where it stands anywhere but in its own field, before anything is counted. The body is not looked at.
+"""
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from domain.refusals import KeyInQuery, MalformedRequest
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+SHORTEST = 12
+"""An imported key that is shorter may stand in ordinary text by chance."""
+
+
+def confine_key(exchange: "Exchange") -> None:
+    """Check path, query and every header field."""
+    request, key = exchange.request, exchange.key_bytes
+    if len(key) < SHORTEST:
+        return
+    if _holds(request.target_path, key):
+        raise MalformedRequest("The API key stands in the path.")
+    if request.has_query and _holds(request.query, key):
+        raise KeyInQuery
+    for name, value in request.headers:
+        if key in value and name != b"x-api-key" and not is_bearer(name, value, key):
+            raise MalformedRequest("The API key stands in a header field that is not meant for it.")
+
+
+def is_bearer(name: bytes, value: bytes, key: bytes) -> bool:
+    """Whether this field presents the key as a bearer token."""
+    return name == b"authorization" and value[:7].lower() == b"bearer " and value[7:].strip(b" ") == key
+
+
+def _holds(text: bytes, key: bytes) -> bool:
+    """Whether the key stands in `text` as it is or spelled with escapes."""
+    return key in text or (b"%" in text and key in unquote_to_bytes(text))
