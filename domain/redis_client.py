@@ -51,6 +51,11 @@ def open_client(settings: RedisSettings) -> Client:
     return Redis.from_pool(pool)
 
 
+def is_cluster(client: Client) -> bool:
+    """Whether the client speaks to a cluster, which has no pipeline that runs scripts."""
+    return isinstance(client, RedisCluster)
+
+
 async def within(seconds: float, answer: Awaitable[T]) -> T:
     """The answer, or TimeoutError after `seconds`.
 

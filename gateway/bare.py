@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from domain.catalog.catalog import Catalog
 from domain.catalog.reading import parse_upstream
@@ -19,6 +18,7 @@ from domain.metering import Recorder
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot, ServiceSnapshot
+from gateway.app import GatewayApplication
 from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
 from gateway.doors.plain import PlainDoor
@@ -67,7 +67,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
         yield {}
         await upstreams.close(0.0)
 
-    return Starlette(routes=[Mount("/", app=door)], lifespan=lifespan)
+    return GatewayApplication(door, lifespan=lifespan)
 
 
 def _record_nothing(exchange: "Exchange", outcome: str, refusal: "Refusal | None") -> None:

@@ -4,6 +4,7 @@ The peer's own address, unless the peer is a proxy that the operator trusts by i
 of `X-Forwarded-For` that is not itself such a proxy. Loopback is not trusted by itself: a sidecar must be named.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from domain.snapshots import Network
@@ -12,8 +13,17 @@ from gateway.ends import ClientRequest
 Address = IPv4Address | IPv6Address
 
 
+LONGEST_ADDRESS = 64
+"""Characters; no address with brackets and a zone needs more, and callers choose what is remembered."""
+
+
 def parse_address(text: str) -> Address | None:
     """The address in `text`; a v4 address mapped into v6 is unwrapped; None if it is no address."""
+    return _parse(text) if len(text) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(4096)
+def _parse(text: str) -> Address | None:
     try:
         address = ip_address(text.strip().strip("[]"))
     except ValueError:

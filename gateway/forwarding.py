@@ -1,11 +1,12 @@
 """What is written to the upstream for one admitted exchange: target, fields, deadlines. No I/O."""
 
 import random
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gateway import headers, tracing
 from gateway.client_address import parse_address
-from gateway.ends import Deadlines, Headers, UpstreamRequest
+from gateway.ends import ClientRequest, Deadlines, Headers, UpstreamRequest
 
 if TYPE_CHECKING:
     from domain.snapshots import ServiceSnapshot, UpstreamSnapshot
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 VIA = b"1.1 paid-endpoint"
 WEBSOCKET = b"websocket"
+LONGEST_CACHED_HOST = 64
+"""Callers choose this text: what is remembered of it stays small."""
+CHAINED = frozenset((b"forwarded", b"x-forwarded-for"))
+REPLACED = frozenset((b"x-forwarded-proto", b"x-forwarded-host"))
 
 
 def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> UpstreamRequest:
@@ -57,58 +62,59 @@ def _target(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
 
 
 def _headers(exchange: "Exchange", origin: "UpstreamSnapshot", upgrade: bytes) -> Headers:
-    request, key, address = exchange.request, exchange.key, exchange.address
-    traceparent = _single(request.headers, b"traceparent")
+    request, key = exchange.request, exchange.key
+    host, traceparent = b"", None
+    for name, value in request.headers:
+        if name == b"host":
+            host = value
+        elif name == b"traceparent":
+            # Several are none: a trace has one parent.
+            traceparent = value if traceparent is None else b""
     ours, exchange.trace_id, goes_on = tracing.continued(traceparent)
-    kept = headers.to_upstream(request, exchange.key_bytes, trace_goes_on=goes_on)
-    host = _single(request.headers, b"host") or b""
-    written: Headers = [(b"host", origin.host_header), *kept, (b"via", VIA), (b"traceparent", ours)]
-    written += _forwarded(exchange, address, host)
+    written: Headers = [(b"host", origin.host_header)]
+    written += headers.to_upstream(request, exchange.key_bytes, trace_goes_on=goes_on)
+    request_id = exchange.request_id_bytes
     written += (
-        (b"x-request-id", exchange.request_id_bytes),
-        (b"x-pe-request-id", exchange.request_id_bytes),
+        (b"via", VIA),
+        (b"traceparent", ours),
+        (b"x-request-id", request_id),
+        (b"x-pe-request-id", request_id),
         (b"x-pe-organization", key.organization_slug.encode()),
         (b"x-pe-key-id", str(key.id).encode()),
         (b"x-pe-plan", key.plan_slug.encode()),
+        (b"x-real-ip", exchange.address.encode("ascii", "replace")),
     )
+    direct = _direct if len(host) <= LONGEST_CACHED_HOST else _direct.__wrapped__
+    written += direct(request.peer, host, request.scheme)
+    if exchange.services.addresses.trusts(request):
+        _continue_chain(request, written)
     if upgrade:
         written += ((b"connection", b"upgrade"), (b"upgrade", upgrade))
     return written
 
 
-def _forwarded(exchange: "Exchange", address: str, host: bytes) -> Headers:
-    """`Forwarded` (RFC 7239) and its older twins; a trusted proxy's own chain goes on, anybody else's is replaced."""
-    request = exchange.request
-    parsed = parse_address(request.peer)
-    node = request.peer.encode("ascii", "replace")
+@lru_cache(4096)
+def _direct(peer: str, host: bytes, scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+    """`Forwarded` (RFC 7239) and its older twins for a client that is no trusted proxy; replaces what it said itself."""
+    parsed = parse_address(peer)
+    node = peer.encode("ascii", "replace")
     quoted = b'"[%b]"' % node if parsed is not None and parsed.version == 6 else node
-    element = b"for=%b;host=%b;proto=%b" % (quoted, _quoted(host), request.scheme.encode())
-    chain, proto, forwarded_host = node, request.scheme.encode(), host
-    if exchange.services.addresses.trusts(request):
-        for name, value in request.headers:
-            if name == b"forwarded":
-                element = b"%b, %b" % (value, element)
-            elif name == b"x-forwarded-for":
-                chain = b"%b, %b" % (value, chain)
-            elif name == b"x-forwarded-proto":
-                proto = value
-            elif name == b"x-forwarded-host":
-                forwarded_host = value
-    return [
-        (b"forwarded", element),
-        (b"x-forwarded-for", chain),
-        (b"x-forwarded-proto", proto),
-        (b"x-forwarded-host", forwarded_host),
-        (b"x-real-ip", address.encode("ascii", "replace")),
-    ]
+    # RFC 7239 wants a quoted string where a host has a port or brackets; the guard keeps quotes out of Host.
+    named = b'"%b"' % host if not host.isalnum() else host
+    return (
+        (b"forwarded", b"for=%b;host=%b;proto=%b" % (quoted, named, scheme.encode())),
+        (b"x-forwarded-for", node),
+        (b"x-forwarded-proto", scheme.encode()),
+        (b"x-forwarded-host", host),
+    )
 
 
-def _quoted(host: bytes) -> bytes:
-    """RFC 7239 wants a quoted string where a host has a port or brackets; the guard keeps quotes out of Host."""
-    return b'"%b"' % host if not host.isalnum() else host
-
-
-def _single(fields: Headers, wanted: bytes) -> bytes | None:
-    """The field's value if it stands there exactly once."""
-    found = [value for name, value in fields if name == wanted]
-    return found[0] if len(found) == 1 else None
+def _continue_chain(request: ClientRequest, written: Headers) -> None:
+    """A trusted proxy's own chain goes on in front of ours, and its word for scheme and host counts."""
+    for position, (name, ours) in enumerate(written):
+        if name not in CHAINED and name not in REPLACED:
+            continue
+        for theirs, value in request.headers:
+            if theirs == name:
+                ours = b"%b, %b" % (value, ours) if name in CHAINED else value  # noqa: PLW2901
+        written[position] = (name, ours)

@@ -1,17 +1,18 @@
 """W3C Trace Context: a valid `traceparent` is continued, anything else begins a new trace."""
 
-import secrets
+import random
 
+_bits = random.Random(random.SystemRandom().getrandbits(256)).getrandbits  # noqa: S311  unique, not secret
 _HEX = frozenset(b"0123456789abcdef")
 
 
 def continued(traceparent: bytes | None) -> tuple[bytes, bytes, bool]:
     """The `traceparent` for the upstream, its trace id, and whether the caller's trace (and `tracestate`) goes on."""
-    span = secrets.token_hex(8).encode()
+    span = b"%016x" % (_bits(64) | 1)
     if traceparent is not None and is_valid(traceparent):
         trace = traceparent[3:35]
         return b"00-%b-%b-%b" % (trace, span, traceparent[53:55]), trace, True
-    trace = secrets.token_hex(16).encode()
+    trace = b"%032x" % (_bits(128) | 1)
     return b"00-%b-%b-00" % (trace, span), trace, False
 
 

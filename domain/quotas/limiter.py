@@ -1,6 +1,6 @@
 """Decides whether a request fits its plan's limits: exact in Redis, bounded without it, within its time budget always.
 
-This is the first form: one Lua step in Redis per request. Permit leases replace it behind the same `consume`.
+This is the first form: one Lua step in Redis per request, many steps in one message while many requests wait. Permit leases replace it behind the same `consume`.
 
 G1: no number of workers admits more than the limit, because one script on the server's time checks every window and
 takes from all or from none. G5: without Redis a decision comes from local.py. Only the requests under way when Redis
@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 from uuid import UUID
 
 from redis.exceptions import NoScriptError, RedisError
@@ -21,7 +22,7 @@ from redis.exceptions import NoScriptError, RedisError
 from domain.faults import in_one_line
 from domain.quotas.local import LocalLimiter
 from domain.quotas.windows import UNLIMITED, WINDOW_SECONDS, Verdict, WindowState, judge
-from domain.redis_client import Client, open_client, within
+from domain.redis_client import Client, is_cluster, open_client, within
 from domain.redis_keys import probe_key, window_key
 from domain.settings import RedisSettings
 from domain.snapshots import KeySnapshot, PlanSnapshot
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 SCRIPT = resources.files(__package__).joinpath("consume.lua").read_text(encoding="utf-8")
 _SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PROBE_SECONDS = 1.0
+_MOST_FLIGHTS = 2
+_MOST_ABOARD = 128
+"""Messages to Redis at a time, and decisions in one: fewer, fuller messages cost both sides less."""
 # RuntimeError is what uvloop raises on writing to a connection that the server has just closed.
 _FAULTS = (RedisError, OSError, TimeoutError, RuntimeError)
 
@@ -60,7 +64,9 @@ class Limiter:
         self._plan_arguments: dict[UUID, tuple[PlanSnapshot, tuple[int, ...]]] = {}
         self._status = LimiterStatus()
         self._client: Client = None
-        self._slots = asyncio.Semaphore(settings.max_connections)
+        self._waiting: list[tuple[tuple[str | int, ...], asyncio.Future[list[int]]]] = []
+        self._flights = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._probe: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -76,6 +82,10 @@ class Limiter:
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait((self._probe,))
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         if self._client is not None:
             await self._client.aclose()
 
@@ -115,19 +125,61 @@ class Limiter:
         return self._counted(verdict)
 
     async def _ask(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
-        async with self._slots:
-            # Waiting for a connection is not Redis's time: a burst must not make local what can be exact. But who
-            # waited while Redis went away must not wait for it too.
-            if not self._status.redis_ok:
-                raise TimeoutError
-            return await self._ask_now(key, plan, cost)
-
-    async def _ask_now(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
         keys = [
             window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None) for limit in plan.limits
         ]
-        answer = await within(self._budget, self._run(len(keys), *keys, cost, *self._arguments(plan)))
+        asked = asyncio.get_running_loop().create_future()
+        self._waiting.append(((len(keys), *keys, cost, *self._arguments(plan)), asked))
+        if self._flights < _MOST_FLIGHTS:
+            self._flights += 1
+            task = asyncio.get_running_loop().create_task(self._fly(), name="limits to Redis")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        answer: list[int] = await asked
         return judge(plan.limits, answer[1::2], answer[2::2], cost, taken=bool(answer[0]), source="redis")
+
+    async def _fly(self) -> None:
+        """Carry what waits to Redis, all in one message, until nothing does.
+
+        Waiting for a flight is not Redis's time: a burst must not make local what can be exact. But who waited while
+        Redis went away must not wait for it too.
+        """
+        while self._waiting:
+            flight, self._waiting = self._waiting[:_MOST_ABOARD], self._waiting[_MOST_ABOARD:]
+            try:
+                answers = await self._answers([arguments for arguments, _ in flight])
+            except asyncio.CancelledError:
+                answers = [TimeoutError("the gateway stops")] * len(flight)
+            except Exception as fault:  # noqa: BLE001  who waits must hear of whatever it was
+                answers = [fault] * len(flight)
+            for (_, asked), answer in zip(flight, answers, strict=True):
+                if asked.done():
+                    continue
+                if isinstance(answer, BaseException):
+                    asked.set_exception(answer)
+                else:
+                    asked.set_result(answer)
+        self._flights -= 1
+
+    async def _answers(self, calls: list[tuple[str | int, ...]]) -> list[Any]:
+        if not self._status.redis_ok:
+            raise TimeoutError(self._status.fault)
+        return await within(self._budget, self._run_all(calls))
+
+    async def _run_all(self, calls: list[tuple[str | int, ...]]) -> list[Any]:
+        """One answer or fault for each call. A cluster's client has no pipeline that runs scripts."""
+        if len(calls) == 1:
+            return [await self._run(*calls[0])]
+        if is_cluster(self._client):
+            return await asyncio.gather(*(self._run(*arguments) for arguments in calls), return_exceptions=True)
+        pipeline = self._client.pipeline(transaction=False)
+        for arguments in calls:
+            pipeline.execute_command("EVALSHA", _SHA, *arguments)
+        answers = await pipeline.execute(raise_on_error=False)
+        for position, answer in enumerate(answers):
+            if isinstance(answer, NoScriptError):
+                answers[position] = await self._run(*calls[position])
+        return list(answers)
 
     async def _run(self, *arguments: str | int) -> list[int]:
         try:
