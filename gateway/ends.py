@@ -5,7 +5,7 @@ the `Reply` of one upstream connection. All calls are synchronous, made on the w
 block; back-pressure is `pause`/`resume` in both directions. Nothing here buffers more than one chunk on purpose.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Headers = list[tuple[bytes, bytes]]
@@ -30,7 +30,6 @@ class ClientRequest:
     peer: str
     peer_port: int
     scheme: str
-    expect_continue: bool = False
     upgrade: bytes = b""
 
 
@@ -184,8 +183,7 @@ class UpstreamExchange(Protocol):
 
     `UpstreamPool.send(origin, request, reply, deadlines, max_connections) -> UpstreamExchange` finds or opens a
     connection; body bytes written before it is connected are held (a chunk) behind `upstream_pause`.
-    A request that failed on a reused connection before any byte of an answer, with no body byte taken, is sent once
-    more on a fresh connection only if nothing was sent, or the method is idempotent and its body empty.
+    A request is sent once more, on a fresh connection, only if not one byte of it was sent on the reused one.
     """
 
     bytes_out: int
@@ -207,15 +205,3 @@ class UpstreamExchange(Protocol):
         """Give the exchange up: the connection is closed, the upstream never sees the request's end, and no more
         `reply_*` call is made.
         """
-
-
-@dataclass(slots=True)
-class Timing:
-    """Monotonic nanoseconds of one exchange; 0 is not reached."""
-
-    begun: int = 0
-    admitted: int = 0
-    sent: int = 0
-    first_byte: int = 0
-    done: int = 0
-    marks: dict[str, int] = field(default_factory=dict)
