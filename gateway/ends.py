@@ -183,7 +183,8 @@ class UpstreamExchange(Protocol):
 
     `UpstreamPool.send(origin, request, reply, deadlines, max_connections) -> UpstreamExchange` finds or opens a
     connection; body bytes written before it is connected are held (a chunk) behind `upstream_pause`.
-    A request is sent once more, on a fresh connection, only if not one byte of it was sent on the reused one.
+    A request that failed on a reused connection before any byte of an answer, with no body byte taken, is sent once
+    more on a fresh connection only if nothing was sent, or the method is idempotent and its body empty.
     """
 
     bytes_out: int

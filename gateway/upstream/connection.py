@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.upstream.origin import Origin
 
 WRITE_HIGH_WATER = 65_536
+_IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 # What of the answer is being read.
 _HEAD: Final = 0
 _LENGTH: Final = 1
@@ -197,14 +198,12 @@ class Connection(BoundedReads):
                 self.fail("closed", internal)
 
     def _may_send_again(self, exchange: Exchange) -> bool:
-        """Only if nothing was sent, on a connection that may just have aged.
-
-        Not even for an idempotent method: the upstream may have done the work, and calls cost its owner money.
-        """
+        """Nothing was sent, or sending it twice is the same as once; and only if the connection may just have aged."""
         heard = self._state != _HEAD or self._interims or self._partial
         if self.served < 2 or heard or exchange.retried or exchange.bytes_out:
             return False
-        return exchange.nothing_left()
+        request = exchange.request
+        return exchange.nothing_left() or (request.body == 0 and request.method in _IDEMPOTENT)
 
     def _read_heads(self, exchange: Exchange, data: bytes) -> None:
         if not self._partial and not self._interims and exchange.nothing_left():

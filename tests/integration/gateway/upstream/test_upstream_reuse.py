@@ -117,11 +117,20 @@ def dies_when_reused(*, reset: bool):
 
 @pytest.mark.parametrize("reset", [True, False])
 @pytest.mark.parametrize(
-    ("method", "body"),
-    [(b"GET", 0), (b"HEAD", 0), (b"OPTIONS", 0), (b"DELETE", 0), (b"PUT", 0), (b"POST", 0), (b"PATCH", 0), (b"PUT", 2)],
+    ("method", "body", "times"),
+    [
+        (b"GET", 0, 2),
+        (b"HEAD", 0, 2),
+        (b"OPTIONS", 0, 2),
+        (b"DELETE", 0, 2),
+        (b"PUT", 0, 2),
+        (b"POST", 0, 1),
+        (b"PATCH", 0, 1),
+        (b"PUT", 2, 1),
+    ],
 )
 @on_uvloop
-async def test_what_was_sent_is_never_sent_again(method: bytes, body: int, reset: bool) -> None:
+async def test_sent_again_only_if_idempotent_and_empty(method: bytes, body: int, times: int, reset: bool) -> None:
     upstream = ScriptedUpstream(dies_when_reused(reset=reset))
     async with upstream, Caller(upstream.snapshot()) as caller:
         await caller.ask(b"/warm")
@@ -130,9 +139,27 @@ async def test_what_was_sent_is_never_sent_again(method: bytes, body: int, reset
             exchange.write(b"ok")
             exchange.finish()
         await asyncio.wait_for(reply.over.wait(), 5)
-        assert [seen.target for seen in upstream.seen].count(b"/x") == 1
+        assert [seen.target for seen in upstream.seen].count(b"/x") == times
+        if times == 1:
+            assert reply.failure is not None
+            assert (reply.failure.kind, reply.failure.sent) == ("closed", True)
+        else:
+            assert reply.status == 200
+
+
+@on_uvloop
+async def test_sent_again_once_only() -> None:
+    async def script(seen: Seen) -> None:
+        if seen.target == b"/warm":
+            await answer_hello(seen)
+        else:
+            seen.connection.close()
+
+    async with ScriptedUpstream(script) as upstream, Caller(upstream.snapshot()) as caller:
+        await caller.ask(b"/warm")
+        reply = await caller.ask(b"/x")
         assert reply.failure is not None
-        assert (reply.failure.kind, reply.failure.sent) == ("closed", True)
+        assert len(upstream.seen) == 3
 
 
 @on_uvloop
