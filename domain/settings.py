@@ -215,6 +215,10 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     shutdown_seconds: float = Field(
         default=7.0, ge=0, le=3_600, description="On stop a worker lets exchanges finish for this long."
     )
+    state_dir: Path = Field(
+        default=DATA_DIR / "gateway",
+        description="Where this node's workers keep what must survive their death: journals and lease books. Local disk, not shared.",
+    )
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
     error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
 
@@ -281,6 +285,24 @@ class LogSettings(_Concern, env_prefix="LOG_"):
     retention_days: int = Field(default=3, ge=1, le=3_650, description="Days of request logs that are kept.")
 
 
+class JournalSettings(_Concern, env_prefix="JOURNAL_"):
+    """The journal: where every answered request is written down before its last byte is sent."""
+
+    segment_mb: int = Field(default=8, ge=1, le=1_024, description="Size of one file of a worker's journal.")
+    max_mb: int = Field(
+        default=4_096,
+        ge=16,
+        le=1_048_576,
+        description="Disk that a worker's journal may take while PostgreSQL is away; then requests are refused with 503.",
+    )
+    fsync_ms: int = Field(
+        default=1_000,
+        ge=0,
+        le=60_000,
+        description="Journals are forced to the disk this often; a power cut loses at most that. 0 leaves it to the kernel.",
+    )
+
+
 class DevSettings(_Concern):
     """The instance that `paid-endpoint up` runs."""
 
@@ -304,6 +326,7 @@ class Settings:
         self.gateway = GatewaySettings()
         self.upstream = UpstreamSettings()
         self.logs = LogSettings()
+        self.journal = JournalSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)

@@ -12,7 +12,10 @@ NO_ID = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class LimitSnapshot:
-    """One window of a plan. `period` is second, minute, hour, day or month; `scope` is organization or key."""
+    """One limit of a plan. `period` is second, minute, hour, day, month, or `concurrent` for a cap on requests in progress.
+
+    `scope` says who shares it: organization or key. `service_id` and `operation_id` narrow what it counts; None is all.
+    """
 
     id: UUID
     name: str
@@ -20,6 +23,8 @@ class LimitSnapshot:
     period: str
     scope: str
     shadow: bool
+    service_id: UUID | None = None
+    operation_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ block; back-pressure is `pause`/`resume` in both directions. Nothing here buffer
 """
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -107,13 +107,32 @@ class TunnelEnd(Protocol):
 
 @dataclass(slots=True)
 class UpstreamRequest:
-    """What is written to an upstream: `headers` are complete except framing, which the connection writes from `body`."""
+    """What is written to an upstream: `headers` are complete except framing, which the connection writes from `body`.
+
+    `head`, where it is given, is the whole head with its framing and its empty line, made of parts that were checked
+    before: it is written as it is, and `headers` and `target` are not looked at.
+    """
 
     method: bytes
     target: bytes
     headers: Headers
     body: int | None = 0
     upgrade: bytes = b""
+    head: bytes = b""
+
+
+@dataclass(slots=True)
+class AnswerHead:
+    """An upstream's final head. The same object comes again for the same bytes, so that what is made of it may be kept.
+
+    `length` is the body's exact length, None if only the end will tell. `kept` belongs to the exchange: whatever it
+    derived from these fields the last time.
+    """
+
+    status: int
+    headers: Headers
+    length: int | None
+    kept: Any = None
 
 
 FailureKind = Literal[
@@ -158,6 +177,9 @@ class Reply(Protocol):
 
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
         """The final head: names lower-case, order and duplicates kept; `length` None if chunked or until close."""
+
+    def reply_whole(self, head: AnswerHead, body: bytes) -> None:
+        """A whole answer that came in one piece: stands for `reply_head`, `reply_data` and `reply_end`."""
 
     def reply_data(self, chunk: bytes) -> None:
         """Body bytes, de-chunked, undecoded."""

@@ -16,7 +16,7 @@ from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 from gateway import answers, forwarding
 from gateway.chain import admit
 from gateway.dates import date_now
-from gateway.ends import ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
+from gateway.ends import AnswerHead, ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
 from gateway.headers import to_client
 from gateway.services import Services
@@ -188,6 +188,13 @@ class Exchange:
         self.first_byte_ns = time.monotonic_ns()
         self.answered, self.status = True, status
         self.sink.head(status, answers.relayed(self, headers), length)
+
+    def reply_whole(self, head: AnswerHead, body: bytes) -> None:
+        """All of a short answer at once."""
+        self.reply_head(head.status, head.headers, head.length)
+        if body:
+            self.reply_data(body)
+        self.reply_end()
 
     def reply_data(self, chunk: bytes) -> None:
         """Body bytes, unchanged."""

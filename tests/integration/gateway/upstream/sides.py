@@ -82,6 +82,12 @@ class RecordingReply:
         assert not self.status
         self.status, self.headers, self.length = status, headers, length
 
+    def reply_whole(self, head, body):
+        self.reply_head(head.status, head.headers, head.length)
+        if body:
+            self.reply_data(body)
+        self.reply_end()
+
     def reply_data(self, chunk):
         assert self.status
         assert not self.over.is_set()
