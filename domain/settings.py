@@ -215,12 +215,17 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     shutdown_seconds: float = Field(
         default=7.0, ge=0, le=3_600, description="On stop a worker lets exchanges finish for this long."
     )
-    state_dir: Path = Field(
-        default=DATA_DIR / "gateway",
-        description="Where this node's workers keep what must survive their death: journals and lease books. Local disk, not shared.",
+    state_dir: Path | None = Field(
+        default=None,
+        description="Where this node's workers keep what must survive their death: journals and lease books. Local disk, not shared. Default: `gateway` in PE_DATA_DIR.",
     )
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
     error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
+
+    @property
+    def state_folder(self) -> Path:
+        """`state_dir`, or its place in the data directory."""
+        return self.state_dir or DATA_DIR / "gateway"
 
     def moved(self, offset: int) -> Self:
         """The same with every port moved; an internal port of 0 stays off. Raises ValueError behind the last port."""
