@@ -20,6 +20,7 @@ from tests.drills.evidence import AGENT, Arrival, Evidence, Sighting
 
 ROWS = """
 select l.id::text, l.at, coalesce(o.slug, '') as organization, l.status, l.outcome, l.refusal, l.bytes_out,
+       l.total_us, l.upstream_us,
        substr(l.user_agent, length($1) + 1) as serial
   from request_log l left join organization o on o.id = l.organization_id where l.user_agent like $1 || '%'
 """

@@ -65,7 +65,8 @@ class StormUpstream:
         head_only: bool,
     ) -> None:
         if name == "events":
-            return await _events(writer, block, int(query["count"]), int(query["ms"]) / 1000)
+            await _events(writer, block, int(query["count"]), int(query["ms"]) / 1000)
+            return
         if name == "slow":
             await asyncio.sleep(int(query["ms"]) / 1000)
         if name == "upload":
