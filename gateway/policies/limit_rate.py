@@ -6,7 +6,7 @@ never "unlimited" (G5); those rules live in `domain.quotas`.
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from domain.quotas.limiter import Verdict
 from domain.refusals import RateLimited, TooManyAtOnce
@@ -63,7 +63,7 @@ def _accept(exchange: "Exchange", verdict: Verdict) -> None:
     windows = {window.name: window for window in verdict.windows}
     first = windows[verdict.violated[0]]
     limits = {limit.name: limit for limit in exchange.plan.limits}
-    about = {
+    about: dict[str, Any] = {
         "violated_policies": list(verdict.violated),
         "retry_after_seconds": verdict.retry_after_seconds,
         "limit": first.limit,
@@ -71,5 +71,6 @@ def _accept(exchange: "Exchange", verdict: Verdict) -> None:
     if all(limits[name].period == "concurrent" for name in verdict.violated):
         raise TooManyAtOnce(f"{first.limit} requests may be in progress at a time ({first.name}).", **about)
     raise RateLimited(
-        f"The limit of {first.limit} per {first.name} is used up. Try again in {verdict.retry_after_seconds} s.", **about
+        f"The limit of {first.limit} per {first.name} is used up. Try again in {verdict.retry_after_seconds} s.",
+        **about,
     )
