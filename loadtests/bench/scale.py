@@ -9,25 +9,19 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from domain.key_format import ALPHABET
-from domain.settings import KeySettings
-from loadtests.bench.nginx import nginx_path, start_answering
+from loadtests.bench.ground import answering, megabytes, serving, settle_in, worker_of
 from loadtests.bench.result import Lines, Part
 from loadtests.bench.rounds import Round, measure_rounds, ratio, spread
 from loadtests.bench.stand import Stand
 from loadtests.bench.targets import at_least
 from loadtests.bench.wrk import Mix, Run, run_mix
-from loadtests.crowd import Crowd, lines, settle
+from loadtests.crowd import Crowd, lines
 from loadtests.installation import Gateway, Installation, installation
-from loadtests.processes import free_port, resident_bytes, worker_pids
-from loadtests.upstream import start_upstream
 
 FEW, MANY = 10, 1_000
 SMALL_FEW, BIG_FEW = "small, 10 keys", "a million, 10 keys"
@@ -68,21 +62,21 @@ def measure_scale(made: Installation, stand: Stand) -> Part:
     wanted = sizes(quick=stand.quick)
     seeding: dict[str, float] = {}
     with installation(durable=True) as small_made, ExitStack() as stack:
-        upstream = stack.enter_context(_upstream(made.folder, stand))
+        upstream = stack.enter_context(answering(made.folder, stand))
         gateways = {}
         for name, one, crowd in (("small", small_made, wanted.small), ("big", made, wanted.big)):
             began = time.monotonic()
-            asyncio.run(_settle(one, crowd, upstream))
+            asyncio.run(settle_in(one, crowd, upstream))
             seeding[name] = time.monotonic() - began
             stand.say(f"{crowd.keys:,} keys, {crowd.organizations:,} organizations: written in {seeding[name]:.0f} s")
-            gateways[name] = stack.enter_context(_gateway(one, stand))
+            gateways[name] = stack.enter_context(serving(one, stand))
         mixes = _mixes(made.folder, wanted, gateways)
         rounds = measure_rounds(
             list(mixes), lambda row: (_run(mixes[row], row, stand), None), stand.rounds, SMALL_FEW, extra=2
         )
-        memory = {name: _megabytes(gateway) for name, gateway in gateways.items()}
+        memory = {name: megabytes(gateway) for name, gateway in gateways.items()}
         any_key = _run(_any_key(made.folder, wanted.big, gateways["big"]), BIG_ANY, stand)
-        memory["big, after any key"] = _megabytes(gateways["big"])
+        memory["big, after any key"] = megabytes(gateways["big"])
     return judge(Found(rounds, any_key, memory, seeding), wanted)
 
 
@@ -136,37 +130,6 @@ def _lines(found: Found) -> Lines:
     return lines_
 
 
-@contextmanager
-def _upstream(folder: Path, stand: Stand) -> Iterator[str]:
-    port = free_port()
-    started = (
-        start_answering(folder / "nginx", port, stand.server_core)
-        if nginx_path()
-        else start_upstream(folder, port, stand.server_core)
-    )
-    with started:
-        yield f"http://127.0.0.1:{port}"
-
-
-async def _settle(made: Installation, crowd: Crowd, upstream: str) -> None:
-    made.roomy_plan("crowd")
-    pepper = KeySettings(peppers=made.settings["KEY_PEPPERS"]).pepper_by_version[1]  # type: ignore[arg-type]
-    connection = await asyncpg.connect(made.databases.database_url)
-    try:
-        await settle(connection, crowd, "crowd", upstream, pepper)
-    finally:
-        await connection.close()
-
-
-@contextmanager
-def _gateway(made: Installation, stand: Stand) -> Iterator[Gateway]:
-    gateway = made.gateway(workers=1, core=stand.server_core)
-    with gateway.process:
-        made.until_ready(gateway)
-        made.place_ingester(gateway, stand.load_core)
-        yield gateway
-
-
 def _mixes(folder: Path, wanted: Sizes, gateways: dict[str, Gateway]) -> dict[str, tuple[Mix, int]]:
     rows = (
         (SMALL_FEW, "small", wanted.small, FEW), (BIG_FEW, "big", wanted.big, FEW),
@@ -179,7 +142,7 @@ def _mixes(folder: Path, wanted: Sizes, gateways: dict[str, Gateway]) -> dict[st
         # Every fifth operation has the same form, so that both callers of a pair ask for the same mix of forms.
         operations = [(place * stride // 5 * 5 + place % 5) % crowd.operations for place in range(count)]
         file.write_text(lines(crowd, crowd.spread(count), operations))
-        mixes[row] = Mix(gateways[gateway].url, file=file), _worker(gateways[gateway])
+        mixes[row] = Mix(gateways[gateway].url, file=file), worker_of(gateways[gateway])
     return mixes
 
 
@@ -188,7 +151,7 @@ def _any_key(folder: Path, crowd: Crowd, gateway: Gateway) -> tuple[Mix, int]:
     numbers = [chance.randrange(crowd.keys) for _ in range(ANY)]
     file = folder / "mix-any.txt"
     file.write_text(lines(crowd, numbers, [chance.randrange(crowd.operations) for _ in range(MANY)]))
-    return Mix(gateway.url, file=file), _worker(gateway)
+    return Mix(gateway.url, file=file), worker_of(gateway)
 
 
 def _run(asked: tuple[Mix, int], row: str, stand: Stand) -> Run:
@@ -197,11 +160,3 @@ def _run(asked: tuple[Mix, int], row: str, stand: Stand) -> Run:
     run, _ = run_mix(mix, connections=64, seconds=stand.seconds(4), core=stand.load_core, server=worker)
     stand.say(f"{row:22} {run.rate:10,.0f}/s   p99 {run.p99_us / 1000:8.2f} ms   {run.not_200} not 200")
     return run
-
-
-def _megabytes(gateway: Gateway) -> float:
-    return resident_bytes(_worker(gateway)) / 1e6
-
-
-def _worker(gateway: Gateway) -> int:
-    return worker_pids(gateway.process.pid)[0]
