@@ -33,6 +33,7 @@ from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 TABLES_SECONDS = 10.0
 PROBE_SECONDS = 0.5
 _ATTEMPTS = 5
+_GRACE_SECONDS = READ_SECONDS + 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -178,14 +179,14 @@ class Catalog:
         return _Answer(read or self._begin_read(presented, cache_key))
 
     def _was_good(self, entry: KeyEntry, now: float) -> bool:
-        """Whether only time has passed since the key was good, and less than a read of it may take.
+        """Whether nothing but time speaks against a key that is held: then its read is not waited for.
 
-        While changes are heard, time alone makes nothing wrong. When they no longer are, this adds READ_SECONDS, once,
-        to the two heartbeats that finding out took: a revoked key still stops in less than 5 s.
+        While changes are heard, time alone makes nothing wrong. When they no longer are, a read may take _GRACE_SECONDS,
+        once, on top of the two heartbeats that finding out took: a revoked key still stops in less than 5 s.
         """
-        if entry.read_at < self._stale_before or now - entry.read_at >= self._settings.cache_ttl_seconds + READ_SECONDS:
+        if entry.read_at < self._stale_before:
             return False
-        return self._deaf_since is None or now - self._deaf_since < READ_SECONDS
+        return self._deaf_since is None or now - self._deaf_since < _GRACE_SECONDS
 
     def _survives(self, entry: KeyEntry, now: float) -> bool:
         return now - entry.read_at < self._settings.outage_ttl_seconds
