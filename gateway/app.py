@@ -17,8 +17,9 @@ from domain.metering import Recorder
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from gateway import health, recording, usage
+from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
-from gateway.chain import POLICIES
+from gateway.chain import COUNTED, FREE
 from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
@@ -107,7 +108,9 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             addresses=AddressReader(settings.gateway.trusted_proxies),
             bad_keys=BadKeyThrottle(settings.keys.bad_key_limit_per_minute, time.monotonic),
             counts=Counts(worker.refused),
-            policies=POLICIES,
+            free=FREE,
+            counted=COUNTED,
+            admissions=Admissions(catalog),
             record=recording.record,
         )
         await stack.enter_async_context(_published(services))

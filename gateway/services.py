@@ -11,6 +11,7 @@ from domain.metering import Recorder
 from domain.quotas.limiter import Limiter
 from domain.refusals import Refusal
 from domain.settings import Settings
+from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
 from gateway.metrics import Counts
@@ -27,7 +28,7 @@ Record = Callable[["Exchange", str, Refusal | None], None]
 class Services:
     """One worker's parts; all of them belong to the worker's event loop.
 
-    `policies` is the chain of `gateway.chain` and `record` that of `gateway.recording`, but in `gateway.bare`.
+    `free` and `counted` are the chain of `gateway.chain` and `record` that of `gateway.recording`, but in `gateway.bare`.
     """
 
     settings: Settings
@@ -39,5 +40,7 @@ class Services:
     addresses: AddressReader
     bad_keys: BadKeyThrottle
     counts: Counts
-    policies: tuple[Policy, ...]
+    free: tuple[Policy, ...]
+    counted: tuple[Policy, ...]
+    admissions: Admissions
     record: Record
