@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from time import monotonic_ns
 from uuid import UUID
 
-from domain.quotas.limiter import Verdict
+from domain.quotas.limiter import Bucket, Verdict
 from domain.refusals import BodyTooLarge, InternalFault, Refusal
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
@@ -41,6 +41,9 @@ class Exchange:
     key_bytes = b""
     key_fault = ""
     """Why a key was refused: '', missing, unknown, expired or revoked. For the operator; callers see one kind of 401."""
+    bucket: Bucket | None = None
+    taken = False
+    """Whether the bucket's permits, and its slots, are this request's."""
     verdict: Verdict | None = None
     upstream: UpstreamExchange | None = None
     trace_id = b""
@@ -200,8 +203,8 @@ class Exchange:
             return
         self.first_byte_ns = monotonic_ns()
         self.status, self.bytes_out, self.upstream = head.status, len(body), None
-        self.answered = self.finished = True
-        self.services.record(self, "served", None)
+        self.answered = True
+        self._settle("served", None)
         self.sink.whole(written)
 
     def reply_data(self, chunk: bytes) -> None:
@@ -291,7 +294,12 @@ class Exchange:
 
     def _finish(self, outcome: str, refusal: Refusal | None = None, *, tell: bool = True) -> None:
         """Record first, then let the last byte go (G3)."""
-        self.finished = True
-        self.services.record(self, outcome, refusal)
+        self._settle(outcome, refusal)
         if tell:
             self.sink.end()
+
+    def _settle(self, outcome: str, refusal: Refusal | None) -> None:
+        self.finished = True
+        if self.taken and self.bucket is not None:
+            self.bucket.done()
+        self.services.record(self, outcome, refusal)
