@@ -11,6 +11,7 @@ from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.refusals import Refusal
 from domain.settings import Settings
+from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
 from gateway.metrics import Counts
@@ -28,8 +29,8 @@ RecordBegin = Callable[["Exchange"], None]
 class Services:
     """One worker's parts; all of them belong to the worker's event loop.
 
-    `policies` is the chain of `gateway.chain`, `record` and `record_begin` are those of `gateway.recording`, but in
-    `gateway.bare`.
+    `keep_room`, `free` and `counted` are the chain of `gateway.chain`, `record` and `record_begin` those of
+    `gateway.recording`, but in `gateway.bare`.
     """
 
     settings: Settings
@@ -41,6 +42,9 @@ class Services:
     addresses: AddressReader
     bad_keys: BadKeyThrottle
     counts: Counts
-    policies: tuple[Policy, ...]
+    keep_room: Policy
+    free: tuple[Policy, ...]
+    counted: tuple[Policy, ...]
+    admissions: Admissions
     record: Record
     record_begin: RecordBegin
