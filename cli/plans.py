@@ -7,13 +7,14 @@ import typer
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import plans
-from domain.limit_texts import parse_limits
+from domain.limit_texts import limit_texts, parse_limits
 
 app = typer.Typer(no_args_is_help=True, help="Create and list plans with their limits.")
 
 Slug = Annotated[str, typer.Argument(help="The plan's slug.")]
-Limits = Annotated[list[str] | None, typer.Option("--limit", help="AMOUNT/PERIOD that is enforced; repeat it.")]
-Shadows = Annotated[list[str] | None, typer.Option("--shadow", help="AMOUNT/PERIOD that is only counted; repeat it.")]
+_FORM = "[NAME=]AMOUNT/PERIOD or AMOUNT concurrent, then perhaps: per key, on SERVICE[:OPERATION]"
+Limits = Annotated[list[str] | None, typer.Option("--limit", help=f"{_FORM}. Enforced; repeat it.")]
+Shadows = Annotated[list[str] | None, typer.Option("--shadow", help="The same, only counted; repeat it.")]
 
 
 @app.command(epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --shadow 5/second")
@@ -89,5 +90,6 @@ def show(slug: Slug, as_json: JsonOption = False) -> None:
 def _readable(record: plans.PlanRecord, *, as_json: bool) -> dict[str, Any]:
     data: dict[str, Any] = as_data(record)
     if not as_json:
-        data["limits"] = [f"{spec.text}{' (shadow)' if spec.shadow else ''}" for spec in record.limits]
+        written = zip(record.limits, limit_texts(record.limits), strict=True)
+        data["limits"] = [f"{text}{' (shadow)' if spec.shadow else ''}" for spec, text in written]
     return data

@@ -5,19 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.limit_texts import LimitSpec, check_names
 from domain.names import valid_name, valid_slug
+from domain.plan_limits import limits_of, replace_limits
 
 COLUMNS = (
     "p.id, p.slug, p.name, p.description, p.active, p.public, p.price_cents, p.currency::text as currency,"
     " p.sort_order, p.created_at"
 )
 HIGHEST_RANK = 1_000_000
-LIMIT_COLUMNS = "plan_id, name, amount, period, scope, shadow"
-SHORTEST_FIRST = "array_position(array['second', 'minute', 'hour', 'day', 'month'], period), name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,10 @@ async def create(
     currency: str = "USD",
     sort_order: int = 0,
 ) -> PlanRecord:
-    """A new plan with its limits, in one transaction; without a name, the slug serves. Raises Conflict, InvalidValue."""
+    """A new plan with its limits, in one transaction; without a name, the slug serves.
+
+    Raises Conflict, InvalidValue; NotFound for a service or operation that a limit names.
+    """
     _check_price(price_cents, currency)
     _check_rank(sort_order)
     check_names(limits)
@@ -67,7 +67,7 @@ async def create(
         )
         if plan_id is None:
             raise Conflict(f"There is already a plan {slug}.")
-        await _insert_limits(connection, plan_id, limits)
+        await replace_limits(connection, plan_id, limits)
         return await fetch_plan(connection, slug)
 
 
@@ -76,14 +76,14 @@ async def fetch_plan(connection: Any, slug: str) -> PlanRecord:
     row = await connection.fetchrow(f"select {COLUMNS} from plan p where p.slug = $1", slug)
     if row is None:
         raise NotFound(f"There is no plan {slug}.")
-    limits = await _limits_of(connection, [row["id"]])
+    limits = await limits_of(connection, [row["id"]])
     return PlanRecord(**dict(row), limits=limits.get(row["id"], ()))
 
 
 async def list_plans(connection: Any) -> list[PlanRecord]:
     """Every plan, lowest first."""
     rows = await connection.fetch(f"select {COLUMNS} from plan p order by p.sort_order, p.slug")
-    limits = await _limits_of(connection, [row["id"] for row in rows])
+    limits = await limits_of(connection, [row["id"] for row in rows])
     return [PlanRecord(**dict(row), limits=limits.get(row["id"], ())) for row in rows]
 
 
@@ -123,30 +123,8 @@ async def change(
         if plan_id is None:
             raise NotFound(f"There is no plan {slug}.")
         if limits is not None:
-            await connection.execute(
-                "delete from plan_limit where plan_id = $1 and name <> all($2)", plan_id, [spec.name for spec in limits]
-            )
-            await _insert_limits(connection, plan_id, limits)
+            await replace_limits(connection, plan_id, limits)
         return await fetch_plan(connection, slug)
-
-
-async def _insert_limits(connection: asyncpg.Connection, plan_id: UUID, limits: list[LimitSpec]) -> None:
-    await connection.executemany(
-        f"insert into plan_limit ({LIMIT_COLUMNS}) values ($1, $2, $3, $4, $5, $6)"
-        " on conflict on constraint uq_plan_limit_plan_id_name do update set amount = excluded.amount,"
-        " period = excluded.period, scope = excluded.scope, shadow = excluded.shadow",
-        [(plan_id, spec.name, spec.amount, spec.period, spec.scope, spec.shadow) for spec in limits],
-    )
-
-
-async def _limits_of(connection: Any, plan_ids: list[UUID]) -> dict[UUID, tuple[LimitSpec, ...]]:
-    rows = await connection.fetch(
-        f"select {LIMIT_COLUMNS} from plan_limit where plan_id = any($1) order by {SHORTEST_FIRST}", plan_ids
-    )
-    found: dict[UUID, tuple[LimitSpec, ...]] = {}
-    for plan_id, *values in rows:
-        found[plan_id] = (*found.get(plan_id, ()), LimitSpec(*values))
-    return found
 
 
 def _check_rank(sort_order: int) -> None:

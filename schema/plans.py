@@ -6,6 +6,7 @@ from piccolo.columns import UUID, BigInt, Boolean, Char, ForeignKey, Integer, Te
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.readable import Readable
+from piccolo.columns.reference import LazyTableReference
 from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
@@ -13,13 +14,14 @@ from schema.accounts import Organization
 
 
 class LimitPeriod(StrEnum):
-    """The window of a limit."""
+    """The window of a limit; `concurrent` has none: it caps requests in progress."""
 
     SECOND = "second"
     MINUTE = "minute"
     HOUR = "hour"
     DAY = "day"
     MONTH = "month"
+    CONCURRENT = "concurrent"
 
 
 class LimitScope(StrEnum):
@@ -66,7 +68,10 @@ class Plan(Table, tablename="plan"):
 
 
 class PlanLimit(Table, tablename="plan_limit"):
-    """So many requests in one window."""
+    """So many requests in one window, or in progress at once; of one service or operation, if it names one.
+
+    The migration adds what Piccolo cannot express: an operation is one of the service.
+    """
 
     id = UUID(primary_key=True)
     created_at = Timestamptz(default=TimestamptzNow())
@@ -76,12 +81,27 @@ class PlanLimit(Table, tablename="plan_limit"):
     period = Text(default=None, required=True, choices=LimitPeriod, help_text="The window.")
     scope = Text(default=LimitScope.ORGANIZATION, choices=LimitScope, help_text="Who shares the window.")
     shadow = Boolean(default=False, help_text="Counted and reported, never enforced.")
+    service_id: ForeignKey[Table] = ForeignKey(
+        LazyTableReference("Service", module_path="schema.services"),
+        null=True,
+        index=True,
+        on_delete=OnDelete.cascade,
+        help_text="Counts only requests to this service; null: to any.",
+    )
+    operation_id: ForeignKey[Table] = ForeignKey(
+        LazyTableReference("Operation", module_path="schema.services"),
+        null=True,
+        index=True,
+        on_delete=OnDelete.cascade,
+        help_text="Counts only requests of this operation of the service; null: of any.",
+    )
 
     uq_plan_limit_plan_id_name = Unique([plan_id, name])
     ck_plan_limit_name = Check("name ~ '^[a-z0-9][a-z0-9_-]*$' and length(name) <= 40")
     ck_plan_limit_amount = Check("amount > 0")
-    ck_plan_limit_period = Check("period in ('second', 'minute', 'hour', 'day', 'month')")
+    ck_plan_limit_period = Check("period in ('second', 'minute', 'hour', 'day', 'month', 'concurrent')")
     ck_plan_limit_scope = Check("scope in ('organization', 'key')")
+    ck_plan_limit_operation_id = Check("operation_id is null or service_id is not null")
 
 
 class Subscription(Table, tablename="subscription"):

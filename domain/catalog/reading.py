@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 
 _PLANS = "select id, slug, name, sort_order from plan"
 _LIMITS = """
-    select id, plan_id, name, amount, period, scope, shadow from plan_limit
-    order by plan_id, array_position(array['second', 'minute', 'hour', 'day', 'month'], period::text), name
+    select id, plan_id, name, amount, period, scope, shadow, service_id, operation_id from plan_limit
+    order by plan_id, array_position(array['second', 'minute', 'hour', 'day', 'month', 'concurrent'], period::text), name
 """
 _SERVICES = """
     select id, slug, name, enabled, coming_soon, minimum_plan_id, route_prefix, keep_prefix, upstreams, charge_on,
@@ -53,9 +53,7 @@ async def read_tables(connection: PooledConnection) -> Tables:
         operation_rows = await connection.fetch(_OPERATIONS)
     limits: defaultdict[UUID, list[LimitSnapshot]] = defaultdict(list)
     for row in limit_rows:
-        limits[row["plan_id"]].append(
-            LimitSnapshot(row["id"], row["name"], row["amount"], row["period"], row["scope"], row["shadow"])
-        )
+        limits[row["plan_id"]].append(_limit(row))
     plans = {
         row["id"]: PlanSnapshot(row["id"], row["slug"], row["name"], row["sort_order"], tuple(limits[row["id"]]))
         for row in plan_rows
@@ -69,6 +67,19 @@ async def read_tables(connection: PooledConnection) -> Tables:
         if number % _SERVICES_PER_TURN == 0:
             await asyncio.sleep(0)
     return Tables(plans, RouteIndex(services))
+
+
+def _limit(row: asyncpg.Record) -> LimitSnapshot:
+    return LimitSnapshot(
+        id=row["id"],
+        name=row["name"],
+        amount=row["amount"],
+        period=row["period"],
+        scope=row["scope"],
+        shadow=row["shadow"],
+        service_id=row["service_id"],
+        operation_id=row["operation_id"],
+    )
 
 
 def _operation(row: asyncpg.Record) -> OperationSnapshot:

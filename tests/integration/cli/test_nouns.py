@@ -82,6 +82,27 @@ def test_from_a_plan_to_a_revoked_key(data, command):
     assert "Keep the key now" not in table
 
 
+def test_limits_are_listed_as_they_are_written(data, command):
+    tag = secrets.token_hex(4)
+    data("services", "create", f"s-{tag}", "--prefix", f"/s-{tag}", "--upstream", "http://127.0.0.1:8000")
+    written = ("--limit", f"9/minute per key on s-{tag}", "--limit", "burst=5 per second", "--limit", "3 concurrent")
+    made = data("plans", "create", f"p-{tag}", *written, "--shadow", "1/day")
+    assert made["limits"][1] == {
+        "name": f"minute-key-s-{tag}",
+        "amount": 9,
+        "period": "minute",
+        "scope": "key",
+        "shadow": False,
+        "service": f"s-{tag}",
+        "operation": None,
+    }
+    shown = f"burst=5/second, 9/minute per key on s-{tag}, 1/day (shadow), 3 concurrent"
+    assert shown in command("plans", "show", f"p-{tag}").stdout
+    assert shown in command("plans", "list").stdout
+    nowhere = command("plans", "change", f"p-{tag}", "--limit", "1/hour on no-such")
+    assert (nowhere.returncode, "There is no service no-such" in nowhere.stderr) == (1, True)
+
+
 def test_a_key_is_shown_to_people_with_a_warning(command, data):
     tag = secrets.token_hex(4)
     data("plans", "create", f"p-{tag}", "--limit", "1/hour")

@@ -92,3 +92,28 @@ async def test_users_have_one_lower_case_identity(connection):
         "update users set username = 'B' || $2 where id = $1 returning username, email", user["id"], address
     )
     assert renamed["username"] == renamed["email"] == f"b{address.lower()}"
+
+
+async def test_a_limit_is_on_a_service_and_perhaps_on_an_operation_of_it(connection):
+    plan = await connection.fetchval("insert into plan (slug, name) values ($1, 'x') returning id", fresh())
+    services = [
+        await connection.fetchval(f"{SERVICE} returning id", fresh(), "/" + fresh(), '[{"url": "http://h"}]')
+        for _ in range(2)
+    ]
+    operation = await connection.fetchval(
+        "insert into operation (service_id, name, method, path_pattern) values ($1, 'o', 'GET', '/') returning id",
+        services[0],
+    )
+    statement = "insert into plan_limit (plan_id, name, amount, period, service_id, operation_id) values ($1, $2, 1, $3, $4, $5)"
+    await refuses(connection, "ck_plan_limit_period", statement, plan, "a", "year", None, None)
+    await refuses(connection, "ck_plan_limit_operation_id", statement, plan, "a", "hour", None, operation)
+    foreign = asyncpg.ForeignKeyViolationError
+    wrong = plan, "a", "hour", services[1], operation
+    await refuses(connection, "fk_plan_limit_service_id_operation_id", statement, *wrong, error=foreign)
+    for name, service_id, operation_id in (("a", services[0], operation), ("b", services[0], None), ("c", None, None)):
+        await connection.execute(statement, plan, name, "concurrent", service_id, operation_id)
+    await connection.execute("delete from operation where id = $1", operation)
+    remaining = "select array_agg(name::text order by name) from plan_limit where plan_id = $1"
+    assert await connection.fetchval(remaining, plan) == ["b", "c"]
+    await connection.execute("delete from service where id = any($1)", services)
+    assert await connection.fetchval(remaining, plan) == ["c"]

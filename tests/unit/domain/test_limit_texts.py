@@ -1,9 +1,13 @@
 """Limits are read as people write them, and nothing else is."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.faults import InvalidValue
-from domain.limit_texts import LimitSpec, parse_limit, parse_limits
+from domain.limit_texts import LimitSpec, limit_texts, parse_limit, parse_limits
 
 
 @pytest.mark.parametrize(
@@ -44,19 +48,107 @@ def test_anything_else_is_refused_with_the_text_in_the_sentence(text):
         parse_limit(text)
 
 
-def test_a_plan_has_one_limit_of_a_period_and_perhaps_its_shadow():
-    specs = parse_limits(["10000/day", "1000/hour"], ["5/second", "800/hour"])
-    assert [(spec.name, spec.shadow) for spec in specs] == [
-        ("second", True),
-        ("hour", False),
-        ("hour-shadow", True),
-        ("day", False),
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("100/minute per key", LimitSpec("minute-key", 100, "minute", "key")),
+        ("5 per second per key", LimitSpec("second-key", 5, "second", "key")),
+        ("100/minute per organization", LimitSpec("minute", 100, "minute")),
+        ("100/minute on weather", LimitSpec("minute-weather", 100, "minute", service="weather")),
+        (
+            "9/day per key on weather:Get  a forecast",
+            LimitSpec(
+                "day-key-weather-get-a-forecast", 9, "day", "key", service="weather", operation="Get  a forecast"
+            ),
+        ),
+        ("10 concurrent", LimitSpec("concurrent", 10, "concurrent")),
+        ("10 Concurrent per key on w", LimitSpec("concurrent-key-w", 10, "concurrent", "key", service="w")),
+        ("burst = 5/second", LimitSpec("burst", 5, "second")),
+        (f"1/day on {'w' * 63}:été", LimitSpec(f"day-{'w' * 36}", 1, "day", service="w" * 63, operation="été")),
+    ],
+)
+def test_who_shares_it_and_what_it_counts(text, spec):
+    assert parse_limit(text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1/hour per planet", "per key"),
+        ("1/hour on w per key", "per key, on SERVICE"),
+        ("1/hour on W", "no slug"),
+        ("1/hour on w:", "no limit"),
+        ("1/hour on w:a\x00b", "no operation"),
+        ("1/hour on w:" + "o" * 121, "no operation"),
+        ("Burst=1/hour", "name"),
+        ("=1/hour", "name"),
+        ("a b=1/hour", "no limit"),
+        (f"{'n' * 41}=1/hour", "at most 40"),
+        ("0 concurrent", "amount"),
+        ("concurrent", "no limit"),
+        ("10concurrent", "no limit"),
+        ("10 concurrent/hour", "no limit"),
+    ],
+)
+def test_what_is_wrong_is_said(text, sentence):
+    with pytest.raises(InvalidValue, match=sentence):
+        parse_limit(text)
+
+
+def test_names_of_a_plans_limits_are_made_where_none_is_given():
+    specs = parse_limits(
+        ["10000/day", "1000/hour", "4 concurrent", "9/hour", "hour-2=8/hour"], ["5/second", "800/hour"]
+    )
+    assert [(spec.name, spec.amount, spec.shadow) for spec in specs] == [
+        ("second", 5, True),
+        ("hour", 1000, False),
+        ("hour-3", 9, False),
+        ("hour-2", 8, False),
+        ("hour-shadow", 800, True),
+        ("day", 10000, False),
+        ("concurrent", 4, False),
     ]
-    with pytest.raises(InvalidValue, match="two limits named hour"):
-        parse_limits(["1/hour", "2/hour"])
+    with pytest.raises(InvalidValue, match="two limits named x"):
+        parse_limits(["x=1/hour"], ["x=2/day"])
 
 
-def test_a_limit_counts_for_the_organization_or_for_each_key():
-    assert parse_limit("1/hour", scope="key").scope == "key"
-    with pytest.raises(InvalidValue):
-        parse_limit("1/hour", scope="planet")
+NAMES = st.sampled_from(["", "", "a", "hour", "hour-2", "hour-shadow", "minute-key", "second-w-get-a"])
+TARGETS = st.sampled_from([(None, None), ("w", None), ("w", "get a"), ("w-2", "GET /a"), ("w" * 63, "o" * 120)])
+
+
+@st.composite
+def limits(draw):
+    period = draw(st.sampled_from(["second", "minute", "hour", "day", "month", "concurrent"]))
+    amount, (service, operation) = draw(st.integers(1, 10**15)), draw(TARGETS)
+    scope, shadow = draw(st.sampled_from(["organization", "key"])), draw(st.booleans())
+    return LimitSpec(draw(NAMES), amount, period, scope, shadow, service, operation)
+
+
+@given(limits())
+def test_a_printed_limit_is_read_again_as_it_was(spec):
+    read = parse_limit(spec.text, shadow=spec.shadow)
+    assert replace(read, name=spec.name) == spec
+    assert read.text == spec.text
+
+
+@given(st.lists(limits(), max_size=12, unique_by=lambda spec: spec.name or object()))
+def test_the_printed_limits_of_a_plan_make_the_same_plan(specs):
+    texts = [(f"{spec.name}={spec.text}" if spec.name else spec.text, spec.shadow) for spec in specs]
+    plan = read_plan(texts)
+    assert len({spec.name for spec in plan}) == len(specs)
+    printed = limit_texts(plan)
+    assert read_plan([(text, spec.shadow) for text, spec in zip(printed, plan, strict=True)]) == plan
+
+
+def read_plan(texts):
+    return parse_limits([text for text, shadow in texts if not shadow], [text for text, shadow in texts if shadow])
+
+
+def test_a_name_is_printed_only_where_another_would_be_made():
+    assert limit_texts(parse_limits(["1/hour", "2/hour", "x=1/day"], ["3/hour"])) == [
+        "1/hour",
+        "2/hour",
+        "3/hour",
+        "x=1/day",
+    ]
+    assert limit_texts([LimitSpec("hour-shadow", 1, "hour", shadow=True)]) == ["hour-shadow=1/hour"]
