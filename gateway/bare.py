@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from starlette.applications import Starlette
 
 from domain.catalog.catalog import Catalog
 from domain.catalog.reading import parse_upstream
 from domain.databases import open_pool
-from domain.metering import Recorder
+from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot, ServiceSnapshot
@@ -57,13 +58,14 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             database=pool,
             catalog=Catalog(pool, settings),
             limiter=Limiter(settings.redis, worker.count),
-            recorder=Recorder(settings.database, settings.logs),
+            journal=Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal),
             upstreams=upstreams,
             addresses=AddressReader(()),
             bad_keys=BadKeyThrottle(1, time.monotonic),
             counts=Counts(worker.refused),
             policies=(pass_all,),
             record=_record_nothing,
+            record_begin=_record_nothing,
         )
         yield {}
         await upstreams.close(0.0)
@@ -71,7 +73,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
     return GatewayApplication(door, express, lifespan=lifespan)
 
 
-def _record_nothing(exchange: "Exchange", outcome: str, refusal: "Refusal | None") -> None:
+def _record_nothing(exchange: "Exchange", outcome: str = "", refusal: "Refusal | None" = None) -> None:
     del exchange, outcome, refusal
 
 

@@ -7,6 +7,7 @@ where it must wait (a cold key, Redis); on a warm worker nothing should.
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from gateway.policies.admit_recordable import admit_recordable
 from gateway.policies.authenticate import authenticate
 from gateway.policies.check_access import check_access
 from gateway.policies.confine_key import confine_key
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
 POLICIES: tuple[Policy, ...] = (
+    admit_recordable,  # first: whatever is decided below leaves a record
     match_route,  # costs nothing, and an unknown path should not make us look for a key
     authenticate,  # everything below needs to know who calls
     confine_key,  # a key that stands elsewhere too must not travel; needs to know the key

@@ -35,10 +35,12 @@ class Exchange:
         "body_complete",
         "bytes_in",
         "bytes_out",
+        "decided",
         "finished",
         "first_byte_ns",
         "key",
         "key_bytes",
+        "key_fault",
         "matched",
         "plan",
         "request",
@@ -67,7 +69,8 @@ class Exchange:
         self.address, self.key_bytes, self.trace_id = request.peer, b"", b""
         self.verdict: Verdict | None = None
         self.upstream: UpstreamExchange | None = None
-        self.status = self.bytes_in = self.bytes_out = 0
+        self.status = self.bytes_in = self.bytes_out = self.decided = 0
+        self.key_fault = ""
         self.answered = self.finished = self.body_complete = False
 
     # -- what policies use
@@ -185,13 +188,17 @@ class Exchange:
 
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
         """The upstream's final head, with our fields."""
+        self._head(status, headers, length)
+        self.services.record_begin(self)
+
+    def _head(self, status: int, headers: Headers, length: int | None) -> None:
         self.first_byte_ns = time.monotonic_ns()
         self.answered, self.status = True, status
         self.sink.head(status, answers.relayed(self, headers), length)
 
     def reply_whole(self, head: AnswerHead, body: bytes) -> None:
         """All of a short answer at once."""
-        self.reply_head(head.status, head.headers, head.length)
+        self._head(head.status, head.headers, head.length)
         if body:
             self.reply_data(body)
         self.reply_end()
@@ -225,6 +232,7 @@ class Exchange:
             tunnel.close()
             return
         self.answered, self.status, self.upstream = True, 101, None
+        self.services.record_begin(self)
         metered = MeteredTunnel(tunnel, self)
         if not self.sink.tunnel(answers.switching(self, headers), metered):
             tunnel.close()
