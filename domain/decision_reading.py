@@ -133,9 +133,7 @@ def _summary(entry: LogEntry) -> str:
     }.get(entry.outcome, entry.outcome)
 
 
-def _steps(
-    entry: LogEntry, decision: Decision, plan: str | None, limits: list[ExplainedLimit]
-) -> list[ExplainedStep]:
+def _steps(entry: LogEntry, decision: Decision, plan: str | None, limits: list[ExplainedLimit]) -> list[ExplainedStep]:
     texts = {
         Step.ADMIT: "there was room to write the request down",
         Step.ROUTE: _route(entry),
@@ -168,7 +166,9 @@ def _step(step: Step, text: str, entry: LogEntry, decision: Decision) -> Explain
 def _route(entry: LogEntry) -> str:
     if entry.service is None:
         return "no service is served under this path"
-    return f"service {entry.service}, " + (f"operation {entry.operation}" if entry.operation else "no operation declared")
+    return f"service {entry.service}, " + (
+        f"operation {entry.operation}" if entry.operation else "no operation declared"
+    )
 
 
 def _key(entry: LogEntry, decision: Decision) -> str:
@@ -185,7 +185,9 @@ def _limits(decision: Decision, limits: list[ExplainedLimit]) -> str:
     if not limits:
         return "no limit applies"
     source = {
-        "lease": f"from permits that the worker held (lease {decision.lease_id})" if decision.lease_id else "from held permits",
+        "lease": f"from permits that the worker held (lease {decision.lease_id})"
+        if decision.lease_id
+        else "from held permits",
         "redis": f"Redis was asked (lease {decision.lease_id})" if decision.lease_id else "Redis was asked",
         "local": "Redis did not answer: decided by this worker's bounded share",
     }.get(_source(decision), "")

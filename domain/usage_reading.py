@@ -62,9 +62,7 @@ async def used(
     day, and is rounded down.
     """
     minutes, hours, days = _bounds(since.astimezone(UTC), datetime.now(UTC))
-    return await _count(
-        database, _USED, organization_id, key_id, service_id, operation_id, minutes, hours, days, since
-    )
+    return await _count(database, _USED, organization_id, key_id, service_id, operation_id, minutes, hours, days, since)
 
 
 def _bounds(since: datetime, now: datetime) -> tuple[datetime, datetime, datetime]:

@@ -26,7 +26,10 @@ NODE_FILE = "node"
 _STATEMENT_SECONDS = 30.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 1.0
 _FRESH_SECONDS = 1.0
-_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, PositionMoved, BatchRefused)
+_FORESEEN = (
+    *(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+    *(PositionMoved, BatchRefused),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,10 @@ class Ingester:
                     self._recovered()
                     delay = _FIRST_DELAY
                     await self._work(session)
-                return
-            except _FAULTS as fault:
+            except Exception as fault:  # noqa: BLE001  the rows must outlive every fault, those of asyncpg's own state too
                 self._failed(fault)
+            else:
+                return
             finally:
                 self._session = None
             if self._patience is not None:
@@ -163,7 +167,10 @@ class Ingester:
     def _failed(self, fault: BaseException) -> None:
         self._counts.faults += 1
         if not self._fault:
-            log.error("request logs cannot be stored, they wait in the journals: %s", in_one_line(fault))
+            trace = None if isinstance(fault, _FORESEEN) else fault
+            log.error(
+                "request logs cannot be stored, they wait in the journals: %s", in_one_line(fault), exc_info=trace
+            )
         self._fault = in_one_line(fault)
 
     def _recovered(self) -> None:
@@ -173,7 +180,7 @@ class Ingester:
 
 
 def _node_of(folder: Path) -> UUID:
-    """This node's name in the database: made once, kept beside the journals."""
+    """The node's name in the database: made once, kept beside the journals."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / NODE_FILE
     try:

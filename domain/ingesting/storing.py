@@ -64,7 +64,9 @@ async def store(connection: asyncpg.Connection, batch: Batch, owner: UUID) -> da
 async def find_bad(connection: asyncpg.Connection, batch: Batch) -> dict[Place, str]:
     """The records that PostgreSQL refuses, each with its reason; of two that exclude each other, the later. Nothing is stored."""
     bad = await _probe(connection, batch)
-    homeless = [record for record, place in zip(batch.records, batch.places, strict=True) if bad.get(place) == _HOMELESS]
+    homeless = [
+        record for record, place in zip(batch.records, batch.places, strict=True) if bad.get(place) == _HOMELESS
+    ]
     if homeless and await _make_partitions(connection, homeless):
         bad = await _probe(connection, batch)
     return bad

@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = load_settings()
     logging.basicConfig(level=settings.logs.level, format="%(asctime)s %(levelname)s ingester %(name)s: %(message)s")
     folder = settings.gateway.state_folder / "journal"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     uvloop.run(_run(settings, folder, options.life_fd, options.supervisor or os.getppid()))
     return 0
 
@@ -52,7 +53,6 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int) 
         loop.add_signal_handler(number, _told, end, number)
     if life_fd >= 0:
         loop.add_reader(life_fd, _orphaned, loop, life_fd, end)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with _locked(folder / LOCK_FILE, end) as ours:
         if not ours:
             return

@@ -33,12 +33,16 @@ class IngesterReport:
         """What an operator should know, in plain words; empty if all is well."""
         said = []
         if self.age_seconds > STALE_SECONDS:
-            said.append(f"request log: the ingester has said nothing for {self.age_seconds:.0f} s; rows wait on the disk")
+            said.append(
+                f"request log: the ingester has said nothing for {self.age_seconds:.0f} s; rows wait on the disk"
+            )
         elif self.lag_seconds > LATE_SECONDS:
             why = f" ({self.fault})" if self.fault else ""
             said.append(f"request log: rows wait on the disk since {self.lag_seconds:.0f} s{why}")
         if self.rejected:
-            said.append(f"request log: {self.rejected} rows could never be stored; see rejected.jsonl in the journal folder")
+            said.append(
+                f"request log: {self.rejected} rows could never be stored; see rejected.jsonl in the journal folder"
+            )
         return said
 
 

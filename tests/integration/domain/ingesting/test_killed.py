@@ -142,7 +142,7 @@ async def test_a_commit_whose_answer_is_lost_or_that_never_arrives(
             await asyncio.sleep(0.02)
         if deliver:
             # Whichever transaction it was, it ends behind our back.
-            await until_idle(database)
+            await until_committed(database)
             proxy.reset_all()
             proxy.to_client.release()
         await until(lambda: ingester.status().faults)
@@ -150,13 +150,14 @@ async def test_a_commit_whose_answer_is_lost_or_that_never_arrives(
         ingester.stop()
 
 
-async def until_idle(database) -> None:
+async def until_committed(database) -> None:
+    """The commit whose answer is held back is over; the other connection may hang in the middle of something."""
     query = (
         "select count(*) from pg_stat_activity where application_name like 'paid-endpoint ingester%'"
-        " and datname = current_database() and xact_start is not null"
+        " and datname = current_database() and query ilike 'commit%' and state = 'idle'"
     )
     async with asyncio.timeout(10):
-        while await database.fetchval(query):
+        while not await database.fetchval(query):
             await asyncio.sleep(0.02)
 
 

@@ -217,7 +217,7 @@ def test_the_ingester_is_started_again_when_killed_and_replaced_on_reload(tmp_pa
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: ingester_of(served) not in {None, first})
         assert set(served.workers()) == workers
-        wait_until(lambda: (tmp_path / "state/journal/ingester.json").exists())
+        wait_until((tmp_path / "state/journal/ingester.json").exists)
         second = ingester_of(served)
         served.process.send_signal(signal.SIGHUP)
         wait_until(lambda: ingester_of(served) not in {None, second})
@@ -229,7 +229,7 @@ def test_the_ingester_is_started_again_when_killed_and_replaced_on_reload(tmp_pa
 
 def test_the_ingester_ends_with_a_killed_supervisor(tmp_path):
     with supervisor(tmp_path / "log", shutdown_seconds=1) as served:
-        wait_until(lambda: (tmp_path / "state/journal/ingester.json").exists())
+        wait_until((tmp_path / "state/journal/ingester.json").exists)
         ingester = ingester_of(served)
         served.process.kill()
         served.process.wait()
