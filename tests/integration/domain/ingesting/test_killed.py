@@ -114,7 +114,8 @@ class Commits(Direction):
         self.caught = False
 
     async def admit(self, piece: bytes) -> tuple[bytes, str]:
-        at = piece.lower().find(b"commit")
+        text = piece.lower()
+        at = max(text.find(b"commit\x00"), text.find(b"commit;\x00"))
         self._left -= at >= 0
         if at < 0 or self.caught or self._left:
             return await super().admit(piece)
