@@ -36,6 +36,8 @@ def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
 
 def record_begin(exchange: "Exchange") -> None:
     """Append the BEGIN: should this worker be killed, it becomes the row, with the outcome `cut`."""
+    if exchange.finished:
+        return
     total_us = (time.monotonic_ns() - exchange.begun_ns) // 1000
     exchange.services.journal.append(BEGIN, shortened(_packed(exchange, "cut", None, total_us, begun=True)))
 
