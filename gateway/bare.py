@@ -8,19 +8,21 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from starlette.applications import Starlette
 
 from domain.catalog.catalog import Catalog
 from domain.catalog.reading import parse_upstream
 from domain.databases import open_pool
-from domain.metering import Recorder
+from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot, ServiceSnapshot
 from gateway.admissions import Admissions
 from gateway.app import GatewayApplication
 from gateway.bad_keys import BadKeyThrottle
+from gateway.chain import Chain
 from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
@@ -58,15 +60,15 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             database=pool,
             catalog=Catalog(pool, settings),
             limiter=Limiter(settings.redis, worker.count),
-            recorder=Recorder(settings.database, settings.logs),
+            journal=Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal),
             upstreams=upstreams,
             addresses=AddressReader(()),
             bad_keys=BadKeyThrottle(1, time.monotonic),
             counts=Counts(worker.refused),
-            free=(pass_all,),
-            counted=(),
+            chain=Chain((pass_all,), (), ()),
             admissions=Admissions(_NeverChanges()),
             record=_record_nothing,
+            record_begin=_record_nothing,
         )
         yield {}
         await upstreams.close(0.0)
@@ -85,7 +87,7 @@ class _NeverChanges:
         return float(2**62 // 10**9)
 
 
-def _record_nothing(exchange: "Exchange", outcome: str, refusal: "Refusal | None") -> None:
+def _record_nothing(exchange: "Exchange", outcome: str = "", refusal: "Refusal | None" = None) -> None:
     del exchange, outcome, refusal
 
 

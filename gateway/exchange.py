@@ -39,6 +39,8 @@ class Exchange:
     """Under which `services.admissions` may remember what the free policies decide; empty: not at all."""
     admission: Admission | None = None
     key_bytes = b""
+    decided = 0
+    """Flags of `domain.journal.decision`."""
     key_fault = ""
     """Why a key was refused: '', missing, unknown, expired or revoked. For the operator; callers see one kind of 401."""
     bucket: Bucket | None = None
@@ -101,12 +103,12 @@ class Exchange:
         services = self.services
         try:
             if admission is None:
-                pending = decide(self, services.free, services.counted)
+                pending = decide(self, services.chain)
             else:
                 self.admission = admission
                 self.matched, self.key, self.plan = admission.matched, admission.key, admission.plan
                 self.address = admission.address
-                pending = admit(self, services.counted)
+                pending = admit(self, services.chain.known)
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
@@ -188,6 +190,11 @@ class Exchange:
 
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
         """The upstream's final head, with our fields."""
+        self._head(status, headers, length)
+        if not self.finished:
+            self.services.record_begin(self)
+
+    def _head(self, status: int, headers: Headers, length: int | None) -> None:
         self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, status
         self.sink.head(status, answers.relayed(self, headers), length)
@@ -196,7 +203,7 @@ class Exchange:
         """All of a short answer at once; where the door can, it goes out in one piece."""
         written = answers.whole(self, head, body) if self.sink.takes_whole() else None
         if written is None:
-            self.reply_head(head.status, head.headers, head.length)
+            self._head(head.status, head.headers, head.length)
             if body:
                 self.reply_data(body)
             self.reply_end()
@@ -236,6 +243,7 @@ class Exchange:
             tunnel.close()
             return
         self.answered, self.status, self.upstream = True, 101, None
+        self.services.record_begin(self)
         metered = MeteredTunnel(tunnel, self)
         if not self.sink.tunnel(answers.switching(self, headers), metered):
             tunnel.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from domain.catalog.catalog import Catalog
-from domain.metering import Recorder
+from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.refusals import Refusal
 from domain.settings import Settings
@@ -18,29 +18,32 @@ from gateway.metrics import Counts
 from gateway.upstream.pool import UpstreamPool
 
 if TYPE_CHECKING:
+    from gateway.chain import Chain
     from gateway.exchange import Exchange
 
 Policy = Callable[["Exchange"], Awaitable[None] | None]
 Record = Callable[["Exchange", str, Refusal | None], None]
+RecordBegin = Callable[["Exchange"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """One worker's parts; all of them belong to the worker's event loop.
 
-    `free` and `counted` are the chain of `gateway.chain` and `record` that of `gateway.recording`, but in `gateway.bare`.
+    `chain` is that of `gateway.chain`, `record` and `record_begin` are those of `gateway.recording`, but in
+    `gateway.bare`.
     """
 
     settings: Settings
     database: "asyncpg.Pool"
     catalog: Catalog
     limiter: Limiter
-    recorder: Recorder
+    journal: Journal
     upstreams: UpstreamPool
     addresses: AddressReader
     bad_keys: BadKeyThrottle
     counts: Counts
-    free: tuple[Policy, ...]
-    counted: tuple[Policy, ...]
+    chain: "Chain"
     admissions: Admissions
     record: Record
+    record_begin: RecordBegin

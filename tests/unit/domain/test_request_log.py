@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.request_log import COLUMNS, as_record, clean_text, scrub_path, scrub_query
+from domain.request_log import (
+    COLUMNS,
+    as_record,
+    clean_text,
+    scrub_path,
+    scrub_query,
+    scrubbed_path,
+    scrubbed_query,
+    scrubbed_text,
+)
 from tests.snapshots import log_row
 
 CANARY = "pe_live_AbCdEfGhIj_0123456789abcdefghijklmnopqrstuvwxyzAB"
@@ -68,6 +77,37 @@ def test_any_bytes_become_storable_bounded_text(raw):
         assert "\x00" not in text
         text.encode("utf-8")
         assert len(text) <= 2_048
+
+
+pieces = st.sampled_from(
+    [
+        CANARY.encode(),
+        b"key",
+        b"=",
+        b"&",
+        b";",
+        b"%70e_live_",
+        b"a",
+        b"token",
+        b"+",
+        b"/",
+        b"\xff",
+        b"\x00",
+        b"%",
+        "é".encode(),
+    ]
+)
+
+
+@given(st.lists(pieces, max_size=30).map(b"".join) | st.binary(max_size=200))
+def test_what_the_journal_holds_is_scrubbed_as_what_the_log_holds(raw):
+    for quick, whole in (
+        (scrubbed_query, scrub_query),
+        (scrubbed_path, scrub_path),
+        (scrubbed_text, clean_text),
+    ):
+        read = quick(raw).decode("utf-8", "replace").replace("\x00", "\ufffd")
+        assert read == whole(raw)
 
 
 def test_a_key_that_is_cut_by_the_length_is_masked_first():
