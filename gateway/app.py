@@ -21,7 +21,7 @@ from domain.usage_reading import requests_since
 from gateway import health, recording, usage
 from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
-from gateway.chain import CHAIN
+from gateway.chain import COUNTED, FIRST, FREE
 from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
@@ -111,7 +111,9 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             addresses=AddressReader(settings.gateway.trusted_proxies),
             bad_keys=BadKeyThrottle(settings.keys.bad_key_limit_per_minute, time.monotonic),
             counts=Counts(worker.refused),
-            chain=CHAIN,
+            keep_room=FIRST,
+            free=FREE,
+            counted=COUNTED,
             admissions=Admissions(catalog),
             record=recording.record,
             record_begin=recording.record_begin,

@@ -22,7 +22,6 @@ from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot, ServiceSna
 from gateway.admissions import Admissions
 from gateway.app import GatewayApplication
 from gateway.bad_keys import BadKeyThrottle
-from gateway.chain import Chain
 from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
@@ -65,7 +64,9 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             addresses=AddressReader(()),
             bad_keys=BadKeyThrottle(1, time.monotonic),
             counts=Counts(worker.refused),
-            chain=Chain((pass_all,), (), ()),
+            keep_room=_keep_no_room,
+            free=(pass_all,),
+            counted=(),
             admissions=Admissions(_NeverChanges()),
             record=_record_nothing,
             record_begin=_record_nothing,
@@ -85,6 +86,10 @@ class _NeverChanges:
         """For ever, whatever the key."""
         del presented
         return float(2**62 // 10**9)
+
+
+def _keep_no_room(exchange: "Exchange") -> None:
+    del exchange
 
 
 def _record_nothing(exchange: "Exchange", outcome: str = "", refusal: "Refusal | None" = None) -> None:

@@ -5,7 +5,7 @@ where it must wait (a cold key, Redis); on a warm worker nothing should.
 """
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gateway.policies.admit_recordable import admit_recordable
 from gateway.policies.authenticate import authenticate
@@ -18,9 +18,8 @@ from gateway.services import Policy
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
-RECORDABLE: tuple[Policy, ...] = (
-    admit_recordable,  # first: whatever is decided below leaves a record
-)
+FIRST: Policy = admit_recordable
+"""Before anything else, whatever is remembered of the head: what is decided below leaves a record."""
 
 FREE: tuple[Policy, ...] = (
     match_route,  # costs nothing, and an unknown path should not make us look for a key
@@ -34,30 +33,19 @@ COUNTED: tuple[Policy, ...] = (
     limit_rate,  # counts; last thing that may refuse until credits come
 )
 
-POLICIES = RECORDABLE + FREE + COUNTED
+POLICIES = (FIRST, *FREE, *COUNTED)
 
 
-class Chain(NamedTuple):
-    """The policies as they are run: `cold` then `counted`, or `known` where the free ones are remembered."""
-
-    cold: tuple[Policy, ...]
-    counted: tuple[Policy, ...]
-    known: tuple[Policy, ...]
-
-
-CHAIN = Chain(RECORDABLE + FREE, COUNTED, RECORDABLE + COUNTED)
-
-
-def decide(exchange: "Exchange", chain: Chain) -> Awaitable[None] | None:
-    """Run all; what the free ones decided without waiting may be remembered."""
-    pending = admit(exchange, chain.cold)
+def decide(exchange: "Exchange", free: tuple[Policy, ...], counted: tuple[Policy, ...]) -> Awaitable[None] | None:
+    """Run both; what the free ones decided without waiting may be remembered."""
+    pending = admit(exchange, free)
     if pending is not None:
-        return _go_on(exchange, pending, chain.counted)
+        return _go_on(exchange, pending, counted)
     if exchange.answered:
         return None
     if exchange.mark:
         exchange.services.admissions.remember(exchange.mark, exchange)
-    return admit(exchange, chain.counted)
+    return admit(exchange, counted)
 
 
 def admit(exchange: "Exchange", policies: tuple[Policy, ...]) -> Awaitable[None] | None:

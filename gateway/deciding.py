@@ -25,6 +25,7 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.ScopeMissing: Step.ACCESS,
     refusals.AddressNotAllowed: Step.ACCESS,
     refusals.RateLimited: Step.LIMIT,
+    refusals.TooManyAtOnce: Step.LIMIT,
     refusals.OutOfCredits: Step.CHARGE,
 }
 _KEY_FAULTS = {"": 0, **{fault.name.lower(): fault.value for fault in KeyFault if fault}}
@@ -38,13 +39,15 @@ def trace_of(exchange: "Exchange", refusal: Refusal | None, *, begun: bool = Fal
     """The trace as bytes."""
     step = step_of(exchange, refusal)
     flags = exchange.decided | (Flag.BEGAN if begun else 0)
-    verdict = exchange.verdict
-    if verdict is None:
+    bucket, verdict = exchange.bucket, exchange.verdict
+    if bucket is None:
         return _WITHOUT_LIMITS.pack(step, _KEY_FAULTS[exchange.key_fault], flags, 0, ())
+    form, lease_id = _form(bucket.plan.id, bucket.limits), exchange.services.limiter.lease_id
+    if verdict is None:
+        return form.pack(step, 0, flags, lease_id, bucket.numbers(), (), exchange.shadowed)
     flags |= Flag.LOCAL if verdict.source == "local" else 0
     numbers = [figure for window in verdict.windows for figure in (window.remaining, window.reset_seconds)]
-    form = _form(exchange.plan.id, exchange.plan.limits)
-    return form.pack(step, 0, flags, 0, numbers, verdict.violated, verdict.shadow_violated)
+    return form.pack(step, 0, flags, lease_id, numbers, verdict.violated, exchange.shadowed)
 
 
 def step_of(exchange: "Exchange", refusal: Refusal | None) -> Step:
@@ -61,7 +64,7 @@ def step_of(exchange: "Exchange", refusal: Refusal | None) -> Step:
     known = _REFUSED_AT.get(refusal.__class__)
     if known is not None:
         return known
-    return Step.FORWARD if exchange.verdict is not None else Step.ACCESS
+    return Step.FORWARD if exchange.taken else Step.ACCESS
 
 
 def _form(plan_id: UUID, limits: tuple[LimitSnapshot, ...]) -> DecisionForm:

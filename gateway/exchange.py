@@ -39,11 +39,13 @@ class Exchange:
     """Under which `services.admissions` may remember what the free policies decide; empty: not at all."""
     admission: Admission | None = None
     key_bytes = b""
-    decided = 0
-    """Flags of `domain.journal.decision`."""
     key_fault = ""
     """Why a key was refused: '', missing, unknown, expired or revoked. For the operator; callers see one kind of 401."""
     bucket: Bucket | None = None
+    decided = 0
+    """`domain.journal.decision.Flag`s: how it came to the decision."""
+    shadowed: tuple[str, ...] = ()
+    """Names of the shadow limits that had no room for it."""
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
     verdict: Verdict | None = None
@@ -102,13 +104,14 @@ class Exchange:
         """
         services = self.services
         try:
+            services.keep_room(self)
             if admission is None:
-                pending = decide(self, services.chain)
+                pending = decide(self, services.free, services.counted)
             else:
                 self.admission = admission
                 self.matched, self.key, self.plan = admission.matched, admission.key, admission.plan
                 self.address = admission.address
-                pending = admit(self, services.chain.known)
+                pending = admit(self, services.counted)
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
@@ -190,20 +193,18 @@ class Exchange:
 
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
         """The upstream's final head, with our fields."""
-        self._head(status, headers, length)
-        if not self.finished:
-            self.services.record_begin(self)
-
-    def _head(self, status: int, headers: Headers, length: int | None) -> None:
         self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, status
+        self.services.record_begin(self)
         self.sink.head(status, answers.relayed(self, headers), length)
 
     def reply_whole(self, head: AnswerHead, body: bytes) -> None:
         """All of a short answer at once; where the door can, it goes out in one piece."""
         written = answers.whole(self, head, body) if self.sink.takes_whole() else None
         if written is None:
-            self._head(head.status, head.headers, head.length)
+            self.first_byte_ns = monotonic_ns()
+            self.answered, self.status = True, head.status
+            self.sink.head(head.status, answers.relayed(self, head.headers), head.length)
             if body:
                 self.reply_data(body)
             self.reply_end()

@@ -43,18 +43,18 @@ def record_begin(exchange: "Exchange") -> None:
 def _packed(
     exchange: "Exchange", outcome: str, refusal: Refusal | None, total_us: int, *, begun: bool = False
 ) -> bytes:
-    request, sent_ns = exchange.request, exchange.sent_ns
-    upstream_us = -1
-    if sent_ns:
-        upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000
-    user_agent = b""
-    for name, value in request.headers:
-        if name == b"user-agent":
-            user_agent = scrubbed_text(value)
-            break
+    admission, sent_ns = exchange.admission, exchange.sent_ns
+    if admission is None:
+        dimensions, method, path, query, client, user_agent = _of_head(exchange)
+    else:
+        known = admission.log
+        if known is None:
+            known = admission.log = _of_head(exchange)
+        dimensions, method, path, query, client, user_agent = known
+    upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000 if sent_ns else -1
     return pack_end(
-        exchange.request_id.bytes,
-        _dimensions(exchange),
+        exchange.id,
+        dimensions,
         time.time_ns() // 1000,
         total_us,
         upstream_us,
@@ -63,15 +63,32 @@ def _packed(
         0,
         exchange.status,
         OUTCOME_CODE[outcome],
-        request.method,
-        scrubbed_path(request.target_path),
-        scrubbed_query(request.query),
+        method,
+        path,
+        query,
         b"" if refusal is None else refusal.code.encode(),
         b"" if refusal is None else ",".join(refusal.extra.get("violated_policies", ())).encode(),
-        exchange.address.encode("utf-8", "replace"),
+        client,
         user_agent,
         exchange.trace_id,
         trace_of(exchange, refusal, begun=begun),
+    )
+
+
+def _of_head(exchange: "Exchange") -> tuple[bytes, ...]:
+    """What is the same for each request with this head: dimensions, method, path, query, client, user agent."""
+    request, user_agent = exchange.request, b""
+    for name, value in request.headers:
+        if name == b"user-agent":
+            user_agent = scrubbed_text(value)
+            break
+    return (
+        _dimensions(exchange),
+        request.method,
+        scrubbed_path(request.target_path),
+        scrubbed_query(request.query),
+        exchange.address.encode("utf-8", "replace"),
+        user_agent,
     )
 
 

@@ -18,7 +18,6 @@ from gateway.metrics import Counts
 from gateway.upstream.pool import UpstreamPool
 
 if TYPE_CHECKING:
-    from gateway.chain import Chain
     from gateway.exchange import Exchange
 
 Policy = Callable[["Exchange"], Awaitable[None] | None]
@@ -30,8 +29,8 @@ RecordBegin = Callable[["Exchange"], None]
 class Services:
     """One worker's parts; all of them belong to the worker's event loop.
 
-    `chain` is that of `gateway.chain`, `record` and `record_begin` are those of `gateway.recording`, but in
-    `gateway.bare`.
+    `keep_room`, `free` and `counted` are the chain of `gateway.chain`, `record` and `record_begin` those of
+    `gateway.recording`, but in `gateway.bare`.
     """
 
     settings: Settings
@@ -43,7 +42,9 @@ class Services:
     addresses: AddressReader
     bad_keys: BadKeyThrottle
     counts: Counts
-    chain: "Chain"
+    keep_room: Policy
+    free: tuple[Policy, ...]
+    counted: tuple[Policy, ...]
     admissions: Admissions
     record: Record
     record_begin: RecordBegin

@@ -74,7 +74,10 @@ class TracedLimit(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A trace read back. `plan_id` is None if it never came to a plan; `lease_id` 0 if no permit was leased."""
+    """A trace read back. `plan_id` is None if it never came to a plan.
+
+    `lease_id` is the holder of the leases, one for each worker's life (in hexadecimal its name in Redis); 0: none asked.
+    """
 
     step: Step
     key_fault: KeyFault
@@ -108,12 +111,14 @@ class DecisionForm:
     ) -> bytes:
         """The trace. `numbers` are remaining and reset seconds of each limit; the others are names of limits."""
         count = self._count
+        if len(numbers) != 2 * count:
+            numbers = (*numbers[: 2 * count], *(0,) * (2 * count - len(numbers)))
         return (
             self._pack(
                 VERSION, step, key_fault, count, flags,
                 self._mask(violated) if violated else 0,
                 self._mask(shadow_violated) if shadow_violated else 0,
-                0, lease_id, *numbers[: 2 * count],
+                0, lease_id, *numbers,
             )
             + self._constant
         )  # fmt: skip
