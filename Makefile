@@ -13,7 +13,7 @@ LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench e2e load clean lock
+.PHONY: help up test check bench e2e load storm outage clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,6 +39,13 @@ e2e: $(DEV) ## the whole product as a person runs it
 
 load: $(DEV) ## five kinds of callers for 60 s, headless, with budgets; the report is build/load.html
 	$(BIN)/python -m loadtests.run $(ARGS)
+
+storm: $(DEV) ## 120 s of load while one process after the other is killed, then the audit
+	$(BIN)/python -m tests.drills.storm --everybody $(ARGS)
+
+outage: $(DEV) ## PostgreSQL and Redis hung and gone under load, then a full disk (as root)
+	$(BIN)/python -m tests.drills.outage $(ARGS)
+	test "$$(id -u)" != 0 || $(BIN)/python -m tests.drills.disk_full
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage
