@@ -8,7 +8,7 @@ import os
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -218,6 +218,10 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     state_dir: Path | None = Field(
         default=None,
         description="Where this node's workers keep what must survive their death: journals and lease books. Local disk, not shared. Default: `gateway` in PE_DATA_DIR.",
+    )
+    door: Literal["express", "plain"] = Field(
+        default="express",
+        description="How proxied requests are served: right on their connection, or as ASGI tasks. Callers see no difference.",
     )
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
     error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")

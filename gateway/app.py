@@ -16,20 +16,22 @@ from domain.databases import open_pool
 from domain.metering import Recorder
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
+from domain.usage_reading import requests_since
 from gateway import health, recording, usage
 from gateway.bad_keys import BadKeyThrottle
 from gateway.chain import POLICIES
 from gateway.client_address import AddressReader
+from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
 from gateway.error_pages import error_page
 from gateway.metrics import Counts, SharedCounts
 from gateway.metrics_port import MetricsPort
+from gateway.own_paths import is_own
 from gateway.problems import answer_refusal
 from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
 
-OWN_PATHS = ("/health", "/ready", "/user/", "/errors/")
 PUBLISH_SECONDS = 1.0
 DRAIN_SECONDS = 5.0
 
@@ -37,11 +39,14 @@ DRAIN_SECONDS = 5.0
 def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
     """The application of one worker. Nothing is opened before its lifespan starts."""
     door = PlainDoor()
+    express = ExpressDoor() if settings.gateway.door == "express" else None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with open_services(settings, worker) as services:
             door.services = app.state.services = services
+            if express is not None:
+                express.services = services
             yield {}
 
     routes = [
@@ -50,15 +55,19 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
         Route("/user/usage", usage.user_usage),
         Route("/errors/{code}", error_page),
     ]
-    return GatewayApplication(door, routes=routes, lifespan=lifespan, exception_handlers=answer_refusal())
+    return GatewayApplication(door, express, routes=routes, lifespan=lifespan, exception_handlers=answer_refusal())
 
 
 class GatewayApplication(Starlette):
-    """Starlette for the few routes of our own; everything else goes to the door without passing its middleware."""
+    """Starlette for the few routes of our own; everything else goes to the door without passing its middleware.
 
-    def __init__(self, door: PlainDoor, **options: Any) -> None:
+    Our own server takes `express`, if there is one, and then sends us only what that leaves.
+    """
+
+    def __init__(self, door: PlainDoor, express: ExpressDoor | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._door = door
+        self.express = express
         # For what begins like one of our own paths and is none, such as a service under /ready-made.
         self.router.default = door
         # Its redirects would be built from the Host that the caller sent.
@@ -66,7 +75,7 @@ class GatewayApplication(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
-        if scope["type"] == "http" and not scope["path"].startswith(OWN_PATHS):
+        if scope["type"] == "http" and not is_own(scope["raw_path"]):
             await self._door(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -81,7 +90,9 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         catalog = Catalog(pool, settings)
         stack.push_async_callback(catalog.stop)
         await catalog.start()
-        limiter = Limiter(settings.redis, worker.count)
+        limiter = Limiter(
+            settings.redis, worker.count, books=settings.gateway.state_folder / "leases", used=requests_since(pool)
+        )
         stack.push_async_callback(limiter.stop)
         await limiter.start()
         recorder = Recorder(settings.database, settings.logs)

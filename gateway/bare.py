@@ -21,6 +21,7 @@ from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot, ServiceSna
 from gateway.app import GatewayApplication
 from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
+from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
 from gateway.metrics import Counts
 from gateway.server.state import WorkerIdentity
@@ -40,7 +41,7 @@ _KEY = KeySnapshot(
 
 def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
     """One worker's application, as `gateway.app.create_app` but for what it leaves out."""
-    door = PlainDoor()
+    door, express = PlainDoor(), ExpressDoor()
     match = Match(_service(settings.upstream.api_url), None, b"")
 
     def pass_all(exchange: "Exchange") -> None:
@@ -51,7 +52,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         pool = await open_pool(settings.database, "paid-endpoint bare")
         upstreams = UpstreamPool(settings.upstream)
-        door.services = app.state.services = Services(
+        door.services = express.services = app.state.services = Services(
             settings=settings,
             database=pool,
             catalog=Catalog(pool, settings),
@@ -67,7 +68,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
         yield {}
         await upstreams.close(0.0)
 
-    return GatewayApplication(door, lifespan=lifespan)
+    return GatewayApplication(door, express, lifespan=lifespan)
 
 
 def _record_nothing(exchange: "Exchange", outcome: str, refusal: "Refusal | None") -> None:

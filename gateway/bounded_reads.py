@@ -5,24 +5,31 @@ read in each direction, so the size of a read times the number of stalled connec
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Final
 
-READ_BYTES = 65_536
-_block = memoryview(bytearray(READ_BYTES))
+READ_BYTES: Final = 65_536
+block: Final = memoryview(bytearray(READ_BYTES))
 """One for all connections: a loop fills it and hands it over before it looks at another connection."""
 
 
+class _Always(dict[int, memoryview]):
+    """The block, whatever size is suggested."""
+
+    def __missing__(self, size: int) -> memoryview:
+        return block
+
+
 class BoundedReads(asyncio.BufferedProtocol):
-    """Calls `data_received` with at most `READ_BYTES` bytes."""
+    """Calls `data_received` with at most `READ_BYTES` bytes. A hot path may override `buffer_updated` instead."""
+
+    # A look-up in C, because a loop asks before every read: libuv for 65,536 bytes, asyncio for -1.
+    get_buffer: Callable[[int], memoryview] = _Always({65_536: block, -1: block}).__getitem__
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
         raise NotImplementedError
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the loop shall read to."""
-        del sizehint
-        return _block
-
     def buffer_updated(self, nbytes: int) -> None:
         """The loop has read."""
-        self.data_received(bytes(_block[:nbytes]))
+        self.data_received(block[:nbytes].tobytes())

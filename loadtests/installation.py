@@ -19,10 +19,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from loadtests.databases import Databases, throwaway_databases
-from loadtests.processes import ROOT, Process, ProcessFailedError, free_port
+from loadtests.processes import ROOT, Process, ProcessFailedError, free_port, ingester_pids, move
 
 ROOMY = ("1000000000/second", "1000000000/minute", "1000000000/hour", "1000000000/day")
 """Windows that count every request and refuse none."""
+
+
+FULL = (
+    "1000000000/second",
+    "1000000000/minute",
+    "1000000000/hour per key",
+    "1000000000/day per key",
+    "1000000 concurrent",
+)
+"""The same, on the organization and on the key, with a cap on requests in progress."""
 
 
 class CommandError(RuntimeError):
@@ -60,6 +70,15 @@ class Installation:
         options = [option for limit in limits for option in ("--limit", limit)]
         self.command("plans", "create", slug, *options, "--json")
 
+    def roomy_plan(self, slug: str) -> tuple[str, ...]:
+        """Make a plan that limits in every way and refuses nothing; its limits."""
+        try:
+            self.plan(slug, FULL)
+        except CommandError:
+            self.plan(slug)
+            return ROOMY
+        return FULL
+
     def organization(self, name: str, plan: str) -> dict[str, str]:
         """Make a customer on a plan: its `id` and `slug`."""
         return dict(self.command("organizations", "create", "--name", name, "--plan", plan, "--json"))
@@ -81,7 +100,7 @@ class Installation:
             "gateway", [sys.executable, "-m", "cli.main", "gateway"], self.folder / "gateway.log",
             core=core, env=settings, cwd=self.folder,
         )  # fmt: skip
-        return Gateway(process.start(port), port)
+        return Gateway(process.start(port), port, int(settings["GATEWAY_INTERNAL_PORT"]))
 
     def until_ready(self, gateway: "Gateway", seconds: float = 30.0) -> None:
         """Wait until `/ready` says 200. Raises ProcessFailedError."""
@@ -91,13 +110,21 @@ class Installation:
                 raise ProcessFailedError(f"the gateway is not ready; its log ends:\n{gateway.process.tail()}")
             time.sleep(0.1)
 
+    def place_ingester(self, gateway: "Gateway", core: int | None) -> list[int]:
+        """Move what stores the gateway's journals to `core`, off the workers' core; its process ids, often none."""
+        pids = ingester_pids(gateway.process.pid)
+        for pid in pids if core is not None else []:
+            move(pid, core)
+        return pids
+
 
 class Gateway:
-    """A running gateway of an installation."""
+    """A running gateway of an installation; `internal_port` 0: it shows no metrics."""
 
-    def __init__(self, process: Process, port: int) -> None:
+    def __init__(self, process: Process, port: int, internal_port: int = 0) -> None:
         self.process = process
         self.port = port
+        self.internal_port = internal_port
         self.url = f"http://127.0.0.1:{port}"
 
 

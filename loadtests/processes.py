@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +24,15 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports of 127.0.0.1, each free a moment ago."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def pinned(argv: Sequence[str], core: int | None) -> list[str]:
@@ -60,7 +69,9 @@ class Process:
         return self._child.pid
 
     def start(self, port: int | None = None, seconds: float = 20.0) -> Self:
-        """Start, and wait until `port` of 127.0.0.1 takes connections. Raises ProcessFailedError."""
+        """Start, and wait until `port` of 127.0.0.1 takes connections. Raises ProcessFailedError, also for a taken port."""
+        if port is not None and listens(port):
+            raise ProcessFailedError(f"{self.name}: something else listens on port {port}")
         with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self.argv,
@@ -118,17 +129,57 @@ def listens(port: int) -> bool:
 
 def worker_pids(supervisor: int) -> list[int]:
     """Children of a gateway's first process that serve requests; itself if it has none."""
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    return [pid for pid in map(int, children) if _serves(pid)] or [supervisor]
+    return [pid for pid in _children(supervisor) if "gateway.server.worker" in command_line(pid)] or [supervisor]
 
 
-def _serves(pid: int) -> bool:
+def ingester_pids(supervisor: int) -> list[int]:
+    """Children of a gateway's first process that store its journals; none where the workers do that themselves."""
+    return [pid for pid in _children(supervisor) if "ingester" in command_line(pid)]
+
+
+def _children(pid: int) -> list[int]:
     try:
-        return "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text()
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
-        return False
+        return []
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started and that has not left it."""
+    return [pid, *(member for child in _children(pid) for member in family(child))]
+
+
+def move(pid: int, core: int) -> None:
+    """Keep a process with all its threads on one core from now on; nothing happens when it is gone."""
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), {core})
+
+
+def command_line(pid: int) -> str:
+    """Its arguments, separated by spaces; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process, shared pages included. Raises OSError when it is gone."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def anonymous_bytes(pid: int) -> int:
+    """Resident memory that is no file's: heap and stacks, without mapped journals. Raises OSError when it is gone."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("RssAnon:")]
+    return int(line.split()[1]) * 1024
+
+
+def processor_seconds(pids: Iterable[int]) -> float:
+    """Time on a processor that living processes have used since they began, user and system."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")

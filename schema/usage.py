@@ -5,7 +5,7 @@ Usage rollups have a composite primary key, which Piccolo cannot express: the mi
 
 from enum import StrEnum
 
-from piccolo.columns import UUID, BigInt, Column, SmallInt, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Bytea, Column, SmallInt, Text, Timestamptz
 from piccolo.constraints import Check
 from piccolo.table import Table
 
@@ -60,5 +60,6 @@ class RequestLog(Table, tablename="request_log"):
     cost_micro = BigInt(default=0, help_text="Charged micro-credits.")
     trace_id = Text(null=True, default=None, help_text="W3C trace id.")
     created_at = Timestamptz(null=False, default=None, help_text="When it was written.")
+    decision = Bytea(null=True, default=None, help_text="Decision trace; `logs explain` expands it.")
 
     ck_request_log_outcome = Check("outcome in ('served', 'refused', 'failed', 'cut', 'gone')")

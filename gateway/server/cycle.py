@@ -45,6 +45,12 @@ class Cycle:
 
     # -- from the protocol
 
+    def start(self) -> None:
+        """Run the application in a task."""
+        task = self.connection.loop.create_task(self.run(self.connection.application))
+        self.connection.state.tasks.add(task)
+        task.add_done_callback(self.connection.state.tasks.discard)
+
     def body(self, data: bytes) -> None:
         """Body bytes came."""
         self._body.append(data)
@@ -69,6 +75,9 @@ class Cycle:
     def finished(self) -> None:
         """The answer is whole: whoever waits for a disconnect gets it."""
         _wake(self._receivers)
+
+    def choked(self) -> None:
+        """The client takes no more: `send` looks by itself."""
 
     def writable(self) -> None:
         """The client takes bytes again."""

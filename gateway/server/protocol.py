@@ -6,22 +6,23 @@ reset. Deadlines are plain numbers that the worker's reaper looks at (`check`), 
 """
 
 import asyncio
-import math
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
-from domain.refusals import MalformedRequest, Overloaded, Refusal, RequestTimeout
-from gateway.bounded_reads import BoundedReads
+from domain.refusals import MalformedRequest, Overloaded, Refusal
 from gateway.ends import UpstreamTunnel
-from gateway.server import guard, pace
+from gateway.server import guard, lateness, pace
 from gateway.server.answer import Answer
+from gateway.server.body_flow import BodyFlow
 from gateway.server.cycle import Application, Cycle
 from gateway.server.framing import BodyReader, body_reader
 from gateway.server.heads import HeadReader
 from gateway.server.pace import Pace
+from gateway.server.phases import BODY, BUSY, CLOSED, IDLE, LINGER, TUNNEL
 from gateway.server.refusing import answer_refusal
+from gateway.server.served import Served
 from gateway.server.state import WorkerState
 from gateway.server.tunnel_end import ClientTunnelEnd
 
@@ -35,14 +36,12 @@ MAX_HELD = 65_536
 SMALL_REST = 65_536
 """A body rest that is read and dropped so that the connection can be kept."""
 MAX_LINGER_BYTES = 64 << 20
+MOST_IN_A_ROW = 32
+"""Pipelined requests that one connection begins before the loop looks at the others."""
 
-IDLE, BODY, BUSY, LINGER, TUNNEL, CLOSED = range(6)
 
-
-class GatewayProtocol(BoundedReads):
+class GatewayProtocol(BodyFlow):
     """One client connection. `phase` says what the next bytes are."""
-
-    transport: asyncio.Transport
 
     def __init__(
         self,
@@ -59,8 +58,9 @@ class GatewayProtocol(BoundedReads):
         self.loop = _loop or asyncio.get_event_loop()
         self._heads = HeadReader(self.state.rules)
         self.phase = IDLE
-        self.cycle: Cycle | None = None
+        self.cycle: Served | None = None
         self.write_paused = False
+        self._head: guard.RequestHead | None = None
         self._reader: BodyReader | None = None
         self._tunnel: ClientTunnelEnd | None = None
         self._held = b""
@@ -119,7 +119,7 @@ class GatewayProtocol(BoundedReads):
             else:
                 self.close()
         elif self.phase == BODY:
-            self._break_request(MalformedRequest("The request ended before its body did."))
+            self.break_request(MalformedRequest("The request ended before its body did."))
         elif self.phase == BUSY:
             self.pace.expect(pace.LEFT_GRACE)
         elif self.phase == TUNNEL and self._tunnel is not None:
@@ -133,6 +133,8 @@ class GatewayProtocol(BoundedReads):
         self.write_paused = True
         if self._tunnel is not None:
             self._tunnel.client_slow()
+        elif self.cycle is not None:
+            self.cycle.choked()
 
     def resume_writing(self) -> None:
         """Fewer than `WRITE_LOW_WATER` wait."""
@@ -141,6 +143,8 @@ class GatewayProtocol(BoundedReads):
             self._tunnel.client_ready()
         elif self.cycle is not None:
             self.cycle.writable()
+        else:
+            self._go_on()
 
     # -- requests in
 
@@ -158,8 +162,9 @@ class GatewayProtocol(BoundedReads):
 
     def _begin(self, head: guard.RequestHead, rest: bytes) -> None:
         """Start on a request whose head passed. Raises a refusal if its body is already broken."""
-        self._stays_open = head.keep_alive and not head.upgrade
-        cycle = Cycle(self, head)
+        self._head, self._stays_open = head, head.keep_alive and not head.upgrade
+        door = self.state.door
+        cycle = door.admit(self, head) if door is not None and door.takes(head.target) else Cycle(self, head)
         if head.body == 0:
             self.phase, self._held = BUSY, rest
             self.pace.expect_nothing()
@@ -176,9 +181,7 @@ class GatewayProtocol(BoundedReads):
             if rest:
                 self._feed(rest, cycle)
         self.cycle = cycle
-        task = self.loop.create_task(cycle.run(self.application))
-        self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
+        cycle.start()
 
     def _take_body(self, data: bytes) -> None:
         self._wants_continue = False
@@ -186,12 +189,12 @@ class GatewayProtocol(BoundedReads):
         try:
             self._feed(data, self.cycle)
         except Refusal as refusal:
-            self._break_request(refusal)
+            self.break_request(refusal)
             return
         if self.cycle is None and self.phase == BUSY:
             self._advance()
 
-    def _feed(self, data: bytes, cycle: Cycle | None) -> None:
+    def _feed(self, data: bytes, cycle: Served | None) -> None:
         """Give body bytes to the request; without one (it was answered early) they are dropped."""
         reader = cast("BodyReader", self._reader)
         body, rest = reader.feed(data)
@@ -205,12 +208,23 @@ class GatewayProtocol(BoundedReads):
                 cycle.body_end()
 
     def _advance(self) -> None:
-        """Go on with what the client sent behind the last request, or wait for it to send more."""
+        """Go on with what the client sent behind the last request, or wait for it to send more.
+
+        Answers may be whole before `_take_head` returns: this loop begins the next request then, not a call in a call.
+        A client that does not take its answers gets no further ones, and one that sends far ahead lets others in.
+        """
         self.phase = IDLE
         if self._advancing:
             return
         self._advancing = True
+        begun = 0
         while self.phase == IDLE and self._held:
+            if self.write_paused or begun == MOST_IN_A_ROW:
+                self.phase = BUSY
+                if not self.write_paused:
+                    self.loop.call_soon(self._go_on)
+                break
+            begun += 1
             held, self._held = self._held, b""
             self._take_head(held)
         self._advancing = False
@@ -221,23 +235,22 @@ class GatewayProtocol(BoundedReads):
             elif not self._heads.held:
                 self.pace.expect(self.settings.keepalive_timeout_seconds)
 
-    def _break_request(self, refusal: Refusal) -> None:
+    def _go_on(self) -> None:
+        """Begin the next request if nothing is in progress; harmless at any time."""
+        if self.phase == BUSY and self.cycle is None and not self.write_paused:
+            self._advance()
+
+    def break_request(self, refusal: Refusal) -> None:
         """The request in progress turned out broken: answer if there is still time, else cut."""
-        cycle = self.cycle
+        cycle, head = self.cycle, self._head
         if cycle is not None and not cycle.answer.begun:
-            self.refuse(refusal, head_only=cycle.head.method == b"HEAD")
+            self.refuse(refusal, head_only=head is not None and head.method == b"HEAD")
         elif cycle is not None:
             cycle.answer.abort()
         else:
             self.close()
 
     # -- answers out
-
-    def write(self, data: bytes) -> None:
-        """Send bytes to the client, unless it is gone."""
-        if not self.transport.is_closing():
-            self.pace.written += len(data)
-            self.transport.write(data)
 
     def may_stay_open(self) -> bool:
         """False if the answer now begun must be the last: the client says so, we stop, or much of a body is unread."""
@@ -250,7 +263,7 @@ class GatewayProtocol(BoundedReads):
 
     def answered(self, *, stay_open: bool) -> None:
         """The answer is whole: drop the body's rest, go on with the next request, or close."""
-        cycle, self.cycle = self.cycle, None
+        cycle, self.cycle, self._head = self.cycle, None, None
         self.state.total_requests += 1
         if cycle is not None:
             cycle.finished()
@@ -307,47 +320,12 @@ class GatewayProtocol(BoundedReads):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    # -- the request body's flow
-
-    def want_body(self) -> None:
-        """The application waits for the body: let a client that asked first send it."""
-        if self._wants_continue and self.phase == BODY:
-            self._wants_continue = False
-            self.pace.expect(self.settings.body_timeout_seconds)
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def hold_body(self) -> None:
-        """The application is slower than the client."""
-        if self.phase == BODY:
-            self._stop_reading(pace.BODY)
-
-    def release_body(self) -> None:
-        """It caught up."""
-        self._go_on_reading(pace.BODY)
-
-    def pause_body(self) -> None:
-        """The application asked for a pause."""
-        if self.phase == BODY:
-            self._stop_reading(pace.ASKED)
-
-    def resume_body(self) -> None:
-        """It wants more."""
-        self._go_on_reading(pace.ASKED)
-
-    def _stop_reading(self, reason: int) -> None:
-        self.pace.pause(reason)
-        self.pace.expect_nothing()
-
-    def _go_on_reading(self, reason: int) -> None:
-        if self.pace.paused and self.pace.resume(reason) and self.phase == BODY and not self._wants_continue:
-            self.pace.expect(self.settings.body_timeout_seconds)
-
     # -- tunnel, time
 
     def begin_tunnel(self, head: bytes, upstream: UpstreamTunnel) -> bool:
         """See `ClientConnection.tunnel`."""
-        cycle = self.cycle
-        if self.phase != BUSY or cycle is None or not cycle.head.upgrade or cycle.answer.begun or self._eof:
+        cycle, asked = self.cycle, self._head
+        if self.phase != BUSY or cycle is None or asked is None or not asked.upgrade or cycle.answer.begun or self._eof:
             return False
         cycle.tunneled = cycle.answer.done = True
         held, self._held = self._held, b""
@@ -362,23 +340,7 @@ class GatewayProtocol(BoundedReads):
 
     def check(self, now: float) -> None:
         """Called by the reaper: act on what took too long."""
-        if self.pace.stuck(now) or (self.pace.paused and self.pace.left(now, may_half_close=self.phase == TUNNEL)):
-            self.transport.abort()
-        elif now > self.pace.deadline:
-            self.pace.deadline = math.inf
-            self._too_late()
-
-    def _too_late(self) -> None:
-        if self.phase == IDLE and self._heads.held:
-            self.refuse(RequestTimeout())
-        elif self.phase == BODY:
-            self._break_request(RequestTimeout("The request body did not arrive in time."))
-        elif self.phase == LINGER and self.transport.get_write_buffer_size():
-            self.pace.expect(self.settings.linger_seconds)
-        elif self.phase in {BUSY, TUNNEL}:
-            self.transport.abort()
-        else:
-            self.close()
+        lateness.check(self, now)
 
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come."""

@@ -15,6 +15,7 @@ from gateway.server.hosts import HostRule
 
 if TYPE_CHECKING:
     from gateway.server.protocol import GatewayProtocol
+    from gateway.server.served import Door
 
 log = logging.getLogger("gateway.server")
 
@@ -31,8 +32,10 @@ class WorkerIdentity:
 class WorkerState(ServerState):
     """uvicorn's shared state and ours. `now` is the loop's clock in seconds as of the reaper's last round."""
 
-    def __init__(self, settings: GatewaySettings, identity: WorkerIdentity) -> None:
+    def __init__(self, settings: GatewaySettings, identity: WorkerIdentity, door: "Door | None" = None) -> None:
+        """`door` serves what it takes; everything else, or without one everything, goes to the ASGI application."""
         super().__init__()
+        self.door = door
         self.settings = settings
         self.identity = identity
         self.rules = GuardRules(

@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import uvicorn
 
-from domain.settings import Settings, load_settings
+from domain.settings import load_settings
 from gateway.server.drain import Drain
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.state import WorkerIdentity, WorkerState
@@ -41,9 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         level=settings.logs.level, format=f"%(asctime)s %(levelname)s worker {options.index} %(name)s: %(message)s"
     )
     identity = WorkerIdentity(options.index, options.count)
-    factory = _load(options.application)
+    application = _load(options.application)(settings, worker=identity)
     config = uvicorn.Config(
-        factory(settings, worker=identity),
+        application,
         loop="uvloop",
         # A BufferedProtocol, which event loops take as well as the Protocol that uvicorn's types ask for.
         http=cast("type[asyncio.Protocol]", GatewayProtocol),
@@ -57,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
         backlog=settings.gateway.backlog,
     )
     listener = socket.socket(fileno=options.listen_fd)
-    server = GatewayServer(config, settings, identity, ready_fd=options.ready_fd, life_fd=options.life_fd)
+    # An application that brings no express door is served whole by ASGI.
+    state = WorkerState(settings.gateway, identity, getattr(application, "express", None))
+    server = GatewayServer(config, state, ready_fd=options.ready_fd, life_fd=options.life_fd)
     server.run([listener])
     return 0
 
@@ -65,18 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
 class GatewayServer(uvicorn.Server):
     """uvicorn's start and lifespan with our state, signals and drain."""
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        settings: Settings,
-        identity: WorkerIdentity,
-        *,
-        ready_fd: int = -1,
-        life_fd: int = -1,
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, state: WorkerState, *, ready_fd: int = -1, life_fd: int = -1) -> None:
         super().__init__(config)
-        self.state = WorkerState(settings.gateway, identity)
-        self.server_state = self.state
+        self.server_state = self.state = state
         self._ready_fd, self._life_fd = ready_fd, life_fd
         self._drain = Drain(self.state)
 

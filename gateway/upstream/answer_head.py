@@ -4,9 +4,9 @@ A head is checked with a handful of C-speed bytes operations instead of a parser
 lines, takes a bare LF and hides duplicates: exactly what decides where an answer ends, and so who reads the next one.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from gateway.ends import Headers
+from gateway.ends import AnswerHead, Headers
 
 CRLF = b"\r\n"
 TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -26,21 +26,21 @@ class BrokenAnswer(Exception):  # noqa: N818 - names what it is, as the refusals
     """The upstream's bytes are not an answer that may be passed on. The text is for the operator, never for a client."""
 
 
-class AnswerHead(NamedTuple):
+@dataclass(slots=True)
+class ParsedHead(AnswerHead):
     """One head. `length` is the announced one (None without), `persistent` whether the upstream keeps the connection.
 
-    `idle_seconds` is what `Keep-Alive: timeout=` promises, 0 if it doesn't say.
+    `idle_seconds` is what `Keep-Alive: timeout=` promises, 0 if it doesn't say. `follows` is the number of body bytes
+    that must follow, -1 where only a closer look tells: 1xx, 204, 304, chunked, until close.
     """
 
-    status: int
-    headers: Headers
-    length: int | None
-    chunked: bool
-    persistent: bool
-    idle_seconds: int
+    chunked: bool = False
+    persistent: bool = False
+    idle_seconds: int = 0
+    follows: int = -1
 
 
-def parse_head(raw: bytes) -> AnswerHead:
+def parse_head(raw: bytes) -> ParsedHead:
     """Read a head, given without its final empty line. Raises BrokenAnswer for whatever is not plain RFC 9112."""
     lines = raw.split(CRLF)
     # Of an honest head exactly the line ends remain; a bare CR or LF makes it longer, any other control shows itself.
@@ -64,7 +64,7 @@ def parse_head(raw: bytes) -> AnswerHead:
     return _framed(status, minor, headers, framing)
 
 
-def _framed(status: int, minor: int, headers: Headers, framing: Headers) -> AnswerHead:
+def _framed(status: int, minor: int, headers: Headers, framing: Headers) -> ParsedHead:
     length: int | None = None
     chunked = False
     persistent = minor == 1
@@ -86,7 +86,8 @@ def _framed(status: int, minor: int, headers: Headers, framing: Headers) -> Answ
             idle_seconds = _read_keep_alive(value)
     if chunked and length is not None:
         raise BrokenAnswer("Content-Length beside Transfer-Encoding")
-    return AnswerHead(status, headers, length, chunked, persistent, idle_seconds)
+    follows = length if length is not None and status >= 200 and status not in {204, 304} else -1
+    return ParsedHead(status, headers, length, None, chunked, persistent, idle_seconds, follows)
 
 
 def tokens(value: bytes) -> list[bytes]:

@@ -24,51 +24,33 @@ LAST_CHUNK = b"0\r\n\r\n"
 class Exchange:
     """The UpstreamExchange of one request. `phase` only grows, except when a request is sent once more.
 
-    `since` is the pool's clock at the last progress that the deadline of the present phase counts from.
+    `since` is the pool's clock at the last progress that the deadline of the present phase counts from. Most of the
+    state stands in the class until it changes: an ordinary GET never changes it, and so never pays for it.
     """
 
-    __slots__ = (
-        "_held",
-        "_taken",
-        "begun",
-        "bytes_in",
-        "bytes_out",
-        "connection",
-        "deadlines",
-        "dropping",
-        "finished",
-        "head",
-        "held_back",
-        "origin",
-        "paused",
-        "phase",
-        "reply",
-        "request",
-        "retried",
-        "since",
-        "unsent_seen",
-    )
+    phase = QUEUED
+    connection: "Connection | None" = None
+    bytes_out = 0
+    bytes_in = 0
+    finished = True
+    paused = False
+    dropping = False
+    retried = False
+    # Told `upstream_pause`, and not yet `upstream_resume`.
+    held_back = False
+    unsent_seen = 0
+    _held: list[bytes] | None = None
+    _taken = 0
 
     def __init__(self, origin: "Origin", request: UpstreamRequest, reply: Reply, deadlines: Deadlines) -> None:
         self.origin = origin
         self.request = request
         self.reply = reply
         self.deadlines = deadlines
-        self.head = request_head(request)
-        self.phase = QUEUED
+        self.head = request.head or request_head(request)
         self.begun = self.since = origin.clock.now
-        self.connection: Connection | None = None
-        self.bytes_out = 0
-        self.bytes_in = 0
-        self.finished = request.body == 0
-        self.paused = False
-        self.dropping = False
-        self.retried = False
-        # Told `upstream_pause`, and not yet `upstream_resume`.
-        self.held_back = False
-        self.unsent_seen = 0
-        self._held: list[bytes] | None = None
-        self._taken = 0
+        if request.body != 0:
+            self.finished = False
 
     def write(self, chunk: bytes) -> None:
         """Send request body bytes; held, behind `upstream_pause`, until there is a connection.
@@ -160,8 +142,7 @@ class Exchange:
         if self.phase == QUEUED:
             self.origin.forget(self)
         self.phase = OVER
-        self.connection = None
-        self._held = None
+        self.connection = self._held = None
         self.origin.active.discard(self)
 
     def fail(self, kind: FailureKind, internal: str, *, sent: bool) -> None:

@@ -11,6 +11,7 @@ from gateway.upstream.connection import Connection
 from gateway.upstream.deadlines import Clock
 from gateway.upstream.dial import DialError, Target, dial
 from gateway.upstream.exchange import DIALING, Exchange
+from gateway.upstream.head_memory import Heads
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -33,11 +34,14 @@ class OriginStatistics:
 class Origin:
     """One scheme, host, port and way of verifying."""
 
-    def __init__(self, target: Target, settings: UpstreamSettings, clock: Clock, active: set[Exchange]) -> None:
+    def __init__(
+        self, target: Target, settings: UpstreamSettings, clock: Clock, active: set[Exchange], heads: Heads
+    ) -> None:
         self.target = target
         self.settings = settings
         self.clock = clock
         self.active = active
+        self.heads = heads
         self.limit = 1
         self.closing = False
         self._open: set[Connection] = set()

@@ -8,6 +8,7 @@ from gateway.ends import Deadlines, Reply, UpstreamRequest
 from gateway.upstream.deadlines import SWEEP_SECONDS, Clock, overdue
 from gateway.upstream.dial import Target
 from gateway.upstream.exchange import Exchange
+from gateway.upstream.head_memory import Heads
 from gateway.upstream.origin import Origin, OriginStatistics
 
 
@@ -19,6 +20,7 @@ class UpstreamPool:
         self._clock = Clock()
         self._origins: dict[tuple[str, str, int, bool], Origin] = {}
         self._active: set[Exchange] = set()
+        self._heads: Heads = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -43,7 +45,7 @@ class UpstreamPool:
         key = (origin.scheme, origin.host, origin.port, origin.tls_verify)
         connections = self._origins.get(key)
         if connections is None:
-            connections = Origin(Target(*key), self._settings, self._clock, self._active)
+            connections = Origin(Target(*key), self._settings, self._clock, self._active, self._heads)
             self._origins[key] = connections
         exchange = Exchange(connections, request, reply, deadlines)
         self._active.add(exchange)

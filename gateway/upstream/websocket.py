@@ -4,7 +4,7 @@ import base64
 import hashlib
 
 from gateway.ends import Headers, UpstreamRequest
-from gateway.upstream.answer_head import AnswerHead, tokens
+from gateway.upstream.answer_head import ParsedHead, tokens
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -15,7 +15,7 @@ def accept_of(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
 
 
-def why_not_upgraded(request: UpstreamRequest, head: AnswerHead) -> str:
+def why_not_upgraded(request: UpstreamRequest, head: ParsedHead) -> str:
     """What is wrong with this 101, empty if it is the one that was asked for."""
     if request.upgrade != b"websocket":
         return "101 that nobody asked for"

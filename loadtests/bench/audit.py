@@ -36,6 +36,11 @@ class Audit:
         """No row missing, none twice, none for a request that nobody made."""
         return not (self.missing or self.duplicates) and self.rows <= self.answers + self.unread
 
+    @property
+    def words(self) -> str:
+        """For a fault."""
+        return f"{self.missing} rows missing, {self.duplicates} twice, {self.rows} in all"
+
 
 async def audit(database_url: str, organization: UUID, answers: int, unread: int, seconds: float = 30.0) -> Audit:
     """Wait until all rows are there and no more come, for `seconds` at the most, then say what is there."""

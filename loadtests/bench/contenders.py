@@ -9,12 +9,9 @@ from uuid import UUID
 
 from loadtests.bench.nginx import nginx_path, start_nginx
 from loadtests.installation import Gateway, Installation
-from loadtests.processes import ROOT, Process
+from loadtests.processes import ROOT, Process, free_ports
 from loadtests.upstream import start_upstream
 
-SERVER_CORE = 0
-LOAD_CORE = 1
-FIRST_PORT = 19_101
 PATH = "/bench/items"
 
 UPSTREAM = "upstream"
@@ -35,65 +32,60 @@ class Contenders:
     urls: dict[str, str]
     key: str
     organization: UUID
+    limits: tuple[str, ...]
     gateway: Gateway
 
 
 @contextmanager
-def contenders(made: Installation, core: int | None) -> Iterator[Contenders]:
-    """Start all of them on `core` (None: not pinned). Raises ProcessFailedError or CommandError."""
-    organization, key = customer(made, f"http://127.0.0.1:{FIRST_PORT}/bench")
-    ports = {row: FIRST_PORT + index for index, row in enumerate(ORDER)}
+def contenders(made: Installation, core: int | None, other_core: int | None) -> Iterator[Contenders]:
+    """Start all of them on `core` (None: not pinned), the gateway's ingester on the other one. Raises ProcessFailedError or CommandError."""
+    ports = dict(zip(ORDER, free_ports(len(ORDER)), strict=True))
+    organization, key, limits = customer(made, f"http://127.0.0.1:{ports[UPSTREAM]}/bench")
     with ExitStack() as stack:
+        upstream = ports[UPSTREAM]
         if nginx_path():
-            nginx_ports = (ports[UPSTREAM], ports[NGINX_PROXY], ports[NGINX_GATEWAY])
+            nginx_ports = (upstream, ports[NGINX_PROXY], ports[NGINX_GATEWAY])
             stack.enter_context(start_nginx(made.folder / "nginx", key, nginx_ports, core))
         else:
-            stack.enter_context(start_upstream(made.folder, ports[UPSTREAM], core))
+            stack.enter_context(start_upstream(made.folder, upstream, core))
             del ports[NGINX_PROXY], ports[NGINX_GATEWAY]
         gateway = made.gateway(workers=1, core=core)
         stack.enter_context(gateway.process)
-        stack.enter_context(_bare(made, ports[BARE], core))
-        stack.enter_context(_naive(made.folder, ports[NAIVE], core))
+        stack.enter_context(_bare(made, ports[BARE], upstream, core))
+        stack.enter_context(_naive(made.folder, ports[NAIVE], upstream, core))
+        made.until_ready(gateway)
+        made.place_ingester(gateway, other_core)
         urls = {row: f"http://127.0.0.1:{port}{PATH}" for row, port in ports.items()}
         urls[OURS] = f"{gateway.url}{PATH}"
-        yield Contenders(urls, key, organization, gateway)
+        yield Contenders(urls, key, organization, limits, gateway)
 
 
-def customer(made: Installation, upstream: str) -> tuple[UUID, str]:
-    """A customer with every policy on and none in the way: four windows, an IP list, a scope, a priced operation."""
-    made.plan("bench")
+def customer(made: Installation, upstream: str) -> tuple[UUID, str, tuple[str, ...]]:
+    """A customer with every policy on and none in the way: an IP list, a scope, a priced operation, and its limits."""
+    limits = made.roomy_plan("bench")
     organization = made.organization("Bench", "bench")
     made.service("bench", "/bench", upstream)
     made.command(
-        "operations",
-        "create",
-        "bench",
-        "--method",
-        "GET",
-        "--path",
-        "/items",
-        "--name",
-        "items",
-        "--credits",
-        "0.000001",
-        "--json",
+        *("operations", "create", "bench", "--method", "GET", "--path", "/items", "--name", "items"),
+        *("--credits", "0.000001", "--json"),
     )
     key = made.key(organization["slug"], "bench", "--allow-ip", "127.0.0.0/8", "--scope", "bench")
-    return UUID(organization["id"]), key["key"]
+    return UUID(organization["id"]), key["key"], limits
 
 
-def _naive(folder: Path, port: int, core: int | None) -> Process:
+def _naive(folder: Path, port: int, upstream: int, core: int | None) -> Process:
     argv = [sys.executable, "-m", "uvicorn", "loadtests.bench.naive:app", "--port", str(port), "--no-access-log"]
-    env = {"NAIVE_UPSTREAM": f"http://127.0.0.1:{FIRST_PORT}", "PYTHONPATH": str(ROOT)}
+    env = {"NAIVE_UPSTREAM": f"http://127.0.0.1:{upstream}", "PYTHONPATH": str(ROOT)}
     return Process("naive", argv, folder / "naive.log", core=core, env=env).start(port)
 
 
-def _bare(made: Installation, port: int, core: int | None) -> Process:
+def _bare(made: Installation, port: int, upstream: int, core: int | None) -> Process:
     env = {
         **made.settings,
-        "UPSTREAM_API_URL": f"http://127.0.0.1:{FIRST_PORT}",
+        "UPSTREAM_API_URL": f"http://127.0.0.1:{upstream}",
         "GATEWAY_PORT": str(port),
         "GATEWAY_WORKERS": "1",
+        "GATEWAY_STATE_DIR": str(made.folder / "bare"),
     }
     argv = [sys.executable, "-m", "loadtests.bench.bare"]
     return Process("bare", argv, made.folder / "bare.log", core=core, env=env, cwd=made.folder).start(port)

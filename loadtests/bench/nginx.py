@@ -43,6 +43,25 @@ http {{
 }}
 """
 
+STREAMS = """\
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log logs/error.log;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  upstream streams {{ server 127.0.0.1:{upstream}; keepalive 128; }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://streams; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
 ANSWER = (
     '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"message":"an upstream answer of about two hundred bytes '
     + "." * 80
@@ -57,12 +76,22 @@ def nginx_path() -> str | None:
 
 def start_nginx(folder: Path, key: str, ports: tuple[int, int, int], core: int | None) -> Process:
     """Start it in `folder`; `ports` are upstream, plain proxy and gateway. Raises ProcessFailedError."""
+    upstream, proxy, gateway = ports
+    config = TEMPLATE.format(key=key, upstream=upstream, proxy=proxy, gateway=gateway, answer=ANSWER)
+    return _start(folder, config, gateway, core)
+
+
+def start_stream_proxy(folder: Path, port: int, upstream: int, core: int | None) -> Process:
+    """A plain proxy that passes event streams on without buffering. Raises ProcessFailedError."""
+    return _start(folder, STREAMS.format(upstream=upstream, port=port), port, core)
+
+
+def _start(folder: Path, config: str, port: int, core: int | None) -> Process:
     program = nginx_path()
     if program is None:
         raise FileNotFoundError("nginx")
     (folder / "logs").mkdir(parents=True)
-    upstream, proxy, gateway = ports
-    config = folder / "nginx.conf"
-    config.write_text(TEMPLATE.format(key=key, upstream=upstream, proxy=proxy, gateway=gateway, answer=ANSWER))
-    argv = [program, "-p", str(folder), "-c", str(config), "-e", "logs/error.log"]
-    return Process("nginx", argv, folder / "nginx.log", core=core).start(gateway)
+    file = folder / "nginx.conf"
+    file.write_text(config)
+    argv = [program, "-p", str(folder), "-c", str(file), "-e", "logs/error.log"]
+    return Process("nginx", argv, folder / "nginx.log", core=core).start(port)

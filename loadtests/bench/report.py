@@ -1,108 +1,99 @@
 """The tables that people read: on the terminal, and in docs/benchmarks.md."""
 
+import re
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from loadtests.bench.contenders import SINGLE
-from loadtests.bench.result import Result
-from loadtests.bench.rounds import Round, Spread, counted, spread
+from loadtests.bench.result import Lines, Part, Result
+from loadtests.bench.targets import Target
 
 INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench` (`python -m loadtests.bench --write`): the last run that was kept. Absolute figures drift with
-the machine; rows are compared within a round, and the ratios are what holds. How it is measured: `wrk -t1 -c64` after a
-warm-up, rows interleaved, rounds with a busy machine repeated, no answer other than 200 in a counted run.
+Written by `make bench` (`python -m loadtests.bench --write`): the last run of each part that was kept. Absolute figures
+drift with the machine; what is compared was measured within one run, and the ratios are what holds. Requests are made
+by `wrk -c64` after a warm-up, rows interleaved, rounds with a busy machine repeated, no answer other than 200 in a
+counted run. Event streams are read by a program of our own (`loadtests/streams`).
 """
-
-Lines = list[Sequence[str]]
-
-
-def rate_lines(result: Result) -> Lines:
-    """Head and lines of the throughput table: medians over the counted rounds."""
-    lines: Lines = [("row", "requests/s", "least .. most", "p50 ms", "p99 ms", "c1 p50 ms", "c1 p99 ms")]
-    for row in result.rounds[0].full:
-        rate = spread(result.rounds, row, lambda run: run.rate)
-        p50 = spread(result.rounds, row, lambda run: run.p50_us).middle / 1000
-        p99 = spread(result.rounds, row, lambda run: run.p99_us).middle / 1000
-        alone = single(result.rounds, row) if row in SINGLE else ("", "")
-        bounds = f"{rate.least:,.0f} .. {rate.most:,.0f}"
-        lines.append((row, f"{rate.middle:,.0f}", bounds, f"{p50:.2f}", f"{p99:.2f}", *alone))
-    return lines
+HEAD = ("target", "what", "wanted", "median", "least .. most", "held", "commit")
+_TARGET_ROW = re.compile(r"^\| (B\d[^|]*?) \|.*\|$", re.MULTILINE)
+_PART = re.compile(r"^<!-- part (\w+) -->\n(.*?)(?=^<!-- part |\Z)", re.MULTILINE | re.DOTALL)
 
 
-def single(rounds: Sequence[Round], row: str) -> tuple[str, str]:
-    """Median p50 and p99 at concurrency 1, in milliseconds."""
-    alone = [one.single[row] for one in counted(rounds)]
-    p50, p99 = Spread.of([run.p50_us for run in alone]), Spread.of([run.p99_us for run in alone])
-    return f"{p50.middle / 1000:.3f}", f"{p99.middle / 1000:.3f}"
+def target_line(target: Target, commit: str) -> tuple[str, ...]:
+    """One target as a line of HEAD."""
+    wanted = f"{'>=' if target.at_least else '<='} {target.bound:,g} {target.unit}"
+    if target.measured is None:
+        return target.name, target.meaning, wanted, "not measured", "", "NO", commit
+    found = target.measured
+    return (
+        target.name, target.meaning, wanted, f"{figure(found.middle)} {target.unit}",
+        f"{figure(found.least)} .. {figure(found.most)}", "yes" if target.held else "NO", commit,
+    )  # fmt: skip
 
 
-def target_lines(result: Result) -> Lines:
-    """Head and lines of the target table."""
-    lines: Lines = [("target", "what", "wanted", "median", "least .. most", "held")]
-    for target in result.targets:
-        sign = ">=" if target.at_least else "<="
-        found = target.measured
-        lines.append((
-            target.name, target.meaning, f"{sign} {target.bound:g} {target.unit}", f"{found.middle:.3f} {target.unit}",
-            f"{found.least:.3f} .. {found.most:.3f}", "yes" if target.held else "NO",
-        ))  # fmt: skip
-    return lines
-
-
-def audit_lines(result: Result) -> Lines:
-    """Head and lines of the log's audit."""
-    lines: Lines = [("log after", "answers", "rows", "missing", "twice", "unread at the end <=", "sound")]
-    for name, found in result.audits.items():
-        figures = (found.answers, found.rows, found.missing, found.duplicates, found.unread)
-        lines.append((name, *(f"{figure:,}" for figure in figures), "yes" if found.sound else "NO"))
-    return lines
-
-
-def notes(result: Result) -> list[str]:
-    """What the tables cannot say."""
-    kept = sum(one.counted for one in result.rounds)
-    return [
-        f"{result.when}; {kept} of {len(result.rounds)} rounds counted, {result.seconds} s each.",
-        result.placement,
-        f"The gateway's worker held {result.worker_megabytes:.0f} MB at the end.",
-        "B5 to B8 are not part of this run.",
-        *(f"NOT TO BE USED: {fault}" for fault in result.faults),
-    ]
+def figure(value: float) -> str:
+    """A number with as many decimals as it deserves."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def show(result: Result, console: Console) -> None:
     """Print it all."""
-    for title, lines in (
-        ("64 connections", rate_lines(result)),
-        ("targets", target_lines(result)),
-        ("log", audit_lines(result)),
-    ):
+    commit = result.machine["commit"]
+    tables: dict[str, Lines] = {
+        f"{part.name}: {title}": lines for part in result.parts for title, lines in part.tables.items()
+    }
+    tables["targets"] = [HEAD[:-1], *(target_line(target, commit)[:-1] for target in result.targets)]
+    for title, lines in tables.items():
         table = Table(*lines[0], title=title, title_justify="left")
         for line in lines[1:]:
             table.add_row(*line)
         console.print(table)
-    for line in (*notes(result), ", ".join(f"{name} {value}" for name, value in result.machine.items())):
-        console.print(line, highlight=False)
+    for part in result.parts:
+        for note in part_notes(part):
+            console.print(f"{part.name}: {note}", highlight=False)
+    console.print(", ".join(f"{name} {value}" for name, value in result.machine.items()), highlight=False)
+    console.print(result.when, highlight=False)
 
 
-def markdown(result: Result) -> str:
-    """docs/benchmarks.md."""
-    parts = [INTRODUCTION]
-    for title, lines in (
-        ("64 connections", rate_lines(result)),
-        ("Targets", target_lines(result)),
-        ("Log", audit_lines(result)),
-    ):
-        parts += [f"## {title}\n", _markdown_table(lines)]
-    parts += ["## Conditions\n", "\n".join(f"- {line}" for line in notes(result)) + "\n"]
-    parts.append(_markdown_table([("machine", ""), *result.machine.items()]))
+def part_notes(part: Part) -> list[str]:
+    """What its tables cannot say."""
+    return [*part.notes, *(f"NOT TO BE USED: {fault}" for fault in part.faults)]
+
+
+def markdown(result: Result, before: str = "") -> str:
+    """docs/benchmarks.md: this run's parts and targets, and from the page `before` those that it did not measure."""
+    commit = result.machine["commit"]
+    rows = {found[1]: found[0] for found in _TARGET_ROW.finditer(before)}
+    rows |= {target.name: _markdown_line(target_line(target, commit)) for target in result.targets}
+    sections = {found[1]: found[2] for found in _PART.finditer(before)}
+    sections |= {part.name: _section(part, result) for part in result.parts}
+    targets = [_markdown_line(HEAD), "|" + " --- |" * len(HEAD), *(rows[name] for name in sorted(rows))]
+    parts = [INTRODUCTION, "## Targets\n", "\n".join(targets) + "\n"]
+    parts += [
+        f"<!-- part {name} -->\n{sections[name].strip()}\n" for name in sorted(sections, key=sections.__getitem__)
+    ]
     return "\n".join(parts)
 
 
+def _section(part: Part, result: Result) -> str:
+    pieces = [f"## {part.title}\n"]
+    for title, lines in part.tables.items():
+        pieces += [f"### {title[0].upper()}{title[1:]}\n", _markdown_table(lines)]
+    pieces.append("\n".join(f"- {line}" for line in [*part_notes(part), *_conditions(result)]) + "\n")
+    return "\n".join(pieces)
+
+
+def _conditions(result: Result) -> list[str]:
+    return [f"{result.when}: " + ", ".join(f"{name} {value}" for name, value in result.machine.items()) + "."]
+
+
 def _markdown_table(lines: Lines) -> str:
-    head, *body = ["| " + " | ".join(line) + " |" for line in lines]
+    head, *body = [_markdown_line(line) for line in lines]
     return "\n".join([head, "|" + " --- |" * len(lines[0]), *body]) + "\n"
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import copy_template, in_own_thread
+from tests.doors import DOORS
 from tests.gateways import RunningGateway, Tenant, connected, make_service, make_tenant, running_gateway
 from tests.wire.upstream import RecordingUpstream
 
@@ -38,15 +39,15 @@ async def world(server_urls: tuple[str, str], redis_url: str, worker_number: int
     upstream.stop()
 
 
-@pytest.fixture(scope="session")
-async def gateway(world: World) -> AsyncIterator[RunningGateway]:
+@pytest.fixture(scope="session", params=DOORS)
+async def gateway(world: World, request: pytest.FixtureRequest) -> AsyncIterator[RunningGateway]:
     """One worker, default settings but for the throttle of bad keys."""
-    async with running_gateway(world.database_url, world.redis_url) as started:
+    async with running_gateway(world.database_url, world.redis_url, GATEWAY_DOOR=request.param) as started:
         yield started
 
 
-@pytest.fixture(scope="session")
-async def strict_gateway(world: World) -> AsyncIterator[RunningGateway]:
+@pytest.fixture(scope="session", params=DOORS)
+async def strict_gateway(world: World, request: pytest.FixtureRequest) -> AsyncIterator[RunningGateway]:
     """One worker with short deadlines, a Host list, and 20 bad keys a minute."""
     async with running_gateway(
         world.database_url,
@@ -55,5 +56,6 @@ async def strict_gateway(world: World) -> AsyncIterator[RunningGateway]:
         GATEWAY_BODY_TIMEOUT_SECONDS="1",
         GATEWAY_ALLOWED_HOSTS="127.0.0.1,api.example",
         KEY_BAD_KEY_LIMIT_PER_MINUTE="20",
+        GATEWAY_DOOR=request.param,
     ) as started:
         yield started

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from domain import keys
+from tests.doors import DOORS
 from tests.gateways import RunningGateway, Tenant, free_port, key_settings, make_service, make_tenant, running_gateway
 from tests.wire.answers import WireAnswer
 from tests.wire.upstream import RecordingUpstream
@@ -74,12 +75,15 @@ class House:
         return sum(mark in record.target for record in self.upstream.records)
 
 
-@pytest.fixture(scope="package")
-async def house(database_url: str, redis_url: str, pool: "asyncpg.Pool") -> AsyncIterator[House]:
+@pytest.fixture(scope="package", params=DOORS)
+async def house(
+    database_url: str, redis_url: str, pool: "asyncpg.Pool", request: pytest.FixtureRequest
+) -> AsyncIterator[House]:
     upstream = RecordingUpstream().start()
+    settings = {"GATEWAY_TRUSTED_PROXIES": "127.0.0.1/32", "GATEWAY_DOOR": request.param}
     try:
-        async with running_gateway(database_url, redis_url, GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as gateway:
-            tenant = await _tenant(pool, "house")
+        async with running_gateway(database_url, redis_url, **settings) as gateway:
+            tenant = await _tenant(pool, f"house-{request.param}")
             yield House(gateway, upstream, pool, tenant)
     finally:
         upstream.stop()

@@ -1,0 +1,160 @@
+"""The express door: an exchange right on the client's connection, without ASGI and, but for a cold key, without a task.
+
+What the connection reads goes to the exchange, what the exchange answers goes to the transport, in the same call.
+"""
+
+import asyncio
+import logging
+
+from domain.refusals import InternalFault
+from gateway.ends import ClientRequest, Headers, UpstreamTunnel
+from gateway.exchange import Exchange
+from gateway.own_paths import is_own
+from gateway.server.answer import Answer
+from gateway.server.guard import RequestHead
+from gateway.server.protocol import GatewayProtocol
+from gateway.server.refusing import answer_refusal
+from gateway.services import Services
+
+log = logging.getLogger("paid_endpoint.gateway")
+
+HIGH_WATER = 65_536
+"""Body bytes that are held until the exchange wants them."""
+
+
+class ExpressDoor:
+    """Serves what is proxied; the application's lifespan sets `services` before the first request."""
+
+    services: Services
+
+    def takes(self, target: bytes) -> bool:
+        """All but our own routes."""
+        return not is_own(target.partition(b"?")[0])
+
+    def admit(self, connection: GatewayProtocol, head: RequestHead) -> "ExpressRequest":
+        """One request on `connection`."""
+        return ExpressRequest(connection, head, self.services)
+
+
+def request_of(connection: GatewayProtocol, head: RequestHead) -> ClientRequest:
+    """The request as the exchange sees it."""
+    path, mark, query = head.target.partition(b"?")
+    peer, port = connection.client or ("", 0)
+    return ClientRequest(
+        head.method, path, query, bool(mark), "1.0" if head.version == "1.0" else "1.1", head.headers, head.body,
+        peer, port, connection.scheme, head.upgrade,
+    )  # fmt: skip
+
+
+class ExpressRequest:
+    """The client's side of one exchange; the exchange's `Sink`, and `Served` to its connection."""
+
+    __slots__ = ("_body_wanted", "_connection", "_exchange", "_full", "_held", "_whole", "answer", "tunneled")
+
+    def __init__(self, connection: GatewayProtocol, head: RequestHead, services: Services) -> None:
+        self._connection = connection
+        self.answer = Answer(connection, head_only=head.method == b"HEAD", http10=head.version == "1.0")
+        self._held: list[bytes] = []
+        self._full = 0
+        self._body_wanted = self._whole = self.tunneled = False
+        self._exchange = Exchange(request_of(connection, head), self, services)
+
+    # -- from the connection
+
+    def start(self) -> None:
+        """Decide and forward; where deciding must wait, in a task."""
+        pending = self._exchange.begin()
+        if pending is not None:
+            task = asyncio.ensure_future(pending)
+            tasks = self._connection.state.tasks
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    def body(self, data: bytes) -> None:
+        """Straight on, or held until the exchange wants it."""
+        if self._body_wanted:
+            self._exchange.body(data)
+            return
+        self._held.append(data)
+        self._full += len(data)
+        if self._full > HIGH_WATER:
+            self._connection.hold_body()
+
+    def body_end(self) -> None:
+        """The body is whole."""
+        self._whole = True
+        if self._body_wanted:
+            self._exchange.body_end()
+
+    def gone(self) -> None:
+        """The client left. A tunnel's exchange ends with the tunnel."""
+        self.answer.done = True
+        if not self.tunneled:
+            self._exchange.client_gone()
+
+    def finished(self) -> None:
+        """Nobody waits here."""
+
+    def choked(self) -> None:
+        """The client is slower than the upstream."""
+        self._exchange.pause_upstream()
+
+    def writable(self) -> None:
+        """It caught up."""
+        self._exchange.resume_upstream()
+
+    # -- Sink
+
+    def interim(self, status: int, headers: Headers) -> None:
+        """103 and the like."""
+        self.answer.interim(status, headers)
+
+    def head(self, status: int, headers: Headers, length: int | None) -> None:
+        """The final head; one that must not be written becomes a 500, and the exchange is given up."""
+        try:
+            self.answer.begin(status, headers, length)
+        except ValueError:
+            request_id = str(self._exchange.request_id)
+            log.exception("the answer of exchange %s can't be written", request_id)
+            answer_refusal(InternalFault(), self.answer, self._connection.state.date, request_id=request_id)
+            self._exchange.client_gone()
+        else:
+            if self._connection.write_paused:
+                self._exchange.pause_upstream()
+
+    def data(self, chunk: bytes) -> None:
+        """Body bytes."""
+        self.answer.data(chunk)
+
+    def end(self) -> None:
+        """The answer is whole."""
+        self.answer.end()
+
+    def abort(self) -> None:
+        """What was written goes out, the end does not."""
+        self.answer.abort()
+
+    def want_body(self) -> None:
+        """Give what is held, then let the rest flow."""
+        self._body_wanted = True
+        exchange, connection = self._exchange, self._connection
+        if self._held:
+            held, self._held = b"".join(self._held), []
+            exchange.body(held)
+            connection.release_body()
+        if self._whole:
+            exchange.body_end()
+        else:
+            connection.want_body()
+
+    def pause_body(self) -> None:
+        """The upstream is slower than the client."""
+        self._connection.pause_body()
+
+    def resume_body(self) -> None:
+        """Read on."""
+        self._connection.resume_body()
+
+    def tunnel(self, head: bytes, upstream: UpstreamTunnel) -> bool:
+        """From here on bytes pass both ways."""
+        return self._connection.begin_tunnel(head, upstream)
