@@ -9,6 +9,8 @@ QUIET_SECONDS = 3.5
 """Unused permits have gone back after about a second of idleness, those of dead workers within another two."""
 EDGE_SECONDS = 5.0
 ROUNDS = 12
+MOST = 10**6
+"""Permits that are tried; who has more has no limit."""
 
 
 async def quiet(scene: Scene, bucket: int) -> None:
@@ -29,6 +31,8 @@ async def exhaust(scene: Scene, bucket: int, choice: random.Random) -> int:
     Requests whose fate is not known, because their worker was killed, may have taken some of it.
     """
     room, free = max(0, scene.room(bucket) - scene.unsure), scene.free_slots(bucket)
+    if room > MOST:
+        return 0
     taken = await _fill(scene, bucket, min(room, free), choice)
     asked = 0
     for _ in range(ROUNDS):
@@ -36,7 +40,7 @@ async def exhaust(scene: Scene, bucket: int, choice: random.Random) -> int:
             break
         if free == 0:
             return taken
-        if free > 10**8:
+        if free > MOST:
             answers = await scene.everyone(bucket, (room - taken) // len(scene.alive) + 1)
         else:
             answers = await scene.ask(choice.choice(scene.alive), bucket)
@@ -54,7 +58,7 @@ async def exhaust(scene: Scene, bucket: int, choice: random.Random) -> int:
 
 async def _fill(scene: Scene, bucket: int, places: int, choice: random.Random) -> int:
     """Requests that stay in progress until the caps are full; then all of them end."""
-    if scene.free_slots(bucket) > 10**8:
+    if scene.free_slots(bucket) > MOST:
         return 0
     taken = 0
     for _ in range(ROUNDS * len(scene.alive) + 2 * places):

@@ -179,9 +179,14 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
         def done(self, worker: int, bucket: int, number: int) -> None:
             self.run("done", self.worker(worker).call("done", self.bucket(bucket), number))
 
-        @rule(seconds=st.sampled_from(TICKS))
-        def idle(self, seconds: float) -> None:
-            self.run("idle", self.scene.tick(seconds))
+        @rule(seconds=st.sampled_from(TICKS), bucket=anything, kind=st.sampled_from(["idle"] * 5 + ["exhaust"]))
+        def rest(self, kind: str, seconds: float, bucket: int) -> None:
+            if kind == "idle":
+                self.run("idle", self.scene.tick(seconds))
+                return
+            if not self.scene.alive:
+                self.run("restart", self.scene.birth())
+            self.run("exhaust", self._exhausted(self.bucket(bucket)))
 
         @rule(kind=st.sampled_from(LIVES), worker=anyone, bucket=anything, number=st.integers(1, 30))
         def life(self, kind: str, worker: int, bucket: int, number: int) -> None:
@@ -251,13 +256,6 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             finally:
                 ground.server.start()
             await self.scene.back(lost=True)
-
-        @rule(bucket=anything)
-        def exhaust_what_is_left(self, bucket: int) -> None:
-            if not self.scene.alive:
-                self.run("restart", self.scene.birth())
-            number = self.bucket(bucket)
-            self.run("exhaust", self._exhausted(number))
 
         async def _exhausted(self, number: int) -> None:
             await quiet(self.scene, number)

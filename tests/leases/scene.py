@@ -140,7 +140,9 @@ class Scene:
     async def _failed_calls(self) -> bool:
         failed = False
         for worker in self.alive:
-            failures = (await worker.call("status")).redis_failures
+            status = await worker.call("status")
+            failures = status.redis_failures
+            assert "ResponseError" not in status.fault, status.fault
             failed |= failures > self._failures.get(worker.start.number, 0)
             self._failures[worker.start.number] = failures
         return failed
