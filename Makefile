@@ -14,7 +14,7 @@ LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench soak e2e load load-wrk clean lock
+.PHONY: help up test check bench soak e2e load load-wrk storm outage clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,13 @@ load: $(DEV) ## five kinds of callers for 60 s, headless, with budgets; the repo
 
 load-wrk: $(DEV) ## mixed keys at full speed for 30 s, with budgets (needs wrk)
 	$(BIN)/python -m loadtests.run_wrk $(ARGS)
+
+storm: $(DEV) ## 120 s of load while one process after the other is killed, then the audit
+	$(BIN)/python -m tests.drills.storm --everybody $(ARGS)
+
+outage: $(DEV) ## PostgreSQL and Redis hung and gone under load, then a full disk (as root)
+	$(BIN)/python -m tests.drills.outage $(ARGS)
+	test "$$(id -u)" != 0 || $(BIN)/python -m tests.drills.disk_full
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -53,7 +53,7 @@ def storm(
     evidence = Evidence.of(place.folder)
     evidence.limits = dict.fromkeys(place.limits, HOURLY * hours)
     report = audit(evidence, settled(place, evidence))
-    report.broken += _recovered(evidence, started, ended, recovery) if seconds else []
+    report.broken += _recovered(evidence, started, ended, recovery) if seconds or everybody else []
     report.broken += at_rest(place, before)
     report.broken += _orderly_end(place, report)
     show(report, evidence)
