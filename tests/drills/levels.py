@@ -61,5 +61,13 @@ class Levels:
         ]
 
 
+def outstanding(ground: Ground) -> dict[str, int]:
+    """R3: permits that Redis counts as held by somebody, by window (field `o` of a window's record)."""
+    with contextlib.closing(redis.Redis.from_url(ground.redis_url, decode_responses=True)) as client:
+        keys = [key for key in client.scan_iter(match="pe:*:w:*", count=1_000) if client.type(key) == "hash"]
+        held = {key: int(client.hget(key, "o") or 0) for key in keys}
+    return {key: amount for key, amount in held.items() if amount}
+
+
 def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
