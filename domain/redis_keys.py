@@ -7,12 +7,21 @@ lie in one slot of Redis Cluster. A window's key does not contain the limit's am
 from uuid import UUID
 
 
-def window_key(organization_id: UUID, limit_id: UUID, key_id: UUID | None) -> str:
-    """A limit's counter without the window's start, which consume.lua appends as `:<unix seconds>` on server time.
+def window_key(organization_id: UUID, limit_id: UUID, key_id: UUID | None, period: str) -> str:
+    """A limit's window, without its start, which lease.lua appends as `:<unix seconds>` on server time.
 
     `key_id` is None where all keys of the organization share the limit.
     """
-    return f"pe:{{{organization_id}}}:w:{limit_id}:{key_id or '-'}"
+    return f"pe:{{{organization_id}}}:w:{limit_id}:{key_id or '-'}:{period}"
+
+
+def marker_key(organization_id: UUID) -> str:
+    """When Redis first knew the organization: a window that began before that may have been lost with Redis's memory."""
+    return f"pe:{{{organization_id}}}:m"
+
+
+RECALLS = "pe:recall"
+"""Channel on which a worker that runs dry asks the others for what they hold of a window."""
 
 
 def probe_key() -> str:

@@ -123,6 +123,11 @@ class RateLimited(Refusal):
     default_detail = "A limit of your plan is used up. Wait, or take a higher plan."
 
 
+class TooManyAtOnce(Refusal):
+    code, status, title = "too_many_at_once", 429, "Too many requests in progress"
+    default_detail = "As many requests as your plan allows at a time are in progress. Wait until one of them has ended."
+
+
 class TooManyBadKeys(Refusal):
     code, status, title = "too_many_bad_keys", 429, "Too many invalid keys"
     default_detail = "Too many requests with invalid keys came from this address."

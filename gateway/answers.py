@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 def _limits(exchange: "Exchange") -> Headers:
-    verdict = exchange.verdict
-    if verdict is None:
+    bucket, verdict = exchange.bucket, exchange.verdict
+    if bucket is None:
         return []
-    return ratelimit_headers.render(exchange.plan, verdict, legacy=exchange.services.settings.gateway.legacy_headers)
+    legacy = exchange.services.settings.gateway.legacy_headers
+    return ratelimit_headers.render(bucket, legacy=legacy, windows=verdict.windows if verdict is not None else None)
 
 
 def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:

@@ -16,6 +16,7 @@ from domain.databases import open_pool
 from domain.metering import Recorder
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
+from domain.usage_reading import requests_since
 from gateway import health, recording, usage
 from gateway.bad_keys import BadKeyThrottle
 from gateway.chain import POLICIES
@@ -89,7 +90,9 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         catalog = Catalog(pool, settings)
         stack.push_async_callback(catalog.stop)
         await catalog.start()
-        limiter = Limiter(settings.redis, worker.count)
+        limiter = Limiter(
+            settings.redis, worker.count, books=settings.gateway.state_folder / "leases", used=requests_since(pool)
+        )
         stack.push_async_callback(limiter.stop)
         await limiter.start()
         recorder = Recorder(settings.database, settings.logs)

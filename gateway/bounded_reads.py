@@ -5,7 +5,6 @@ read in each direction, so the size of a read times the number of stalled connec
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 READ_BYTES: Final = 65_536
@@ -24,7 +23,7 @@ class BoundedReads(asyncio.BufferedProtocol):
     """Calls `data_received` with at most `READ_BYTES` bytes. A hot path may override `buffer_updated` instead."""
 
     # A look-up in C, because a loop asks before every read: libuv for 65,536 bytes, asyncio for -1.
-    get_buffer: Callable[[int], memoryview] = _Always({65_536: block, -1: block}).__getitem__
+    get_buffer = _Always({65_536: block, -1: block}).__getitem__  # type: ignore[assignment]  # no method, but called so
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

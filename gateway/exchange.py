@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable
 from uuid import UUID
 
-from domain.quotas.limiter import Verdict
+from domain.quotas.limiter import Bucket, Verdict
 from domain.refusals import BodyTooLarge, InternalFault, Refusal
 from domain.request_ids import new_request_id
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
@@ -33,6 +33,7 @@ class Exchange:
         "answered",
         "begun_ns",
         "body_complete",
+        "bucket",
         "bytes_in",
         "bytes_out",
         "finished",
@@ -48,6 +49,7 @@ class Exchange:
         "services",
         "sink",
         "status",
+        "taken",
         "task",
         "trace_id",
         "upstream",
@@ -66,9 +68,10 @@ class Exchange:
         self.sent_ns = self.first_byte_ns = 0
         self.address, self.key_bytes, self.trace_id = request.peer, b"", b""
         self.verdict: Verdict | None = None
+        self.bucket: Bucket | None = None
         self.upstream: UpstreamExchange | None = None
         self.status = self.bytes_in = self.bytes_out = 0
-        self.answered = self.finished = self.body_complete = False
+        self.answered = self.finished = self.body_complete = self.taken = False
 
     # -- what policies use
 
@@ -282,6 +285,8 @@ class Exchange:
     def _finish(self, outcome: str, refusal: Refusal | None = None, *, tell: bool = True) -> None:
         """Record first, then let the last byte go (G3)."""
         self.finished = True
+        if self.taken and self.bucket is not None:
+            self.bucket.done()
         self.services.record(self, outcome, refusal)
         if tell:
             self.sink.end()

@@ -1,57 +1,69 @@
 """The RateLimit fields of an answer (IETF draft 11; values after RFC 9651) and their older relatives.
 
-Pure: a verdict in, header fields out. Shadow windows are not shown, because they bind nobody. `t` and
-X-RateLimit-Reset are whole seconds from now, rounded up. Retry-After is the problem document's (gateway.problems).
+Pure: a bucket's figures in, header fields out. Shadow limits are not shown, because they bind nobody, nor are caps on
+requests in progress, which no time resets. `t` and X-RateLimit-Reset are whole seconds from now, rounded up.
+Retry-After is the problem document's (gateway.problems).
 """
 
-from dataclasses import dataclass
-from uuid import UUID
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from domain.quotas.windows import WINDOW_SECONDS, Verdict
-from domain.snapshots import PlanSnapshot
+from domain.quotas.bucket import Bucket
+from domain.quotas.windows import WINDOW_SECONDS, WindowState
+from domain.snapshots import LimitSnapshot
 from gateway.ends import Headers
 
 _LARGEST_INTEGER = 999_999_999_999_999
 """RFC 9651 section 3.3.1."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Template:
-    """What stays the same for a plan: its policy field, and each shown window's position and beginning."""
+class Template(NamedTuple):
+    """What stays the same for a bucket: its policy field, the form of its state field, and the limits shown.
 
-    plan: PlanSnapshot
+    `all_shown`: the figures fit the form as they are. `positions` are of the limits shown.
+    """
+
     policy: tuple[bytes, bytes]
-    parts: tuple[tuple[int, str], ...]
+    form: bytes
+    positions: tuple[int, ...]
+    amounts: tuple[int, ...]
+    all_shown: bool
 
 
-_templates: dict[UUID, _Template] = {}
-"""By plan; a template is of use as long as its plan's snapshot has not been replaced."""
-
-
-def render(plan: PlanSnapshot, verdict: Verdict, *, legacy: bool) -> Headers:
-    """The fields for an answer under `plan`, on which `verdict` was made; none for a plan without limits."""
-    template = _templates.get(plan.id)
-    if template is None or template.plan is not plan:
-        template = _templates[plan.id] = _template(plan)
-    if not template.parts:
+def render(bucket: Bucket, *, legacy: bool, windows: Sequence[WindowState] | None = None) -> Headers:
+    """The fields for an answer; none without limits to show. `windows` stand in for what the bucket knows itself."""
+    template: Template | None = bucket.memo
+    if template is None:
+        template = bucket.memo = make_template(bucket.limits)
+    if not template.positions:
         return []
-    windows, texts = verdict.windows, []
-    tightest = windows[template.parts[0][0]]
-    for position, beginning in template.parts:
-        window = windows[position]
-        texts.append(f"{beginning}{window.remaining};t={window.reset_seconds}")
-        if window.remaining <= tightest.remaining and (
-            window.remaining < tightest.remaining or window.reset_seconds > tightest.reset_seconds
-        ):
-            tightest = window
-    headers = [template.policy, (b"ratelimit", ", ".join(texts).encode())]
+    if windows is None:
+        figures = bucket.numbers()
+    else:
+        figures = tuple(figure for window in windows for figure in (window.remaining, window.reset_seconds))
+    if not template.all_shown:
+        figures = tuple(figure for at in template.positions for figure in figures[2 * at : 2 * at + 2])
+    fields: Headers = [template.policy, (b"ratelimit", template.form % figures)]
     if legacy:
-        headers += (
-            (b"x-ratelimit-limit", b"%d" % tightest.limit),
-            (b"x-ratelimit-remaining", b"%d" % tightest.remaining),
-            (b"x-ratelimit-reset", b"%d" % tightest.reset_seconds),
-        )
-    return headers
+        fields += _legacy(template, figures)
+    return fields
+
+
+def make_template(limits: Sequence[LimitSnapshot]) -> Template:
+    """The template of some limits."""
+    shown = [at for at, limit in enumerate(limits) if not limit.shadow and limit.period != "concurrent"]
+    policy = ", ".join(
+        f"{quoted(limits[at].name)};q={min(limits[at].amount, _LARGEST_INTEGER)};w={WINDOW_SECONDS[limits[at].period]}"
+        for at in shown
+    )
+    form = ", ".join(quoted(limits[at].name).replace("%", "%%") + ";r=%d;t=%d" for at in shown)
+    return Template(
+        (b"ratelimit-policy", policy.encode()),
+        form.encode(),
+        tuple(shown),
+        tuple(limits[at].amount for at in shown),
+        len(shown) == len(limits),
+    )
 
 
 def quoted(name: str) -> str:
@@ -60,11 +72,14 @@ def quoted(name: str) -> str:
     return '"' + printable.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _template(plan: PlanSnapshot) -> _Template:
-    shown = [(position, limit) for position, limit in enumerate(plan.limits) if not limit.shadow]
-    policy = ", ".join(
-        f"{quoted(limit.name)};q={min(limit.amount, _LARGEST_INTEGER)};w={WINDOW_SECONDS[limit.period]}"
-        for _, limit in shown
-    )
-    parts = tuple((position, f"{quoted(limit.name)};r=") for position, limit in shown)
-    return _Template(plan, (b"ratelimit-policy", policy.encode()), parts)
+def _legacy(template: Template, figures: tuple[int, ...]) -> Headers:
+    """The tightest window: least remaining, of several the one that turns last."""
+    remaining, seconds, amount = figures[0], figures[1], template.amounts[0]
+    for at in range(2, len(figures), 2):
+        if figures[at] < remaining or (figures[at] == remaining and figures[at + 1] > seconds):
+            remaining, seconds, amount = figures[at], figures[at + 1], template.amounts[at // 2]
+    return [
+        (b"x-ratelimit-limit", b"%d" % amount),
+        (b"x-ratelimit-remaining", b"%d" % remaining),
+        (b"x-ratelimit-reset", b"%d" % seconds),
+    ]

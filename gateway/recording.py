@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from domain.refusals import RateLimited, Refusal
+from domain.refusals import RateLimited, Refusal, TooManyAtOnce
 from domain.request_log import LogRow, clean_text, scrub_path, scrub_query
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
     request, key, route = exchange.request, exchange.identity, exchange.route
     operation = route.operation if route is not None else None
     limit_name = None
-    if isinstance(refusal, RateLimited):
+    if isinstance(refusal, RateLimited | TooManyAtOnce):
         limit_name = ",".join(refusal.extra["violated_policies"])
     upstream_us = ((exchange.first_byte_ns or now_ns) - exchange.sent_ns) // 1000 if exchange.sent_ns else None
     row = LogRow(

@@ -1,49 +1,58 @@
-"""Decides whether a request fits its plan's limits: exact in Redis, bounded without it, within its time budget always.
+"""Decides whether a request fits its plan's limits: exact across workers, and a warm request waits for nobody.
 
-This is the first form: one Lua step in Redis per request, many steps in one message while many requests wait. Permit leases replace it behind the same `consume`.
+A worker spends permits that Redis has leased to it (bucket.py, allowance.py). When it runs low it renews in the
+background; when it runs dry the request waits for one call of lease.lua, which carries whatever else the organization
+has to tell (traffic.py, serving.py). When nothing is left and others hold permits, these are recalled (recalls.py);
+then the request is refused.
 
-G1: no number of workers admits more than the limit, because one script on the server's time checks every window and
-takes from all or from none. G5: without Redis a decision comes from local.py. Only the requests under way when Redis
-goes away wait for the budget; then a probe in the background finds out once a second whether it is back.
-A call that is given up may still count in Redis later: that can only admit less.
+G1: no number of workers admits more than the limit, because Redis counts what is leased as used. G5: without Redis what
+is leased is spent, then local.py decides; only the requests under way when Redis goes away wait for the budget; a probe
+in the background finds out once a second whether it is back, and what was admitted meanwhile is charged then.
+docs/decisions has the protocol.
 """
 
 import asyncio
-import hashlib
+import contextlib
 import logging
+import secrets
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from importlib import resources
-from typing import Any
+from pathlib import Path
+from time import monotonic, time
 from uuid import UUID
 
-from redis.exceptions import NoScriptError, RedisError
-
 from domain.faults import in_one_line
+from domain.quotas import flights
+from domain.quotas.account import Account, Wait
+from domain.quotas.allowance import NOT_REFILLED, UNKNOWN, Allowance
+from domain.quotas.bucket import Bucket
+from domain.quotas.flights import FAULTS
 from domain.quotas.local import LocalLimiter
-from domain.quotas.windows import UNLIMITED, WINDOW_SECONDS, Verdict, WindowState, judge
-from domain.redis_client import Client, is_cluster, open_client, within
-from domain.redis_keys import probe_key, window_key
+from domain.quotas.refill import UsedSince
+from domain.quotas.serving import Serving
+from domain.quotas.traffic import Traffic
+from domain.quotas.upkeep import Upkeep
+from domain.quotas.windows import UNLIMITED, Verdict, WindowState
+from domain.redis_client import open_client, within
+from domain.redis_keys import probe_key
 from domain.settings import RedisSettings
-from domain.snapshots import KeySnapshot, PlanSnapshot
+from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
 
-__all__ = ["Limiter", "LimiterStatus", "Verdict", "WindowState"]
+__all__ = ["Bucket", "Limiter", "LimiterStatus", "Verdict", "WindowState"]
 
 log = logging.getLogger(__name__)
 
-SCRIPT = resources.files(__package__).joinpath("consume.lua").read_text(encoding="utf-8")
-_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PROBE_SECONDS = 1.0
-_MOST_FLIGHTS = 2
-_MOST_ABOARD = 128
-"""Messages to Redis at a time, and decisions in one: fewer, fuller messages cost both sides less."""
-# RuntimeError is what uvloop raises on writing to a connection that the server has just closed.
-_FAULTS = (RedisError, OSError, TimeoutError, RuntimeError)
+_TICK_SECONDS = 0.1
+_MOST_KEYS = 50_000
 
 
 @dataclass(slots=True)
 class LimiterStatus:
-    """For /ready and /metrics. Counters since the start of the worker; `fault` is the last reason against Redis."""
+    """For /ready and /metrics. Counters since the start of the worker; `fault` is the last reason against Redis.
+
+    `decisions_redis` counts requests that waited for Redis, not those that spent what was leased.
+    """
 
     redis_ok: bool = True
     fault: str = ""
@@ -52,166 +61,167 @@ class LimiterStatus:
     redis_failures: int = 0
     refused: int = 0
     shadow_refused: int = 0
+    calls: int = 0
+    recalls: int = 0
+    refills: int = 0
+    refills_unread: int = 0
+    books_settled: int = 0
+
+
+class _Known:
+    """The buckets of one key: the one for all its requests, or one for each operation that it has called.
+
+    It keeps the key's snapshot, by whose id it is found, alive.
+    """
+
+    __slots__ = ("bucket", "key", "narrowed", "plan")
+
+    def __init__(self, key: KeySnapshot, plan: PlanSnapshot) -> None:
+        self.key, self.plan = key, plan
+        self.bucket: Bucket | None = None
+        self.narrowed: dict[tuple[UUID | None, UUID | None], Bucket] = {}
 
 
 class Limiter:
     """One per worker. `workers` is how many share the plan's amounts while Redis is away."""
 
-    def __init__(self, settings: RedisSettings, workers: int) -> None:
-        self._settings = settings
+    def __init__(
+        self, settings: RedisSettings, workers: int, *, books: Path | None = None, used: UsedSince | None = None
+    ) -> None:
+        self._settings, self._workers, self._books_folder, self._used = settings, workers, books, used
         self._budget = settings.timeout_ms / 1000
         self._local = LocalLimiter(workers)
-        self._plan_arguments: dict[UUID, tuple[PlanSnapshot, tuple[int, ...]]] = {}
         self._status = LimiterStatus()
-        self._client: Client = None
-        self._waiting: list[tuple[tuple[str | int, ...], asyncio.Future[list[int]]]] = []
-        self._flights = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._accounts: dict[UUID, Account] = {}
+        self._known: dict[int, _Known] = {}
+        self.holder = secrets.token_hex(8)
+        self.upkeep = Upkeep()
+        self.serving = Serving(self, self._status, used)
+        self._traffic = Traffic(self.holder, self._budget, self.serving.land, lambda: not self._status.redis_ok)
         self._probe: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connect if Redis is there. A Redis that is away is no reason not to start."""
-        self._client = open_client(self._settings)
+        self._traffic.client = open_client(self._settings)
+        self._background.append(asyncio.create_task(self._tick(), name="limits upkeep"))
         try:
-            await within(self._budget, self._client.execute_command("SCRIPT", "LOAD", SCRIPT))
-        except _FAULTS as fault:
-            self._fail(fault)
+            await flights.load(self._traffic.client, self._budget)
+        except FAULTS as fault:
+            self.fail(fault)
 
     async def stop(self) -> None:
-        """Close the connections. A limiter that was not started may be stopped."""
-        if self._probe is not None:
-            self._probe.cancel()
-            await asyncio.wait((self._probe,))
-        for task in tuple(self._tasks):
+        """Return what is unspent, then close the connections. A limiter that was not started may be stopped."""
+        tasks = [*self._background, *([self._probe] if self._probe is not None else [])]
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._client is not None:
-            await self._client.aclose()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._traffic.client is not None:
+            await self._return_all()
+            await self._traffic.stop()
+            await self._traffic.client.aclose()
 
     def status(self) -> LimiterStatus:
         """The live counters; do not change them."""
         return self._status
 
-    def consume(self, key: KeySnapshot, plan: PlanSnapshot) -> Verdict | Awaitable[Verdict]:
-        """Take one permit from every window of the plan, or none from any.
+    # -- what a request uses
 
-        The verdict itself where Redis is not asked: a plan without limits, or Redis known to be away.
-        """
-        if not plan.limits:
-            return UNLIMITED
-        if not self._status.redis_ok:
-            return self._decide_locally(key, plan)
-        return self._consume_in_redis(key, plan)
+    def bucket(
+        self, key: KeySnapshot, plan: PlanSnapshot, service_id: UUID | None = None, operation_id: UUID | None = None
+    ) -> Bucket:
+        """The limits that a key's request to a service's operation must fit into."""
+        known = self._known.get(id(key))
+        if known is None or known.plan is not plan:
+            known = self._remember(key, plan)
+        if known.bucket is not None:
+            return known.bucket
+        return self._narrowed(known, service_id, operation_id)
 
-    async def peek(self, key: KeySnapshot, plan: PlanSnapshot) -> list[WindowState]:
-        """Every window as it stands, in the plan's order. Consumes nothing."""
-        if not plan.limits:
-            return []
-        if self._status.redis_ok:
-            try:
-                return list((await self._ask(key, plan, cost=0)).windows)
-            except _FAULTS as fault:
-                self._fail(fault)
-        return list(self._local.take(key, plan, cost=0).windows)
-
-    async def _consume_in_redis(self, key: KeySnapshot, plan: PlanSnapshot) -> Verdict:
-        try:
-            verdict = await self._ask(key, plan, cost=1)
-        except _FAULTS as fault:
-            self._fail(fault)
-            return self._decide_locally(key, plan)
-        self._status.decisions_redis += 1
-        return self._counted(verdict)
-
-    async def _ask(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
-        keys = [
-            window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None) for limit in plan.limits
-        ]
-        asked = asyncio.get_running_loop().create_future()
-        self._waiting.append(((len(keys), *keys, cost, *self._arguments(plan)), asked))
-        if self._flights < _MOST_FLIGHTS:
-            self._flights += 1
-            task = asyncio.get_running_loop().create_task(self._fly(), name="limits to Redis")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        answer: list[int] = await asked
-        return judge(plan.limits, answer[1::2], answer[2::2], cost, taken=bool(answer[0]), source="redis")
-
-    async def _fly(self) -> None:
-        """Carry what waits to Redis, all in one message, until nothing does.
-
-        Waiting for a flight is not Redis's time: a burst must not make local what can be exact. But who waited while
-        Redis went away must not wait for it too.
-        """
-        while self._waiting:
-            flight, self._waiting = self._waiting[:_MOST_ABOARD], self._waiting[_MOST_ABOARD:]
-            try:
-                answers = await self._answers([arguments for arguments, _ in flight])
-            except asyncio.CancelledError:
-                answers = [TimeoutError("the gateway stops")] * len(flight)
-            except Exception as fault:  # noqa: BLE001  who waits must hear of whatever it was
-                answers = [fault] * len(flight)
-            for (_, asked), answer in zip(flight, answers, strict=True):
-                if asked.done():
-                    continue
-                if isinstance(answer, BaseException):
-                    asked.set_exception(answer)
-                else:
-                    asked.set_result(answer)
-        self._flights -= 1
-
-    async def _answers(self, calls: list[tuple[str | int, ...]]) -> list[Any]:
-        if not self._status.redis_ok:
-            raise TimeoutError(self._status.fault)
-        return await within(self._budget, self._run_all(calls))
-
-    async def _run_all(self, calls: list[tuple[str | int, ...]]) -> list[Any]:
-        """One answer or fault for each call. A cluster's client has no pipeline that runs scripts."""
-        if len(calls) == 1:
-            return [await self._run(*calls[0])]
-        if is_cluster(self._client):
-            return await asyncio.gather(*(self._run(*arguments) for arguments in calls), return_exceptions=True)
-        pipeline = self._client.pipeline(transaction=False)
-        for arguments in calls:
-            pipeline.execute_command("EVALSHA", _SHA, *arguments)
-        answers = await pipeline.execute(raise_on_error=False)
-        for position, answer in enumerate(answers):
-            if isinstance(answer, NoScriptError):
-                answers[position] = await self._run(*calls[position])
-        return list(answers)
-
-    async def _run(self, *arguments: str | int) -> list[int]:
-        try:
-            answer: list[int] = await self._client.execute_command("EVALSHA", _SHA, *arguments)
-        except NoScriptError:
-            # A restarted server, or another node of a cluster, has not seen the script: EVAL runs it and keeps it.
-            answer = await self._client.execute_command("EVAL", SCRIPT, *arguments)
+    def wait(self, bucket: Bucket) -> Awaitable[Verdict]:
+        """After `take` said False: renewed, or refused, or decided locally, within the time budget."""
+        answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        decided = self.decide(bucket)
+        if decided is not None:
+            answer.set_result(decided)
+            return answer
+        account = bucket.account
+        account.waiting.append(Wait(bucket, answer))
+        self._traffic.queue(account)
         return answer
 
-    def _arguments(self, plan: PlanSnapshot) -> tuple[int, ...]:
-        known = self._plan_arguments.get(plan.id)
-        if known is not None and known[0] is plan:
-            return known[1]
-        arguments: list[int] = []
-        for limit in plan.limits:
-            length = 0 if limit.period == "month" else WINDOW_SECONDS[limit.period]
-            arguments += (limit.amount, length, int(not limit.shadow))
-        self._plan_arguments[plan.id] = plan, tuple(arguments)
-        return self._plan_arguments[plan.id][1]
+    def decide(self, bucket: Bucket) -> Verdict | None:
+        """The same where nobody has to be asked: Redis is away, or has just said that nothing is left. None: wait."""
+        if bucket.retired:
+            bucket.attach(self._account(bucket.key.organization_id))
+        if not self._status.redis_ok:
+            return self.decide_locally(bucket)
+        now = monotonic()
+        for allowance in bucket.enforced:
+            if allowance.left <= 0 and now < allowance.shut_until:
+                return self.serving.refusal(bucket)
+        return None
 
-    def _decide_locally(self, key: KeySnapshot, plan: PlanSnapshot) -> Verdict:
+    def consume(
+        self, key: KeySnapshot, plan: PlanSnapshot, service_id: UUID | None = None, operation_id: UUID | None = None
+    ) -> Verdict | Awaitable[Verdict]:
+        """Take one permit of every limit, or none of any: `bucket`, `take` and `wait` in one."""
+        if not plan.limits:
+            return UNLIMITED
+        bucket = self.bucket(key, plan, service_id, operation_id)
+        if bucket.take():
+            return self.serving.admission(bucket)
+        return self.decide(bucket) or self.wait(bucket)
+
+    async def peek(self, key: KeySnapshot, plan: PlanSnapshot) -> list[WindowState]:
+        """Every limit of the plan as it stands, in its order. Consumes nothing."""
+        if not plan.limits:
+            return []
+        bucket = Bucket(key, plan, plan.limits, self._account(key.organization_id))
+        if self._status.redis_ok:
+            await self.serving.look(bucket)
+        if self._status.redis_ok:
+            return list(bucket.states())
+        return list(self._local.take(key, plan.limits, cost=0).windows)
+
+    def decide_locally(self, bucket: Bucket) -> Verdict:
+        """What is leased is spent first; of the rest, this worker's share."""
         self._status.decisions_local += 1
-        return self._counted(self._local.take(key, plan, cost=1))
+        return self.serving.counted(self._local.decide(bucket, monotonic(), time()))
 
-    def _counted(self, verdict: Verdict) -> Verdict:
-        if not verdict.allowed:
-            self._status.refused += 1
-        if verdict.shadow_violated:
-            self._status.shadow_refused += 1
-        return verdict
+    # -- what the parts use
 
-    def _fail(self, fault: Exception) -> None:
+    def queue(self, account: Account) -> None:
+        """Carry what waits in an account to Redis; while that is away, nothing goes."""
+        if self._status.redis_ok and self._traffic.client is not None:
+            self._traffic.queue(account)
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """A task of this limiter's."""
+        self._traffic.spawn(work)
+
+    def new_allowance(self, account: Account, name: str, limit: LimitSnapshot, key: KeySnapshot) -> Allowance:
+        """An allowance with nothing in it."""
+        self._accounts.setdefault(account.organization_id, account)
+        allowance = Allowance(account, name, limit, key)
+        allowance.refill = self.first_refill(allowance)
+        self.upkeep.count += 1
+        self.upkeep.calm(allowance)
+        return allowance
+
+    def first_refill(self, allowance: Allowance) -> int:
+        """What a call says of the rollups until they have been read."""
+        return UNKNOWN if self._used is not None and allowance.limit.period in {"day", "month"} else NOT_REFILLED
+
+    def forgotten(self, account: Account, allowance: Allowance) -> None:
+        """An allowance is gone; so is its account, if that was the last."""
+        del allowance
+        if not account.allowances:
+            self._accounts.pop(account.organization_id, None)
+
+    def fail(self, fault: BaseException) -> None:
+        """Redis did not do its part."""
         self._status.redis_failures += 1
         self._status.fault = in_one_line(fault)
         if self._status.redis_ok:
@@ -219,14 +229,62 @@ class Limiter:
             log.error("Redis is away, limits are local and bounded until it is back: %s", self._status.fault)
             self._probe = asyncio.get_running_loop().create_task(self._probe_until_back(), name="Redis probe")
 
+    # -- inside
+
+    def _remember(self, key: KeySnapshot, plan: PlanSnapshot) -> "_Known":
+        if len(self._known) >= _MOST_KEYS:
+            for old in list(self._known)[: _MOST_KEYS // 2]:
+                del self._known[old]
+        known = self._known[id(key)] = _Known(key, plan)
+        if all(limit.service_id is None and limit.operation_id is None for limit in plan.limits):
+            known.bucket = Bucket(key, plan, plan.limits, self._account(key.organization_id))
+        return known
+
+    def _narrowed(self, known: "_Known", service_id: UUID | None, operation_id: UUID | None) -> Bucket:
+        bucket = known.narrowed.get((service_id, operation_id))
+        if bucket is None:
+            limits = tuple(
+                limit
+                for limit in known.plan.limits
+                if limit.service_id in {None, service_id} and limit.operation_id in {None, operation_id}
+            )
+            bucket = Bucket(known.key, known.plan, limits, self._account(known.key.organization_id))
+            known.narrowed[service_id, operation_id] = bucket
+        return bucket
+
+    def _account(self, organization_id: UUID) -> Account:
+        account = self._accounts.get(organization_id)
+        if account is None:
+            account = self._accounts[organization_id] = Account(self, organization_id)
+        return account
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self.upkeep.turn()
+
+    async def _return_all(self) -> None:
+        if not self._status.redis_ok:
+            return
+        for account in list(self._accounts.values()):
+            for allowance in account.allowances.values():
+                if allowance.outstanding:
+                    allowance.returning = True
+                    account.mark(allowance)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._traffic.settle(), 20 * self._budget)
+
     async def _probe_until_back(self) -> None:
         """Probe with a write, because a full or read-only server answers PING."""
         while not self._status.redis_ok:
             await asyncio.sleep(_PROBE_SECONDS)
             try:
-                await within(self._budget, self._run(1, probe_key(), 1, 1, 1, 0))
-            except _FAULTS as fault:
-                self._fail(fault)
+                await within(self._budget, self._traffic.client.set(probe_key(), 1, px=1_000))
+            except FAULTS as fault:
+                self.fail(fault)
                 continue
             self._status.redis_ok, self._status.fault = True, ""
             log.warning("Redis is back, limits are exact again")
+            for account in list(self._accounts.values()):
+                if account.dirty or account.waiting:
+                    self._traffic.queue(account)

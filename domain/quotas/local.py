@@ -8,12 +8,16 @@ that a Redis that comes and goes does not hand out a fresh share each time.
 """
 
 import time
+from collections.abc import Sequence
 
 from limits.storage import MemoryStorage
 
+from domain.quotas.allowance import Allowance
+from domain.quotas.bucket import Bucket, reset_seconds
+from domain.quotas.shapes import CONCURRENT
 from domain.quotas.windows import WINDOW_SECONDS, Verdict, judge
 from domain.redis_keys import window_key
-from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
+from domain.snapshots import KeySnapshot, LimitSnapshot
 
 _SWEEP_AT = 10_000
 
@@ -52,33 +56,77 @@ class LocalLimiter:
         self._workers = workers
         self._counters = Counters()
 
-    def take(self, key: KeySnapshot, plan: PlanSnapshot, cost: int) -> Verdict:
+    def take(self, key: KeySnapshot, limits: Sequence[LimitSnapshot], cost: int) -> Verdict:
         """Take `cost` permits of this worker's share; 0 only looks."""
-        names = [_counter(key, limit) for limit in plan.limits]
-        shares = [-(-limit.amount // self._workers) for limit in plan.limits]
+        names = [_counter(key, limit) for limit in limits]
+        shares = [-(-limit.amount // self._workers) for limit in limits]
         used = [self._counters.get(name) for name in names]
         taken = all(
-            limit.shadow or count + cost <= share for limit, count, share in zip(plan.limits, used, shares, strict=True)
+            limit.shadow or count + cost <= share for limit, count, share in zip(limits, used, shares, strict=True)
         )
         if taken and cost:
             used = [
                 self._counters.incr(name, WINDOW_SECONDS[limit.period], cost)
-                for name, limit in zip(names, plan.limits, strict=True)
+                for name, limit in zip(names, limits, strict=True)
             ]
-        return self._verdict(plan, names, shares, used, cost, taken=taken)
+        return self._verdict(limits, names, shares, used, cost, taken=taken)
+
+    def decide(self, bucket: Bucket, now: float, clock: float) -> Verdict:
+        """One request while Redis is away: it spends what is leased; of the other windows, this worker's share."""
+        lacking = [a for a in bucket.enforced if a.left <= 0 or now >= a.deadline]
+        windows = [a.limit for a in lacking if a.kind != CONCURRENT]
+        refusing = [a for a in lacking if self._spent(a, now)]
+        verdict = self.take(bucket.key, windows, cost=0 if refusing else 1)
+        local = {limit.id: state for limit, state in zip(windows, verdict.windows, strict=True)}
+        allowed = verdict.allowed and not refusing
+        if allowed:
+            bucket.take_what_is_here(now, clock)
+        states = tuple(local.get(limit.id, state) for limit, state in zip(bucket.limits, bucket.states(), strict=True))
+        if allowed:
+            return Verdict(
+                allowed=True,
+                windows=states,
+                violated=(),
+                retry_after_seconds=0,
+                source="local",
+                shadow_violated=bucket.shadow_violated,
+            )
+        names = (*(a.limit.name for a in refusing), *verdict.violated)
+        seconds = max(verdict.retry_after_seconds, *(reset_seconds(a, now) for a in refusing), 1)
+        return Verdict(
+            allowed=False,
+            windows=states,
+            violated=names,
+            retry_after_seconds=seconds,
+            source="local",
+            shadow_violated=(),
+        )
+
+    def _spent(self, allowance: Allowance, now: float) -> bool:
+        """Whether nothing is left by what is known: of a window by Redis's last word, of a cap by this worker's share."""
+        if allowance.kind == CONCURRENT:
+            return allowance.kept - allowance.left >= -(-allowance.amount // self._workers)
+        return now < allowance.reset_at and allowance.used_now() >= allowance.amount
 
     def _verdict(
-        self, plan: PlanSnapshot, names: list[str], shares: list[int], used: list[int], cost: int, *, taken: bool
+        self,
+        limits: Sequence[LimitSnapshot],
+        names: list[str],
+        shares: list[int],
+        used: list[int],
+        cost: int,
+        *,
+        taken: bool,
     ) -> Verdict:
         now = time.time()
         resets = [
             max(1, int((self._counters.get_expiry(name) - now) * 1000))
             if count
             else WINDOW_SECONDS[limit.period] * 1000
-            for name, count, limit in zip(names, used, plan.limits, strict=True)
+            for name, count, limit in zip(names, used, limits, strict=True)
         ]
-        return judge(plan.limits, used, resets, cost, taken=taken, source="local", amounts=shares)
+        return judge(limits, used, resets, cost, taken=taken, source="local", amounts=shares)
 
 
 def _counter(key: KeySnapshot, limit: LimitSnapshot) -> str:
-    return window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None)
+    return window_key(key.organization_id, limit.id, key.id if limit.scope == "key" else None, limit.period)

@@ -10,8 +10,10 @@ from typing import Literal, NamedTuple
 
 from domain.snapshots import LimitSnapshot
 
-WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 2_678_400}
-"""Lengths in seconds; for the calendar month that of the longest, so that a reset is never farther than the length."""
+WINDOW_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "month": 2_678_400, "concurrent": 1}
+"""Lengths in seconds; for the calendar month that of the longest, so that a reset is never farther than the length.
+
+A cap on requests in progress has no window; its second is what a refused caller is told to wait."""
 
 Source = Literal["redis", "local"]
 

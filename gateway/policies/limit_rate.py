@@ -1,40 +1,76 @@
-"""Every window of the plan, all or nothing. Refuses with 429; a refused request has consumed nothing (G1).
+"""Every limit of the plan that counts the request, all or nothing. Refuses with 429; a refused request has consumed nothing (G1).
 
-On outage: a bounded local limit decides, never "unlimited" (G5); that rule lives in `domain.quotas`.
+A warm request spends permits that this worker holds and waits for nobody. On outage: a bounded local limit decides,
+never "unlimited" (G5); those rules live in `domain.quotas`.
 """
 
+import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from domain.quotas.limiter import Verdict
-from domain.refusals import RateLimited
+from domain.refusals import RateLimited, TooManyAtOnce
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
 
 def limit_rate(exchange: "Exchange") -> Awaitable[None] | None:
-    """Set `exchange.verdict`, also where it refuses."""
-    verdict = exchange.services.limiter.consume(exchange.key, exchange.plan)
-    if isinstance(verdict, Verdict):
+    """Set `exchange.bucket`; `exchange.taken` once it is admitted; `exchange.verdict` where a bucket alone can't tell."""
+    limiter, matched = exchange.services.limiter, exchange.matched
+    operation = matched.operation
+    bucket = exchange.bucket = limiter.bucket(
+        exchange.key, exchange.plan, matched.service.id, operation.id if operation is not None else None
+    )
+    if bucket.take():
+        exchange.taken = True
+        return None
+    verdict = limiter.decide(bucket)
+    if verdict is not None:
         _accept(exchange, verdict)
         return None
-    return _decide(exchange, verdict)
+    return _decide(exchange, limiter.wait(bucket))
 
 
-async def _decide(exchange: "Exchange", pending: Awaitable[Verdict]) -> None:
-    _accept(exchange, await pending)
+async def _decide(exchange: "Exchange", pending: "Awaitable[Verdict]") -> None:
+    verdict = asyncio.ensure_future(pending)
+    try:
+        await asyncio.wait((verdict,))
+    except asyncio.CancelledError:
+        _let_go(exchange, verdict)
+        raise
+    if exchange.finished:
+        _let_go(exchange, verdict)
+        return
+    _accept(exchange, verdict.result())
+
+
+def _let_go(exchange: "Exchange", verdict: "asyncio.Future[Verdict]") -> None:
+    """The client left while its request waited: what it got goes back."""
+    if not verdict.done():
+        verdict.cancel()
+    elif not verdict.cancelled() and verdict.result().allowed:
+        bucket = exchange.bucket
+        assert bucket is not None
+        bucket.give_back(exchange.begun_ns / 1e9)
 
 
 def _accept(exchange: "Exchange", verdict: Verdict) -> None:
     exchange.verdict = verdict
     if verdict.allowed:
+        exchange.taken = True
         return
     windows = {window.name: window for window in verdict.windows}
     first = windows[verdict.violated[0]]
+    limits = {limit.name: limit for limit in exchange.plan.limits}
+    about: dict[str, Any] = {
+        "violated_policies": list(verdict.violated),
+        "retry_after_seconds": verdict.retry_after_seconds,
+        "limit": first.limit,
+    }
+    if all(limits[name].period == "concurrent" for name in verdict.violated):
+        raise TooManyAtOnce(f"{first.limit} requests may be in progress at a time ({first.name}).", **about)
     raise RateLimited(
         f"The limit of {first.limit} per {first.name} is used up. Try again in {verdict.retry_after_seconds} s.",
-        violated_policies=list(verdict.violated),
-        retry_after_seconds=verdict.retry_after_seconds,
-        limit=first.limit,
+        **about,
     )

@@ -17,9 +17,11 @@ from rich.console import Console
 from loadtests.bench.contenders import NGINX_GATEWAY, NGINX_PROXY
 from loadtests.bench.events import measure_events
 from loadtests.bench.machine import describe
+from loadtests.bench.memory import measure_memory
 from loadtests.bench.nginx import nginx_path
 from loadtests.bench.report import markdown, show
 from loadtests.bench.result import Part, Result
+from loadtests.bench.scale import measure_scale
 from loadtests.bench.speed import measure_speed
 from loadtests.bench.stand import Stand
 from loadtests.bench.targets import at_least
@@ -31,6 +33,8 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 PARTS: dict[str, tuple[tuple[str, ...], Callable[[Installation, Stand], Part]]] = {
     "speed": (("B1", "B2", "B3", "B4"), measure_speed),
     "streams": (("B5",), measure_events),
+    "scale": (("B6",), measure_scale),
+    "memory": (("B8",), measure_memory),
 }
 """What is measured, in this order: the targets of each, and how."""
 NAMES = tuple(name for names, _ in PARTS.values() for name in names)

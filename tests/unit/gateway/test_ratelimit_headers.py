@@ -1,18 +1,31 @@
+from time import monotonic
+
 import pytest
 
-from domain.quotas.windows import judge
+from domain.quotas.limiter import Limiter
+from domain.settings import RedisSettings
+from domain.snapshots import PlanSnapshot
 from gateway.ratelimit_headers import quoted, render
-from tests.snapshots import limit, plan
+from tests.snapshots import key, limit, plan
 
-SOLD = plan(limit("hour", 1_000), limit("day", 10_000), limit("minute", 5, shadow=True))
+LIMITS = (
+    limit("hour", 1_000),
+    limit("day", 10_000),
+    limit("minute", 5, shadow=True),
+    limit("concurrent", 3, name="at a time"),
+)
 
 
-def verdict(used, *, taken=True):
-    return judge(SOLD.limits, used, [3_410_001, 80_000_000, 60_000], 1, taken=taken, source="redis")
+def bucket(used, sold=None):
+    sold = sold or plan(*LIMITS)
+    made = Limiter(RedisSettings(), workers=1).bucket(key(), sold)
+    for allowance, count, seconds in zip(made.allowances, used, (3_410.5, 79_999.5, 60, 1), strict=False):
+        allowance.used, allowance.reset_at = count, monotonic() + seconds
+    return made
 
 
 def test_policy_and_state_of_every_enforced_window():
-    headers = dict(render(SOLD, verdict([2, 9_999, 7]), legacy=False))
+    headers = dict(render(bucket([2, 9_999, 7, 1]), legacy=False))
     assert headers == {
         b"ratelimit-policy": b'"hour";q=1000;w=3600, "day";q=10000;w=86400',
         b"ratelimit": b'"hour";r=998;t=3411, "day";r=1;t=80000',
@@ -20,34 +33,50 @@ def test_policy_and_state_of_every_enforced_window():
 
 
 def test_older_fields_show_the_tightest_window():
-    headers = dict(render(SOLD, verdict([2, 9_999, 7]), legacy=True))
+    headers = dict(render(bucket([2, 9_999, 7, 3]), legacy=True))
     assert headers[b"x-ratelimit-limit"] == b"10000"
     assert headers[b"x-ratelimit-remaining"] == b"1"
     assert headers[b"x-ratelimit-reset"] == b"80000"
 
 
 def test_of_two_empty_windows_the_one_that_turns_last_is_the_tightest():
-    headers = dict(render(SOLD, verdict([1_000, 10_000, 1], taken=False), legacy=True))
+    headers = dict(render(bucket([1_000, 10_000, 1, 1]), legacy=True))
     assert headers[b"x-ratelimit-limit"] == b"10000"
     assert headers[b"x-ratelimit-reset"] == b"80000"
 
 
 def test_retry_after_is_left_to_the_problem_document():
-    assert b"retry-after" not in dict(render(SOLD, verdict([1_000, 1, 1]), legacy=False))
-    assert b"retry-after" not in dict(render(SOLD, verdict([1_000, 1, 1], taken=False), legacy=False))
+    assert b"retry-after" not in dict(render(bucket([1_000, 1, 1, 1]), legacy=False))
 
 
-def test_a_plan_without_enforced_limits_has_no_fields():
-    sold = plan(limit("hour", 5, shadow=True))
-    assert render(sold, judge(sold.limits, [9], [5], 1, taken=True, source="redis"), legacy=True) == []
+def test_what_is_leased_is_still_to_be_had():
+    made = bucket([12, 16, 0, 0])
+    made.allowances[0].left = 10
+    assert dict(render(made, legacy=False))[b"ratelimit"].startswith(b'"hour";r=998;')
+
+
+def test_states_of_a_verdict_stand_in_for_those_of_the_bucket():
+    made = bucket([1_000, 10_000, 1, 1])
+    shown = [state._replace(remaining=7, reset_seconds=9) for state in made.states()]
+    assert dict(render(made, legacy=False, windows=shown))[b"ratelimit"] == b'"hour";r=7;t=9, "day";r=7;t=9'
+
+
+@pytest.mark.parametrize("unseen", [limit("hour", 5, shadow=True), limit("concurrent", 5)])
+def test_a_plan_without_enforced_windows_has_no_fields(unseen):
+    assert render(bucket([9], plan(unseen)), legacy=True) == []
 
 
 def test_a_replaced_snapshot_of_a_plan_is_noticed():
-    before = plan(limit("hour", 5))
-    after = type(before)(before.id, before.slug, before.name, before.rank, (limit("hour", 7),))
+    limiter, caller, before = Limiter(RedisSettings(), workers=1), key(), plan(limit("hour", 5))
+    after = PlanSnapshot(before.id, before.slug, before.name, before.rank, (limit("hour", 7),))
     for sold, policy in ((before, b'"hour";q=5;w=3600'), (after, b'"hour";q=7;w=3600')):
-        shown = render(sold, judge(sold.limits, [1], [5], 1, taken=True, source="redis"), legacy=False)
+        shown = render(limiter.bucket(caller, sold), legacy=False)
         assert dict(shown)[b"ratelimit-policy"] == policy
+
+
+def test_a_percent_sign_in_a_name_is_no_placeholder():
+    shown = dict(render(bucket([1], plan(limit("hour", 5, name="50%d"))), legacy=False))
+    assert shown[b"ratelimit"].startswith(b'"50%d";r=4;t=')
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.quotas.limiter import Limiter
 from domain.settings import RedisSettings
 from domain.snapshots import LimitSnapshot, PlanSnapshot
+from tests.limits import consume
 from tests.snapshots import key
 
 
@@ -19,7 +20,7 @@ async def main(url: str, organization: str, plan_id: str, limit_id: str, amount:
     await limiter.start()
     limits = (LimitSnapshot(UUID(limit_id), "month", int(amount), "month", "organization", shadow=False),)
     plan, caller = PlanSnapshot(UUID(plan_id), "p", "P", 1, limits), key(UUID(organization))
-    verdicts = await asyncio.gather(*(limiter.consume(caller, plan) for _ in range(int(times))))
+    verdicts = await asyncio.gather(*(consume(limiter, caller, plan) for _ in range(int(times))))
     assert {verdict.source for verdict in verdicts} == {"redis"}
     print(sum(verdict.allowed for verdict in verdicts))
     await limiter.stop()

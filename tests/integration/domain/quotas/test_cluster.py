@@ -1,6 +1,7 @@
 from domain.quotas.limiter import Limiter
 from domain.settings import RedisSettings
 from tests.deadlines import until
+from tests.limits import consume
 from tests.snapshots import key, limit, plan
 from tests.valkeys import own_valkey
 
@@ -14,7 +15,7 @@ async def test_the_step_runs_on_a_cluster_for_organizations_of_any_slot(tmp_path
         await limiter.start()
         sold = plan(limit("day", 2), limit("month", 5, scope="key"))
         for caller in (key(), key(), key()):
-            verdicts = [await limiter.consume(caller, sold) for _ in range(3)]
+            verdicts = [await consume(limiter, caller, sold) for _ in range(3)]
             assert [verdict.allowed for verdict in verdicts] == [True, True, False]
             assert {verdict.source for verdict in verdicts} == {"redis"}
         await limiter.stop()

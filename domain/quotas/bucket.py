@@ -1,0 +1,148 @@
+"""The limits that one key's requests to one operation must fit into, as a tuple of shared allowances."""
+
+import math
+from time import monotonic
+from typing import Any
+
+from domain.quotas.account import Account
+from domain.quotas.allowance import Allowance
+from domain.quotas.shapes import CONCURRENT, SLIDING
+from domain.quotas.windows import WINDOW_SECONDS, WindowState
+from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
+
+
+class Bucket:
+    """Made by `Limiter.bucket`. A request takes one permit of every enforced limit, or nothing at all.
+
+    `memo` belongs to who renders the limits: what stays the same for this bucket.
+    """
+
+    __slots__ = (
+        "_caps", "_enforced", "_permits", "_shadows", "account", "allowances", "key", "limits", "memo", "plan",
+        "shadow_violated", "taken_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, key: KeySnapshot, plan: PlanSnapshot, limits: tuple[LimitSnapshot, ...], account: Account
+    ) -> None:
+        self.key, self.plan, self.limits = key, plan, limits
+        self.shadow_violated: tuple[str, ...] = ()
+        self.taken_at = 0.0
+        self.memo: Any = None
+        self.attach(account)
+
+    def attach(self, account: Account) -> None:
+        """Use the allowances of `account`; again if the limiter had let go of some, because nobody used them."""
+        self.account = account
+        self.allowances = tuple(account.allowance(limit, self.key) for limit in self.limits)
+        self._enforced = tuple(a for a in self.allowances if a.enforced)
+        self._permits = tuple(a for a in self._enforced if a.kind != CONCURRENT)
+        self._shadows = tuple(a for a in self.allowances if not a.enforced)
+        self._caps = tuple(a for a in self.allowances if a.kind == CONCURRENT)
+
+    @property
+    def enforced(self) -> tuple[Allowance, ...]:
+        """The allowances that can refuse."""
+        return self._enforced
+
+    @property
+    def retired(self) -> bool:
+        """Whether the limiter has let go of an allowance."""
+        return any(allowance.retired for allowance in self.allowances)
+
+    def take(self) -> bool:
+        """One permit of every enforced window, and a slot of every cap. False: not all of them are here now."""
+        now = monotonic()
+        for allowance in self._enforced:
+            if allowance.left <= 0 or now >= allowance.deadline:
+                return False
+        for allowance in self._enforced:
+            left = allowance.left = allowance.left - 1
+            allowance.cells[allowance.at] = left
+            if left <= allowance.low:
+                allowance.lack()
+        self.taken_at = now
+        if self._shadows:
+            self._count_shadows(now)
+        return True
+
+    def take_what_is_here(self, now: float, clock: float) -> None:
+        """Admitted without Redis: spend what is leased, owe the rest. Nothing waits, nothing refuses."""
+        for allowance in self._enforced:
+            if allowance.left > 0 and now < allowance.deadline:
+                allowance.left -= 1
+                allowance.cells[allowance.at] = allowance.left
+            else:
+                allowance.owe(clock)
+        self.taken_at = now
+        if self._shadows:
+            self._count_shadows(now)
+
+    def done(self) -> None:
+        """The request is over: its slots come back. Exactly once for each request that was admitted."""
+        for allowance in self._caps:
+            if allowance.enforced:
+                allowance.left += 1
+                allowance.cells[allowance.at] = allowance.left
+            else:
+                allowance.count(-1)
+
+    def give_back(self, taken_at: float | None = None) -> None:
+        """As if never taken; instead of `done`. `taken_at`: monotonic seconds of (or before) the take.
+
+        Needed where other requests may have taken since. A permit whose window has turned since stays spent: it must not
+        become one of the next window.
+        """
+        taken = self.taken_at if taken_at is None else taken_at
+        self.done()
+        for allowance in self._permits:
+            # In a sliding window what was told is charged where it was told.
+            if taken >= (allowance.seen_at if allowance.kind == SLIDING else allowance.since):
+                allowance.left += 1
+                allowance.cells[allowance.at] = allowance.left
+        for allowance in self._shadows:
+            if allowance.kind != CONCURRENT and taken >= allowance.since:
+                allowance.count(-1)
+
+    def states(self) -> tuple[WindowState, ...]:
+        """Every limit as this worker knows it."""
+        now = monotonic()
+        return tuple(
+            WindowState(
+                limit.name,
+                limit.amount,
+                allowance.used_now() if limit.shadow else limit.amount - min(allowance.remaining(), limit.amount),
+                allowance.remaining(),
+                reset_seconds(allowance, now),
+                WINDOW_SECONDS[limit.period],
+                limit.shadow,
+            )
+            for limit, allowance in zip(self.limits, self.allowances, strict=True)
+        )
+
+    def numbers(self) -> tuple[int, ...]:
+        """Remaining and seconds to the reset of each limit, in the order of `limits`."""
+        now = monotonic()
+        figures: list[int] = []
+        for allowance in self.allowances:
+            free = allowance.amount - allowance.used + allowance.left
+            seconds = allowance.reset_at - now
+            figures.append(max(0, free))
+            figures.append(int(seconds) + 1 if seconds > 0 else WINDOW_SECONDS[allowance.limit.period])
+        return tuple(figures)
+
+    def _count_shadows(self, now: float) -> None:
+        violated = []
+        for allowance in self._shadows:
+            if now >= allowance.reset_at and allowance.kind != CONCURRENT:
+                allowance.turn_shadow(now)
+            allowance.count(1)
+            if allowance.used_now() > allowance.amount:
+                violated.append(allowance.limit.name)
+        self.shadow_violated = tuple(violated)
+
+
+def reset_seconds(allowance: Allowance, now: float) -> int:
+    """Whole seconds until permits come back, rounded up, at least 1; unknown: the window's length."""
+    seconds = allowance.reset_at - now
+    return max(1, math.ceil(seconds)) if seconds > 0 else WINDOW_SECONDS[allowance.limit.period]

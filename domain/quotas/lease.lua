@@ -1,0 +1,326 @@
+-- Settles what one holder has spent and still holds in the windows of one organization, then grants permits.
+--
+-- KEYS[i]    window i, without its start: pe:{organization}:w:<limit>:<key or ->:<period>; the last is the marker
+-- ARGV[1]    holder: who asks (one worker process)
+-- ARGV[2]    sequence: grows with every call of the holder; a call that is overtaken by a later one changes nothing
+-- ARGV[3]    "1": publish a recall where others hold what a request lacks
+-- ARGV[3+i]  window i, numbers with spaces between them:
+--              1 kind     1 fixed, 2 month, 3 sliding, 4 concurrent
+--              2 amount   3 length: fixed seconds, sliding milliseconds of a slot, concurrent milliseconds of a lease
+--              4 enforced 1, or 0 for shadow: counted, never granted
+--              5 want     balance that the holder would like to have ahead of need
+--              6 tag      window of what it holds: start (fixed) or slot of the deadline (sliding); 0 nothing
+--              7 spent    since it began in this window, all told      8 told  the part of it that was acknowledged
+--              9 left     unspent; concurrent: slots held, in use or not
+--             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
+--             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
+--             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead
+-- the rest   bundles: requests that wait, "m i j ...": m requests, each in need of one permit of windows i, j, ...
+--
+-- Returns { 0, for each window: granted, used, ms to reset, held by others, ms to the permits' deadline, tag; then per
+-- bundle how many of its requests can go }; used = spent + held, by everybody.
+-- Or { 1, i, start, ... }: windows i need a refill first; or { -1 }: overtaken. Both changed nothing.
+--
+-- Rule       spent + held <= amount, in every window, or nothing is granted in it. A bundle takes all or none.
+-- Why exact  What a holder says is absolute (spent, left), so an answer that was lost, or a call that is repeated,
+--            leaves nothing behind: its next call puts the record right. What it was granted without hearing of it, it
+--            never spent. A record that was lost with the server's memory is declared anew by the next call.
+-- Sliding    A permit is charged to the slot of its deadline, once spent to the slot in which that was told, if earlier.
+--            All slots from now - length on count, future ones too: never more than the amount in any stretch of time.
+-- Time is the server's.
+
+local holder, seq, publish = "h" .. ARGV[1], tonumber(ARGV[2]), ARGV[3] == "1"
+local marker, count = KEYS[#KEYS], #KEYS - 1
+local time = redis.call("TIME")
+local now = tonumber(time[1])
+local now_ms = now * 1000 + math.floor(tonumber(time[2]) / 1000)
+local YEAR_2100 = 4102444800
+
+local function numbers(text)
+  local list = {}
+  for word in string.gmatch(text, "%S+") do list[#list + 1] = tonumber(word) end
+  return list
+end
+
+-- Days since 1970-01-01 of a month's first day; month counts from 0 = January 1970.
+local function first_day(month)
+  local year, m = 1970 + math.floor(month / 12), month % 12 + 1
+  if m <= 2 then year = year - 1 end
+  local era = math.floor(year / 400)
+  local yoe = year - era * 400
+  local doy = math.floor((153 * ((m + 9) % 12) + 2) / 5)
+  return era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+end
+
+local function calendar_month()
+  local day = math.floor(now / 86400)
+  local month = math.floor(day / 30.436875)
+  while first_day(month) > day do month = month - 1 end
+  while first_day(month + 1) <= day do month = month + 1 end
+  return first_day(month) * 86400, first_day(month + 1) * 86400
+end
+
+local function bounds(w)
+  if w[1] == 1 then
+    local start = now - now % w[3]
+    return start, start + w[3]
+  end
+  for i = 12, #w - 1 do
+    if w[i] <= now and now < w[i + 1] then return w[i], w[i + 1] end
+  end
+  return calendar_month()
+end
+
+local function text(number) return string.format("%.0f", number) end
+
+local function record(value)
+  if value then return numbers(value) end
+end
+
+-- Fixed: fields u spent, o held, k holders, r refill, d declared anew of what the refill contains, h<holder> "held spent seq".
+local function open_fixed(i, w)
+  w.start, w.ends = bounds(w)
+  w.name = KEYS[i] .. ":" .. text(w.start)
+  local v = redis.call("HMGET", w.name, "u", "o", "k", "r", "d", holder)
+  w.fresh = not v[1]
+  w.u, w.o, w.k = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
+  w.r, w.d, w.record = tonumber(v[4] or 0), tonumber(v[5] or 0), record(v[6])
+  w.seq = w.record and w.record[3] or 0
+end
+
+-- Sliding: fields n last time, <slot> spent, h<holder> "held spent seq slot". Slots keep their ages when the clock steps back.
+local function open_sliding(i, w)
+  w.name, w.slot, w.slots, w.records, w.seq = KEYS[i], math.floor(now_ms / w[3]), {}, {}, 0
+  local v = redis.call("HGETALL", w.name)
+  local shift = 0
+  w.last = now_ms
+  for j = 1, #v, 2 do
+    if v[j] == "n" then
+      local last = tonumber(v[j + 1])
+      shift = math.max(0, math.floor((last - now_ms) / w[3]))
+      w.last = math.max(now_ms, last - shift * w[3])
+    end
+  end
+  local oldest = w.slot - w[12]
+  w.gone, w.o, w.u, w.k, w.first = {}, 0, 0, 0, nil
+  for j = 1, #v, 2 do
+    local name = v[j]
+    if string.sub(name, 1, 1) == "h" then
+      local r = numbers(v[j + 1])
+      r[4] = r[4] - shift
+      if name == holder then w.seq = r[3] end
+      if r[4] >= oldest then w.records[name] = r else w.gone[#w.gone + 1] = name end
+    elseif name ~= "n" then
+      local slot, spent = tonumber(name) - shift, tonumber(v[j + 1])
+      if slot >= oldest then w.slots[slot] = (w.slots[slot] or 0) + spent end
+      if slot < oldest or shift > 0 then w.gone[#w.gone + 1] = name end
+    end
+  end
+  w.shift, w.record = shift, w.records[holder]
+end
+
+-- Concurrent: fields h<holder> "held free seq deadline doubted". A lease past its deadline gets one more term before it
+-- is dropped: a clock that steps forward must not free slots that are in use.
+local function open_concurrent(i, w)
+  w.name, w.records, w.gone, w.u, w.o, w.k, w.seq = KEYS[i], {}, {}, 0, 0, 0, 0
+  local v = redis.call("HGETALL", w.name)
+  for j = 1, #v, 2 do
+    local r = numbers(v[j + 1])
+    if v[j] == holder then
+      w.seq, w.record = r[3], r
+    elseif r[4] > now_ms + 2 * w[3] then
+      r[4], r.changed = now_ms + w[3], true
+    elseif r[4] <= now_ms then
+      if r[5] == 1 then w.gone[#w.gone + 1] = v[j] else r[4], r[5], r.changed = now_ms + w[3], 1, true end
+    end
+    if v[j] ~= holder and (r[4] > now_ms) then w.records[v[j]] = r end
+  end
+end
+
+local windows, refills = {}, {}
+local born = tonumber(redis.call("GET", marker) or YEAR_2100)
+for i = 1, count do
+  local w = numbers(ARGV[3 + i])
+  windows[i] = w
+  if w[1] <= 2 then open_fixed(i, w) elseif w[1] == 3 then open_sliding(i, w) else open_concurrent(i, w) end
+  if w.seq >= seq then return { -1 } end
+  if w[1] <= 2 and w.fresh and w[11] == -1 and born > w.start then
+    refills[#refills + 1] = i
+    refills[#refills + 1] = w.start
+  end
+end
+if #refills > 0 then
+  if born == YEAR_2100 then redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. marker) end
+  return { 1, unpack(refills) }
+end
+if born == YEAR_2100 then redis.call("SET", marker, now, "EX", 6048000) end
+
+-- The server's clock stepped back: what is held belongs to a later window, which keeps what was spent in it.
+local function settle_later_window(i, w)
+  local name = KEYS[i] .. ":" .. text(w[6])
+  local v = redis.call("HMGET", name, "u", "o", "k", holder)
+  local r = record(v[4])
+  if not r then return end
+  redis.call("HSET", name, "u", text(tonumber(v[1]) + w[7] - r[2]), "o", text(tonumber(v[2]) - r[1]),
+    "k", text(tonumber(v[3]) - (r[1] > 0 and 1 or 0)), holder, "0 " .. text(w[7]) .. " " .. text(seq))
+end
+
+local function settle_fixed(i, w)
+  local r = w.record or { 0, 0, 0 }
+  w.left, w.spent = w[9], w[7]
+  if w[6] ~= w.start then
+    if w[6] > w.start then settle_later_window(i, w) end
+    w.left, w.spent = 0, 0
+    w.u = w.u + w[10]
+  else
+    w.u = w.u + w[7] - r[2] + w[10]
+    if not w.record then w.d = w.d + w[8] end
+  end
+  if w[11] > 0 then w.r = math.max(w.r, w[11]) end
+  w.others, w.others_k = w.o - r[1], w.k - (r[1] > 0 and 1 or 0)
+  w.base = w.u + math.max(0, w.r - w.d) + w.others
+end
+
+local function settle_sliding(w)
+  local r = w.record
+  local spent = math.max(0, w[7] - (r and r[2] or w[8])) + w[10]
+  w.left, w.spent = w[9], w[7]
+  if spent > 0 then
+    local slot = math.min(w.slot, r and r[4] or w.slot, w[6] > 0 and w[10] == 0 and w[6] or w.slot)
+    w.slots[slot] = (w.slots[slot] or 0) + spent
+    w.touched = w.touched or {}
+    w.touched[slot] = true
+  end
+  local oldest = w.slot - w[12]
+  w.others, w.others_k = 0, 0
+  for slot, n in pairs(w.slots) do
+    if slot >= oldest then
+      w.u = w.u + n
+      if not w.first or slot < w.first then w.first = slot end
+    end
+  end
+  for name, other in pairs(w.records) do
+    if name ~= holder and other[1] > 0 then
+      w.others, w.others_k = w.others + other[1], w.others_k + 1
+      if not w.first or other[4] < w.first then w.first = other[4] end
+    end
+  end
+  w.base = w.u + w.others
+end
+
+local function settle_concurrent(w)
+  w.left, w.spent, w.others, w.others_k = w[9], 0, 0, 0
+  for _, other in pairs(w.records) do w.others, w.others_k = w.others + other[1], w.others_k + 1 end
+  w.base = w.others
+end
+
+for i, w in ipairs(windows) do
+  if w[1] <= 2 then settle_fixed(i, w) elseif w[1] == 3 then settle_sliding(w) else settle_concurrent(w) end
+  w.granted, w.supply = 0, w[1] == 4 and w[10] or w.left
+  w.room = w[4] == 1 and math.max(0, w[2] - w.base - w.left) or 0
+end
+
+local goes, lacking = {}, false
+for b = 4 + count, #ARGV do
+  local bundle = numbers(ARGV[b])
+  local n = bundle[1]
+  for j = 2, #bundle do
+    local w = windows[bundle[j]]
+    n = math.min(n, w.supply + w.room)
+  end
+  for j = 2, #bundle do
+    local w = windows[bundle[j]]
+    if w.supply + w.room < bundle[1] then
+      lacking = true
+      if publish and w.others > 0 and not w.recalled then
+        w.recalled = true
+        redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. KEYS[bundle[j]])
+      end
+    end
+    local held = math.min(w.supply, n)
+    w.supply, w.granted, w.room = w.supply - held, w.granted + n - held, w.room - (n - held)
+  end
+  goes[#goes + 1] = n
+end
+if not lacking then
+  for _, w in ipairs(windows) do
+    if w[4] == 1 then
+      local share = math.floor(w.room / (2 * (w.others_k + 1)))
+      local extra = math.max(0, math.min(w[5] - w.supply, share))
+      w.granted, w.room = w.granted + extra, w.room - extra
+    end
+  end
+end
+
+local function write_fixed(w)
+  local held, r = w.left + w.granted, w.record
+  w.life, w.reset, w.tag = w.ends * 1000 - now_ms, w.ends * 1000 - now_ms, w.start
+  w.used = w.base + held
+  if held == 0 and not r and w.u == 0 and w.r == 0 then return end
+  redis.call("HSET", w.name, "u", text(w.u), "o", text(w.others + held), "k", text(w.others_k + (held > 0 and 1 or 0)),
+    "r", text(w.r), "d", text(w.d), holder, text(held) .. " " .. text(w.spent) .. " " .. text(seq))
+  if w.fresh then
+    local slack = math.min(math.max(w.ends - w.start, 10), 86400)
+    redis.call("EXPIREAT", w.name, text(w.ends + slack))
+    redis.call("EXPIRE", marker, 6048000)
+  end
+end
+
+local function write_sliding(w)
+  local held = w.left + w.granted
+  w.used = w.base + held
+  local tag = w.slot
+  if 2 * w.used <= w[2] then
+    tag = w.slot + w[13]
+  elseif (w.slot + 1) * w[3] - now_ms < w[3] / 4 then
+    tag = w.slot + 1
+  end
+  -- What is being spent while this answer travels has its old deadline.
+  if w.left > 0 then tag = math.max(tag, w.record and w.record[4] or math.min(w[6], w.slot + w[13])) end
+  w.tag = tag
+  w.life = (tag + 1) * w[3] - now_ms
+  if held > 0 and (not w.first or tag < w.first) then w.first = tag end
+  w.reset = ((w.first or w.slot - 1) + w[12] + 1) * w[3] - now_ms
+  if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
+  if held == 0 and not w.record and w.u == 0 and w.others == 0 then return end
+  local fields = { "n", text(w.last), holder, text(held) .. " " .. text(w.spent) .. " " .. text(seq) .. " " .. text(tag) }
+  for slot, n in pairs(w.slots) do
+    if w.shift > 0 or (w.touched and w.touched[slot]) then
+      fields[#fields + 1], fields[#fields + 2] = text(slot), text(n)
+    end
+  end
+  if w.shift > 0 then
+    for name, other in pairs(w.records) do
+      if name ~= holder then
+        fields[#fields + 1] = name
+        fields[#fields + 2] = text(other[1]) .. " " .. text(other[2]) .. " " .. text(other[3]) .. " " .. text(other[4])
+      end
+    end
+  end
+  redis.call("HSET", w.name, unpack(fields))
+  redis.call("PEXPIRE", w.name, text((w[12] + w[13] + 5) * w[3]))
+end
+
+local function write_concurrent(w)
+  local held = w.left + w.granted
+  w.used, w.life, w.reset, w.tag = w.base + held, w[3], 1000, 1
+  if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
+  for name, other in pairs(w.records) do
+    if other.changed then
+      redis.call("HSET", w.name, name, text(other[1]) .. " 0 " .. text(other[3]) .. " " .. text(other[4]) .. " " .. text(other[5] or 0))
+    end
+  end
+  if held == 0 and not w.record then return end
+  redis.call("HSET", w.name, holder, text(held) .. " 0 " .. text(seq) .. " " .. text(now_ms + w[3]) .. " 0")
+  redis.call("PEXPIRE", w.name, text(3 * w[3]))
+end
+
+local answer = { 0 }
+for i, w in ipairs(windows) do
+  if w[1] <= 2 then write_fixed(w) elseif w[1] == 3 then write_sliding(w) else write_concurrent(w) end
+  local at = 6 * i - 4
+  answer[at], answer[at + 1], answer[at + 2] = w.granted, w.used, math.max(1, w.reset)
+  answer[at + 3], answer[at + 4], answer[at + 5] = w.others, w.life, w.tag
+end
+for _, n in ipairs(goes) do answer[#answer + 1] = n end
+return answer

@@ -1,0 +1,185 @@
+"""What an answer of Redis means for the requests that waited for it: admitted, refused, or asked again after a recall."""
+
+import asyncio
+import math
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from domain.quotas.account import NEEDS_REFILL, OVERTAKEN, PER_WINDOW, Account, Call, Wait
+from domain.quotas.bucket import Bucket
+from domain.quotas.refill import UsedSince, read_refill
+from domain.quotas.shapes import CONCURRENT
+from domain.quotas.windows import Verdict
+
+if TYPE_CHECKING:
+    from domain.quotas.limiter import Limiter, LimiterStatus
+
+_RECALL_SECONDS = 0.03
+"""How long a request waits for what others hold."""
+_PAUSE_SECONDS = 0.003
+_DECLARING_SECONDS = 0.01
+"""After a loss of memory the other workers get this long to tell what they hold, before anything is granted."""
+
+
+class Serving:
+    """Lands the calls of one limiter."""
+
+    def __init__(self, limiter: "Limiter", status: "LimiterStatus", used: UsedSince | None) -> None:
+        self._limiter, self._status, self._used = limiter, status, used
+
+    async def look(self, bucket: Bucket) -> None:
+        """Bring a bucket up to date without taking anything. Without Redis it stays as it is."""
+        seen: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        bucket.account.waiting.append(Wait(bucket, seen, look=True))
+        self._limiter.queue(bucket.account)
+        await seen
+
+    def land(self, call: Call, answer: Any) -> None:
+        """Take in an answer, or the exception that stands for it. Never raises."""
+        self._status.calls += 1
+        if isinstance(answer, BaseException):
+            self._lose(call, answer)
+        elif answer[0] == NEEDS_REFILL:
+            call.account.busy = True
+            self._limiter.spawn(self._refill(call, answer[1:]))
+            return
+        elif answer[0] == OVERTAKEN:
+            self._lose(call, RuntimeError("a call to Redis was overtaken"))
+        else:
+            call.account.absorb(call, answer)
+            self._serve(call, answer[1 + PER_WINDOW * len(call.windows) :])
+        account = call.account
+        if account.dirty or account.waiting:
+            self._limiter.queue(account)
+
+    def admission(self, bucket: Bucket) -> Verdict:
+        """The verdict on a request that has just taken its permits."""
+        return self.counted(
+            Verdict(
+                allowed=True,
+                windows=bucket.states(),
+                violated=(),
+                retry_after_seconds=0,
+                source="redis",
+                shadow_violated=bucket.shadow_violated,
+            )
+        )
+
+    def refusal(self, bucket: Bucket) -> Verdict:
+        """The verdict on a request for which nothing is left."""
+        now = monotonic()
+        violated = [
+            a for a in bucket.enforced if a.left <= 0 and (a.used >= a.amount or now < a.shut_until)
+        ] or bucket.enforced[:1]
+        seconds = max(1 if a.kind == CONCURRENT else max(1, math.ceil(a.reset_at - now)) for a in violated)
+        names = tuple(a.limit.name for a in violated)
+        return self.counted(
+            Verdict(
+                allowed=False,
+                windows=bucket.states(),
+                violated=names,
+                retry_after_seconds=seconds,
+                source="redis",
+                shadow_violated=(),
+            )
+        )
+
+    def counted(self, verdict: Verdict) -> Verdict:
+        """The same verdict, in the status."""
+        if not verdict.allowed:
+            self._status.refused += 1
+        if verdict.shadow_violated:
+            self._status.shadow_refused += 1
+        return verdict
+
+    def _serve(self, call: Call, goes: list[int]) -> None:
+        now = monotonic()
+        later: list[Wait] = []
+        for (bucket, waits), count in zip(call.bundles.items(), goes, strict=True):
+            served = 0
+            for wait in waits:
+                if wait.answer.done():
+                    continue
+                if wait.look:
+                    wait.answer.set_result(None)
+                elif bucket.take():
+                    served += 1
+                    self._status.decisions_redis += 1
+                    wait.answer.set_result(self.admission(bucket))
+                elif served < count and now - wait.begun < _RECALL_SECONDS:
+                    # Granted, and over before the answer came: at a slot's edge, or taken by a request that came later.
+                    served += 1
+                    call.account.waiting.append(wait)
+                elif self._worth_recalling(bucket, wait, now):
+                    later.append(wait)
+                else:
+                    self._refuse(bucket, wait, now)
+        if later:
+            self._status.recalls += 1
+            asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._again, call.account, later)
+
+    def _again(self, account: Account, waits: list[Wait]) -> None:
+        account.waiting += waits
+        self._limiter.queue(account)
+        if not self._status.redis_ok:
+            self._give_local(waits)
+
+    def _worth_recalling(self, bucket: Bucket, wait: Wait, now: float) -> bool:
+        """Whether every limit that refuses is one of which others hold permits, and there is time."""
+        if not all(a.others for a in bucket.enforced if a.left <= 0 and a.used >= a.amount):
+            return False
+        if not wait.recalled_at:
+            wait.recalled_at = now
+        return now - wait.recalled_at < _RECALL_SECONDS
+
+    def _refuse(self, bucket: Bucket, wait: Wait, now: float) -> None:
+        for allowance in bucket.enforced:
+            if allowance.left <= 0 and allowance.used >= allowance.amount and now >= allowance.shut_until:
+                allowance.shut(now)
+        self._status.decisions_redis += 1
+        wait.answer.set_result(self.refusal(bucket))
+
+    def _lose(self, call: Call, fault: BaseException) -> None:
+        self._limiter.fail(fault)
+        call.account.keep_dirty(call.windows)
+        self._give_local([wait for waits in call.bundles.values() for wait in waits])
+
+    def _give_local(self, waits: list[Wait]) -> None:
+        for wait in waits:
+            if wait.answer.done():
+                continue
+            if wait.look:
+                wait.answer.set_result(None)
+            else:
+                wait.answer.set_result(self._limiter.decide_locally(wait.bucket))
+
+    async def _refill(self, call: Call, places: list[int]) -> None:
+        """Read the rollups, then let the call go again. Who waited longer than a decision may take is decided locally."""
+        account, used = call.account, self._used
+        waits = [wait for waits in call.bundles.values() for wait in waits]
+        assert used is not None
+        self._status.refills += 1
+        reading = asyncio.gather(
+            *(
+                read_refill(call.windows[place - 1], start, used)
+                for place, start in zip(places[::2], places[1::2], strict=True)
+            ),
+            return_exceptions=True,
+        )
+        try:
+            if account.known:
+                await asyncio.sleep(_DECLARING_SECONDS)
+            await asyncio.wait((reading,), timeout=_RECALL_SECONDS)
+            if not reading.done():
+                self._give_local(waits)
+            for place, figure in zip(places[::2], await reading, strict=True):
+                if isinstance(figure, int):
+                    call.windows[place - 1].refill = figure
+                else:
+                    self._status.refills_unread += 1
+                    call.windows[place - 1].refill = 0
+        finally:
+            account.busy = False
+            account.keep_dirty(call.windows)
+            account.waiting += [wait for wait in waits if not wait.answer.done()]
+            self._limiter.queue(account)
