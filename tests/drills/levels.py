@@ -6,7 +6,8 @@ from pathlib import Path
 
 import redis
 
-from tests.drills.ground import WORKERS, Ground
+from tests.drills.audit import WORKERS
+from tests.drills.ground import Ground
 
 POOL = 8
 """Connections to PostgreSQL that a worker's pool may keep for a while."""
