@@ -40,6 +40,8 @@ NO_ID = "00000000-0000-0000-0000-000000000000"
 LEDGER: tuple[Callable[..., list[str]], ...] = ()
 """R2 (billable <=> one posted debit), R4 (spent <= granted), R6 (one credit a payment): the money issue's checks."""
 REFUSED_STATUSES = frozenset({400, 401, 402, 403, 404, 429})
+UNRECORDED = "overloaded"
+"""Where there is no room for a record, a request is refused, and that alone may leave none."""
 RECOVERY_SECONDS = 10.0
 WORKERS = 2
 
@@ -138,7 +140,7 @@ def _count(report: Report, seen: Sighting, rows: list[Any], evidence: Evidence) 
     report.statuses[seen.status] += 1
     if seen.status == 500:
         report.broken.append(f"status 500: {seen.kind} {seen.request_id}")
-    if not seen.request_id:
+    if not seen.request_id or (seen.code == UNRECORDED and not rows):
         return
     line.seen += 1
     line.rows += bool(rows)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
-from tests.drills.audit import RECOVERY_SECONDS, Report, Stored, audit
+from tests.drills.audit import RECOVERY_SECONDS, UNRECORDED, Report, Stored, audit
 from tests.drills.evidence import Evidence
 from tests.drills.ground import HOURLY, Ground, ground
 from tests.drills.levels import Levels, outstanding
@@ -70,7 +70,7 @@ def _warm_up(place: Ground) -> Levels:
 
 def settled(place: Ground, evidence: Evidence, seconds: float = SETTLE_SECONDS) -> Stored:
     """What is stored once every row is there that has to be, or nothing has changed for some seconds."""
-    wanted = {seen.request_id for seen in evidence.sightings if seen.request_id}
+    wanted = {seen.request_id for seen in evidence.sightings if seen.request_id and seen.code != UNRECORDED}
     deadline, still, known = time.monotonic() + seconds, 0, -1
     while True:
         stored: Stored = place.with_database(Stored.of)
