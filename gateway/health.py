@@ -5,6 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.ingester.status import read_report
 from gateway.services import Services
 
 
@@ -38,6 +39,8 @@ def readiness(services: Services) -> dict[str, Any]:
         reasons.append(f"journal: {journal.fault}; requests are refused")
     elif journal.fault:
         degraded.append(f"journal: {journal.fault}")
+    report = read_report(services.settings.gateway.state_folder)
+    degraded += report.reasons() if report else []
     status = "unavailable" if reasons else "degraded" if degraded else "ready"
     return {
         "status": status,
@@ -49,6 +52,7 @@ def readiness(services: Services) -> dict[str, Any]:
             "age_seconds": round(catalog.age_seconds, 3),
         },
         "redis": {"ok": limiter.redis_ok},
+        "request_log": {"lag_seconds": round(report.lag_seconds, 3) if report else None},
         "journal": {"ok": not journal.full, "segment": journal.segment, "open": journal.open},
     }
 

@@ -39,7 +39,7 @@ _BEGIN_BOUNDS = (32, 768, 256, 64, 128, 64, 128, 64)
 
 
 class Recorded(NamedTuple):
-    """A record read back: the columns of request_log in the order of `domain.request_log.COLUMNS`, then `decision`.
+    """A record read back: the columns of request_log by their names.
 
     Ids are `asyncpg.pgproto.UUID`, which are UUIDs. `client` is text. `decision` is for `domain.journal.decision`.
     """
