@@ -30,6 +30,7 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
 }
 _KEY_FAULTS = {"": 0, **{fault.name.lower(): fault.value for fault in KeyFault if fault}}
 _MOST_REMEMBERED = 1_024
+_ANSWER = int(Step.ANSWER)
 _WITHOUT_LIMITS = DecisionForm()
 _forms: dict[int, tuple[Any, DecisionForm]] = {}
 """By the identity of the limits, which are kept so that it stays theirs."""
@@ -37,7 +38,7 @@ _forms: dict[int, tuple[Any, DecisionForm]] = {}
 
 def trace_of(exchange: "Exchange", refusal: Refusal | None, *, begun: bool = False) -> bytes:
     """The trace as bytes."""
-    step = step_of(exchange, refusal)
+    step = _ANSWER if exchange.first_byte_ns else step_of(exchange, refusal)
     flags = exchange.decided | (Flag.BEGAN if begun else 0)
     bucket, verdict = exchange.bucket, exchange.verdict
     if bucket is None:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from domain.journal.records import BEGIN, END, OUTCOME_CODE, pack_end, shortened
+from domain.journal.records import BEGIN, END, OUTCOME_CODE, KnownHead, known_head, pack_known, shortened
 from domain.refusals import Refusal
 from domain.request_log import scrubbed_path, scrubbed_query, scrubbed_text
 from gateway.deciding import trace_of
@@ -36,6 +36,8 @@ def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
 
 def record_begin(exchange: "Exchange") -> None:
     """Append the BEGIN: should this worker be killed, it becomes the row, with the outcome `cut`."""
+    if exchange.finished:
+        return
     total_us = (time.monotonic_ns() - exchange.begun_ns) // 1000
     exchange.services.journal.append(BEGIN, shortened(_packed(exchange, "cut", None, total_us, begun=True)))
 
@@ -45,16 +47,15 @@ def _packed(
 ) -> bytes:
     admission, sent_ns = exchange.admission, exchange.sent_ns
     if admission is None:
-        dimensions, method, path, query, client, user_agent = _of_head(exchange)
+        head = _of_head(exchange)
     else:
-        known = admission.log
-        if known is None:
-            known = admission.log = _of_head(exchange)
-        dimensions, method, path, query, client, user_agent = known
+        head = admission.log
+        if head is None:
+            head = admission.log = _of_head(exchange)
     upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000 if sent_ns else -1
-    return pack_end(
+    return pack_known(
         exchange.id,
-        dimensions,
+        head,
         time.time_ns() // 1000,
         total_us,
         upstream_us,
@@ -63,32 +64,27 @@ def _packed(
         0,
         exchange.status,
         OUTCOME_CODE[outcome],
-        method,
-        path,
-        query,
         b"" if refusal is None else refusal.code.encode(),
         b"" if refusal is None else ",".join(refusal.extra.get("violated_policies", ())).encode(),
-        client,
-        user_agent,
         exchange.trace_id,
         trace_of(exchange, refusal, begun=begun),
     )
 
 
-def _of_head(exchange: "Exchange") -> tuple[bytes, ...]:
-    """What is the same for each request with this head: dimensions, method, path, query, client, user agent."""
+def _of_head(exchange: "Exchange") -> KnownHead:
+    """What is the same for each request with this head."""
     request, user_agent = exchange.request, b""
     for name, value in request.headers:
         if name == b"user-agent":
             user_agent = scrubbed_text(value)
             break
-    return (
+    return known_head(
         _dimensions(exchange),
         request.method,
         scrubbed_path(request.target_path),
         scrubbed_query(request.query),
-        exchange.address.encode("utf-8", "replace"),
         user_agent,
+        exchange.address.encode("utf-8", "replace"),
     )
 
 

@@ -9,6 +9,7 @@ scrubbed by who packs (G7); bytes that are no UTF-8, and NUL, become U+FFFD when
 """
 
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -28,8 +29,12 @@ OUTCOMES = ("served", "refused", "failed", "cut", "gone")
 OUTCOME_CODE = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 
 _FIXED = struct.Struct("=16s64sqqqqqqHBBHHHHBBBB")
+_KNOWN = struct.Struct("=16s64sqqqqqqHB7sHBBBB")
+"""The same bytes as `_FIXED`, with the lengths of a `KnownHead` in one."""
+_HEAD_LENGTHS = struct.Struct("=BHHH")
 _uuid = pgproto.UUID
 """A UUID, made in a fifth of the time."""
+_pack_known = _KNOWN.pack
 _pack, _fixed, _join = _FIXED.pack, _FIXED.unpack_from, b"".join
 _new, _moment = tuple.__new__, datetime.fromtimestamp
 _NO_ID = bytes(16)
@@ -66,6 +71,62 @@ class Recorded(NamedTuple):
     cost_micro: int
     trace_id: str | None
     decision: bytes | None
+
+
+class KnownHead(NamedTuple):
+    """What a request's head contributes to its record, joined and bounded: the same for every request with that head."""
+
+    dimensions: bytes
+    lengths: bytes
+    texts: bytes
+    client: bytes
+
+
+def known_head(
+    dimensions: bytes, method: bytes, path: bytes, query: bytes, user_agent: bytes, client: bytes
+) -> KnownHead:
+    """For `pack_known`. Texts are cut to their bounds."""
+    method, path, query, user_agent = method[:32], path[:2_048], query[:2_048], user_agent[:512]
+    lengths = _HEAD_LENGTHS.pack(len(method), len(path), len(query), len(user_agent))
+    return KnownHead(dimensions, lengths, method + path + query + user_agent, client[:64])
+
+
+def pack_known(
+    id_: bytes,
+    head: KnownHead,
+    at_us: int,
+    total_us: int,
+    upstream_us: int,
+    bytes_in: int,
+    bytes_out: int,
+    cost_micro: int,
+    status: int,
+    outcome: int,
+    refusal: bytes,
+    limit_name: bytes,
+    trace_id: bytes,
+    decision: bytes,
+) -> bytes:
+    """`pack_end` in half of the time, for a head whose part is made already."""
+    dimensions, lengths, texts, client = head
+    try:
+        record = (
+            _pack_known(
+                id_, dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome,
+                lengths, len(decision), len(refusal), len(limit_name), len(client), len(trace_id),
+            )
+            + texts + decision + refusal + limit_name + client + trace_id
+        )  # fmt: skip
+    except struct.error:
+        pass
+    else:
+        if len(record) <= MOST_END:
+            return record
+    method, path, query, user_agent = _cut_up(texts, _HEAD_LENGTHS.unpack(lengths), 0)
+    return pack_end(
+        id_, dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome,
+        method, path, query, refusal, limit_name, client, user_agent, trace_id, decision,
+    )  # fmt: skip
 
 
 def pack_end(
@@ -159,14 +220,18 @@ def _split(record: bytes) -> tuple[tuple[Any, ...], list[bytes]]:
     if len(record) < _FIXED.size:
         raise ValueError("a record is shorter than its fixed part")
     head = _fixed(record)
-    texts, position = [], _FIXED.size
-    for length in head[10:]:
-        behind = position + length
-        texts.append(record[position:behind])
-        position = behind
-    if position != len(record) or head[9] >= len(OUTCOMES):
+    if _FIXED.size + sum(head[10:]) != len(record) or head[9] >= len(OUTCOMES):
         raise ValueError("a record does not agree with its lengths")
-    return head, texts
+    return head, _cut_up(record, head[10:], _FIXED.size)
+
+
+def _cut_up(joined: bytes, lengths: Sequence[int], position: int) -> list[bytes]:
+    texts = []
+    for length in lengths:
+        behind = position + length
+        texts.append(joined[position:behind])
+        position = behind
+    return texts
 
 
 def _bounded(
