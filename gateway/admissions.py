@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from domain.snapshots import KeySnapshot, Match, PlanSnapshot
     from gateway.exchange import Exchange
 
-MOST_HELD = 8_192
+MOST_HELD = 4_096
 LONGEST_HEAD_FIELDS = 40
 EXPIRY_CHECKED_SECONDS = 1.0
 """Keys that expire do so by the wall clock, which may be set: it is looked at this often."""

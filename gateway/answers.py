@@ -20,6 +20,16 @@ def _limits(exchange: "Exchange") -> Headers:
     return ratelimit_headers.render(bucket, legacy=legacy, windows=verdict.windows if verdict is not None else None)
 
 
+def _limit_lines(exchange: "Exchange") -> bytes:
+    bucket = exchange.bucket
+    if bucket is None:
+        return b""
+    if exchange.verdict is not None:
+        return b"".join([b"%b: %b\r\n" % field for field in _limits(exchange)])
+    exchange.figures = figures = bucket.numbers()
+    return ratelimit_headers.lines(bucket, figures, legacy=exchange.services.settings.gateway.legacy_headers)
+
+
 def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     """An upstream's answer as the caller gets it."""
     service = exchange.matched.service
@@ -54,11 +64,9 @@ def whole(exchange: "Exchange", head: AnswerHead, body: bytes) -> bytes | None:
     kept = head.kept
     if kept is None:
         kept = head.kept = _Kept(head)
-    limits = _limits(exchange)
-    if not limits:
-        return b"%bx-request-id: %b%b%b" % (kept.plain, exchange.request_id_bytes, kept.end, body)
-    lines = b"".join([b"%b: %b\r\n" % field for field in limits])
-    return b"%b%bx-request-id: %b%b%b" % (kept.limited, lines, exchange.request_id_bytes, kept.end, body)
+    lines = _limit_lines(exchange)
+    front = kept.limited if lines else kept.plain
+    return b"%b%bx-request-id: %b%b%b" % (front, lines, exchange.request_id_bytes, kept.end, body)
 
 
 def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes]:

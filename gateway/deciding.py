@@ -45,7 +45,7 @@ def trace_of(exchange: "Exchange", refusal: Refusal | None, *, begun: bool = Fal
         return _WITHOUT_LIMITS.pack(step, _KEY_FAULTS[exchange.key_fault], flags, 0, ())
     form, lease_id = _form(bucket.plan.id, bucket.limits), exchange.services.limiter.lease_id
     if verdict is None:
-        return form.pack(step, 0, flags, lease_id, bucket.numbers(), (), exchange.shadowed)
+        return form.pack(step, 0, flags, lease_id, exchange.figures or bucket.numbers(), (), exchange.shadowed)
     flags |= Flag.LOCAL if verdict.source == "local" else 0
     numbers = [figure for window in verdict.windows for figure in (window.remaining, window.reset_seconds)]
     return form.pack(step, 0, flags, lease_id, numbers, verdict.violated, exchange.shadowed)

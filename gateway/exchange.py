@@ -46,6 +46,8 @@ class Exchange:
     """`domain.journal.decision.Flag`s: how it came to the decision."""
     shadowed: tuple[str, ...] = ()
     """Names of the shadow limits that had no room for it."""
+    figures: tuple[int, ...] = ()
+    """What the bucket said when the answer was made; empty: ask it."""
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
     verdict: Verdict | None = None

@@ -13,8 +13,8 @@ from gateway.ends import ClientRequest, Headers, UpstreamTunnel
 from gateway.exchange import Exchange
 from gateway.own_paths import is_own
 from gateway.server.answer import Answer
+from gateway.server.express_protocol import ExpressProtocol
 from gateway.server.guard import RequestHead
-from gateway.server.protocol import GatewayProtocol
 from gateway.server.refusing import answer_refusal
 from gateway.services import Services
 
@@ -33,13 +33,13 @@ class ExpressDoor:
         """All but our own routes."""
         return not is_own(target.partition(b"?")[0])
 
-    def admit(self, connection: GatewayProtocol, head: RequestHead, mark: bytes) -> "ExpressRequest":
+    def admit(self, connection: ExpressProtocol, head: RequestHead, mark: bytes) -> "ExpressRequest":
         """One request on `connection`; a `mark` stands for all of its head and who sent it."""
         request = ExpressRequest(connection, request_of(connection, head), self.services)
         request.exchange.mark = mark
         return request
 
-    def known(self, connection: GatewayProtocol, mark: bytes) -> "ExpressRequest | None":
+    def known(self, connection: ExpressProtocol, mark: bytes) -> "ExpressRequest | None":
         """A request whose mark is remembered: it has passed the guard and the free policies."""
         services = self.services
         admissions = services.admissions
@@ -51,7 +51,7 @@ class ExpressDoor:
         return request
 
 
-def request_of(connection: GatewayProtocol, head: RequestHead) -> ClientRequest:
+def request_of(connection: ExpressProtocol, head: RequestHead) -> ClientRequest:
     """The request as the exchange sees it."""
     path, mark, query = head.target.partition(b"?")
     peer, port = connection.client or ("", 0)
@@ -74,7 +74,7 @@ class ExpressRequest:
     _held: tuple[bytes, ...] = ()
     _full = 0
 
-    def __init__(self, connection: GatewayProtocol, request: ClientRequest, services: Services) -> None:
+    def __init__(self, connection: ExpressProtocol, request: ClientRequest, services: Services) -> None:
         self._connection = connection
         self.exchange = Exchange(request, self, services)
 

@@ -6,7 +6,7 @@ from gateway.server.answer import Answer
 from gateway.server.guard import RequestHead
 
 if TYPE_CHECKING:
-    from gateway.server.protocol import GatewayProtocol
+    from gateway.server.express_protocol import ExpressProtocol
 
 
 class Served(Protocol):
@@ -47,8 +47,8 @@ class Door(Protocol):
     def takes(self, target: bytes) -> bool:
         """Whether a request for this target is served here; else it goes to the ASGI application."""
 
-    def admit(self, connection: "GatewayProtocol", head: RequestHead, mark: bytes) -> Served:
+    def admit(self, connection: "ExpressProtocol", head: RequestHead, mark: bytes) -> Served:
         """The request, not started yet. `mark` stands for exactly these bytes from exactly this peer, or is empty."""
 
-    def known(self, connection: "GatewayProtocol", mark: bytes) -> Served | None:
+    def known(self, connection: "ExpressProtocol", mark: bytes) -> Served | None:
         """The request whose whole head has this mark, if it need not be read again; it has no body and asks for no end."""

@@ -22,6 +22,7 @@ import uvicorn
 
 from domain.settings import load_settings
 from gateway.server.drain import Drain
+from gateway.server.express_protocol import ExpressProtocol
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.state import WorkerIdentity, WorkerState
 
@@ -42,11 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     identity = WorkerIdentity(options.index, options.count)
     application = _load(options.application)(settings, worker=identity)
+    # An application that brings no express door is served whole by ASGI.
+    express = getattr(application, "express", None)
     config = uvicorn.Config(
         application,
         loop="uvloop",
         # A BufferedProtocol, which event loops take as well as the Protocol that uvicorn's types ask for.
-        http=cast("type[asyncio.Protocol]", GatewayProtocol),
+        http=cast("type[asyncio.Protocol]", GatewayProtocol if express is None else ExpressProtocol),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -57,8 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         backlog=settings.gateway.backlog,
     )
     listener = socket.socket(fileno=options.listen_fd)
-    # An application that brings no express door is served whole by ASGI.
-    state = WorkerState(settings.gateway, identity, getattr(application, "express", None))
+    state = WorkerState(settings.gateway, identity, express)
     server = GatewayServer(config, state, ready_fd=options.ready_fd, life_fd=options.life_fd)
     server.run([listener])
     return 0
