@@ -51,6 +51,21 @@ def open_client(settings: RedisSettings) -> Client:
     return Redis.from_pool(pool)
 
 
+def open_subscriber(settings: RedisSettings) -> Redis:
+    """A client for one subscription, which may be silent for long. Of a cluster, any node will do: it tells them all."""
+    scheme, _, rest = settings.url.get_secret_value().partition("://")
+    url = f"{scheme.removesuffix('+cluster')}://{rest}"
+    return Redis.from_url(
+        url,
+        protocol=3,
+        socket_connect_timeout=settings.timeout_ms / 1000 + _BACKSTOP_SECONDS,
+        socket_timeout=None,
+        retry=Retry(NoBackoff(), 0),
+        driver_info=None,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )
+
+
 def is_cluster(client: Client) -> bool:
     """Whether the client speaks to a cluster, which has no pipeline that runs scripts."""
     return isinstance(client, RedisCluster)

@@ -20,6 +20,16 @@ def marker_key(organization_id: UUID) -> str:
     return f"pe:{{{organization_id}}}:m"
 
 
+def marker_of(name: str) -> str:
+    """The marker of the organization that a window's name belongs to."""
+    return name[: name.index("}") + 1] + ":m"
+
+
+def organization_of(name: str) -> UUID:
+    """Whose window or marker it is. Raises ValueError if it is none."""
+    return UUID(name[name.index("{") + 1 : name.index("}")])
+
+
 RECALLS = "pe:recall"
 """Channel on which a worker that runs dry asks the others for what they hold of a window."""
 

@@ -7,10 +7,10 @@ spent before `deadline` (monotonic seconds of this machine); `kept - left` have 
 """
 
 import math
-from collections.abc import MutableSequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 from uuid import UUID
 
+from domain.quotas.book import Book
 from domain.quotas.periods import month_bounds
 from domain.quotas.shapes import CONCURRENT, MONTH, SHAPES, SLIDING
 from domain.quotas.windows import WINDOW_SECONDS, bounds
@@ -19,6 +19,7 @@ from domain.snapshots import KeySnapshot, LimitSnapshot
 if TYPE_CHECKING:
     from domain.quotas.account import Account
 
+Cells = Union[list[int], "memoryview[int]"]
 LEFT, KEPT, TAG = 0, 1, 2
 """Cells of an allowance in a lease book."""
 NOT_REFILLED, UNKNOWN = -2, -1
@@ -44,7 +45,7 @@ class Allowance:
         self.key_id: UUID = key.id
         self.anchor = key.period_start
         self.amount, self.kind = limit.amount, SHAPES[limit.period].kind
-        self.cells: MutableSequence[int] = [0, 0, 0]
+        self.cells: Cells = [0, 0, 0]
         self.base = self.at = 0
         self.left = self.kept = self.told = self.tag = self.lent = self.debt = 0
         self.used = self.others = self.misses = 0
@@ -53,6 +54,23 @@ class Allowance:
         self.debt_since = self.deadline = self.reset_at = self.shut_until = self.rate = self.seen_at = 0.0
         self.since, self.marked_at = math.inf, 0.0
         self.returning = self.wheeled = self.quiet = self.retired = False
+
+    @property
+    def booked(self) -> bool:
+        """Whether the balance stands in a lease book."""
+        return isinstance(self.cells, memoryview)
+
+    def enter(self, book: Book) -> None:
+        """Keep the balance in a book from now on. Only before anything was granted."""
+        shape = SHAPES[self.limit.period]
+        cell = book.enter(self.name, f"{self.kind} {self.amount} {shape.length} 1{shape.tail}")
+        if cell is not None:
+            self.cells, self.base, self.at = book.cells, cell, cell + LEFT
+
+    def unbook(self) -> None:
+        """Out of the book: what is left can't be spent any more."""
+        self.cells, self.base, self.at = [0, 0, 0], 0, 0
+        self.deadline = 0.0
 
     @property
     def enforced(self) -> bool:
@@ -106,13 +124,13 @@ class Allowance:
     def words(self, now: float, clock: float) -> str:
         """The window's argument of lease.lua, as of now. `clock` is Unix time, may be wrong by days."""
         concurrent = self.kind == CONCURRENT
-        if self.returning or now >= self.deadline:
+        returning, self.returning = self.returning, False
+        if returning or now >= self.deadline:
             self.give_up()
-            self.returning = False
         if self.debt and clock >= self._end_of_debt():
             self.debt = 0
         spent = self.kept - self.left
-        want = self._wanted(spent, now) if self.enforced else 0
+        want = self._wanted(spent, now) if self.enforced and not returning else 0
         debt = spent if self.limit.shadow and not self.tag and not concurrent else self.debt
         self.sent_spent, self.sent_left, self.sent_debt = spent, self.left, self.debt
         self.seen_at = now

@@ -13,6 +13,7 @@ docs/decisions has the protocol.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 from collections.abc import Awaitable
@@ -25,16 +26,19 @@ from domain.faults import in_one_line
 from domain.quotas import flights
 from domain.quotas.account import Account, Wait
 from domain.quotas.allowance import NOT_REFILLED, UNKNOWN, Allowance
+from domain.quotas.book import Book
 from domain.quotas.bucket import Bucket
+from domain.quotas.dead_books import settle_dead_books
 from domain.quotas.flights import FAULTS
 from domain.quotas.local import LocalLimiter
+from domain.quotas.recalls import hear_recalls
 from domain.quotas.refill import UsedSince
 from domain.quotas.serving import Serving
 from domain.quotas.traffic import Traffic
 from domain.quotas.upkeep import Upkeep
 from domain.quotas.windows import UNLIMITED, Verdict, WindowState
 from domain.redis_client import open_client, within
-from domain.redis_keys import probe_key
+from domain.redis_keys import organization_of, probe_key
 from domain.settings import RedisSettings
 from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
 
@@ -44,6 +48,7 @@ log = logging.getLogger(__name__)
 
 _PROBE_SECONDS = 1.0
 _TICK_SECONDS = 0.1
+_BOOKS_SECONDS = 1.0
 _MOST_KEYS = 50_000
 
 
@@ -99,13 +104,23 @@ class Limiter:
         self.upkeep = Upkeep()
         self.serving = Serving(self, self._status, used)
         self._traffic = Traffic(self.holder, self._budget, self.serving.land, lambda: not self._status.redis_ok)
+        self._book: Book | None = None
         self._probe: asyncio.Task[None] | None = None
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Connect if Redis is there. A Redis that is away is no reason not to start."""
         self._traffic.client = open_client(self._settings)
-        self._background.append(asyncio.create_task(self._tick(), name="limits upkeep"))
+        if self._books_folder is not None:
+            try:
+                self._book = Book(self._books_folder, self.holder)
+            except OSError as fault:
+                log.warning("no lease book, permits of a killed worker stay spent: %s", in_one_line(fault))
+        hearing = hear_recalls(self._settings, self._recalled)
+        self._background += [
+            asyncio.create_task(self._tick(), name="limits upkeep"),
+            asyncio.create_task(hearing, name="recalls"),
+        ]
         try:
             await flights.load(self._traffic.client, self._budget)
         except FAULTS as fault:
@@ -114,14 +129,18 @@ class Limiter:
     async def stop(self) -> None:
         """Return what is unspent, then close the connections. A limiter that was not started may be stopped."""
         tasks = [*self._background, *([self._probe] if self._probe is not None else [])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await _end(tasks)
         if self._traffic.client is not None:
             await self._return_all()
             await self._traffic.stop()
             await self._traffic.client.aclose()
+        if self._book is not None:
+            owing = any(a.outstanding for account in self._accounts.values() for a in account.allowances.values())
+            for account in self._accounts.values():
+                for allowance in account.allowances.values():
+                    allowance.unbook()
+            self._book.close(keep=owing)
+            self._book = None
 
     def status(self) -> LimiterStatus:
         """The live counters; do not change them."""
@@ -207,6 +226,8 @@ class Limiter:
         self._accounts.setdefault(account.organization_id, account)
         allowance = Allowance(account, name, limit, key)
         allowance.refill = self.first_refill(allowance)
+        if self._book is not None and allowance.enforced:
+            allowance.enter(self._book)
         self.upkeep.count += 1
         self.upkeep.calm(allowance)
         return allowance
@@ -217,7 +238,10 @@ class Limiter:
 
     def forgotten(self, account: Account, allowance: Allowance) -> None:
         """An allowance is gone; so is its account, if that was the last."""
-        del allowance
+        if self._book is not None and allowance.booked:
+            cell = allowance.base
+            allowance.unbook()
+            self._book.leave(cell)
         if not account.allowances:
             self._accounts.pop(account.organization_id, None)
 
@@ -260,9 +284,33 @@ class Limiter:
         return account
 
     async def _tick(self) -> None:
+        next_look = 0.0
         while True:
-            await asyncio.sleep(_TICK_SECONDS)
             self.upkeep.turn()
+            if self._books_folder is not None and self._status.redis_ok and monotonic() >= next_look:
+                next_look = monotonic() + _BOOKS_SECONDS
+                try:
+                    run = functools.partial(flights.run, self._traffic.client)
+                    self._status.books_settled += await settle_dead_books(self._books_folder, run)
+                except FAULTS as fault:
+                    log.warning("the permits of a dead worker can't be returned yet: %s", in_one_line(fault))
+            await asyncio.sleep(_TICK_SECONDS)
+
+    def _recalled(self, holder: str, name: str) -> None:
+        """Another worker runs dry of a window, or has found Redis without memory of an organization."""
+        if holder == self.holder:
+            return
+        try:
+            account = self._accounts.get(organization_of(name))
+        except ValueError:
+            return
+        if account is None:
+            return
+        allowance = account.allowances.get(name)
+        for held in [allowance] if allowance is not None else account.allowances.values():
+            if (held.lent or account.busy) and (allowance is not None or name == account.marker):
+                held.returning = True
+                account.mark(held)
 
     async def _return_all(self) -> None:
         if not self._status.redis_ok:
@@ -289,3 +337,12 @@ class Limiter:
             for account in list(self._accounts.values()):
                 if account.dirty or account.waiting:
                     self._traffic.queue(account)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel until they have ended: a client that is connecting or closing may take a cancellation for a fault."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_TICK_SECONDS)

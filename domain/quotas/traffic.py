@@ -49,9 +49,11 @@ class Traffic:
 
     async def stop(self) -> None:
         """Cancel what is under way; who waits for it is told."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await self.settle()
+        self._line.clear()
+        while self._tasks:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.wait(tuple(self._tasks), timeout=0.1)
 
     async def _fly(self) -> None:
         while self._line:
