@@ -62,7 +62,7 @@ def measure_memory(made: Installation, stand: Stand) -> Part:
 def run_soak(worker: int, mix: Mix, seconds: int, stand: Stand) -> Soak:
     """Warm the worker up, then look at it once a second, or every five in a long soak, while wrk asks."""
     start = _sample(worker, time.monotonic())
-    run_mix(mix, connections=64, seconds=stand.seconds(4), core=stand.load_core)
+    run_mix(mix, connections=64, seconds=stand.seconds(8), core=stand.load_core)
     began = time.monotonic()
     warm = _sample(worker, began)
     argv = wrk_command(mix, connections=64, seconds=seconds, core=stand.load_core)

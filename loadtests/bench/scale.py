@@ -156,7 +156,7 @@ def _any_key(folder: Path, crowd: Crowd, gateway: Gateway) -> tuple[Mix, int]:
 
 def _run(asked: tuple[Mix, int], row: str, stand: Stand) -> Run:
     mix, worker = asked
-    run_mix(mix, connections=64, seconds=stand.seconds(2), core=stand.load_core)
+    run_mix(mix, connections=64, seconds=1, core=stand.load_core)
     run, _ = run_mix(mix, connections=64, seconds=stand.seconds(4), core=stand.load_core, server=worker)
     stand.say(f"{row:22} {run.rate:10,.0f}/s   p99 {run.p99_us / 1000:8.2f} ms   {run.not_200} not 200")
     return run
