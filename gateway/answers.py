@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from domain.refusals import Refusal
 from gateway import cors, headers, problems, ratelimit_headers
 from gateway.dates import date_now
-from gateway.ends import Headers
+from gateway.ends import AnswerHead, Headers
+from gateway.server.answer import BODILESS, head_block
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -30,6 +31,34 @@ def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     if service.cors_origins:
         fields += cors.answer_fields(exchange.request, service)
     return fields
+
+
+class _Kept:
+    """What an `AnswerHead` becomes, made once: without and with our limits, and what stands behind the request id."""
+
+    __slots__ = ("end", "limited", "plain")
+
+    def __init__(self, head: AnswerHead) -> None:
+        self.plain = head_block(head.status, headers.to_client(head.headers), [])[:-2]
+        self.limited = head_block(head.status, headers.to_client(head.headers, replace=headers.LEGACY_LIMIT), [])[:-2]
+        self.end = b"\r\ncontent-length: %d\r\n\r\n" % (head.length or 0)
+
+
+def whole(exchange: "Exchange", head: AnswerHead, body: bytes) -> bytes | None:
+    """An upstream's whole answer as the caller gets it: the bytes that `relayed` and `Answer` would make of it.
+
+    None where that is more than putting together what is kept: a policy on origins, a status without a body.
+    """
+    if exchange.matched.service.cors_origins or head.status in BODILESS or head.length is None:
+        return None
+    kept = head.kept
+    if kept is None:
+        kept = head.kept = _Kept(head)
+    limits = _limits(exchange)
+    if not limits:
+        return b"%bx-request-id: %b%b%b" % (kept.plain, exchange.request_id_bytes, kept.end, body)
+    lines = b"".join([b"%b: %b\r\n" % field for field in limits])
+    return b"%b%bx-request-id: %b%b%b" % (kept.limited, lines, exchange.request_id_bytes, kept.end, body)
 
 
 def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes]:

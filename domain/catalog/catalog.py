@@ -86,6 +86,8 @@ class Catalog:
         self._away = False
         self._probed_at = 0.0
         self._ttl = self._negative_ttl = 0.0
+        self.version = 0
+        """Moves with everything that may change what `match`, `find_key` or `plan` say, but for a key's age."""
         self._deaf_since: float | None = None
         self._lost()
 
@@ -134,6 +136,11 @@ class Catalog:
                 self._known.move_to_end(cache_key)
                 return entry.snapshot
         return self._find_cold(presented, cache_key, entry)
+
+    def good_until(self, presented: bytes) -> float:
+        """Monotonic seconds until which `find_key` says the same of this key, if `version` does not move; 0: unknown."""
+        entry = self._known.get(sha256(presented).digest())
+        return 0.0 if entry is None or entry.read_at < self._stale_before else entry.read_at + self._ttl
 
     def plan(self, plan_id: UUID) -> PlanSnapshot:
         """A plan by its id. Raises CannotDecide for one that was not read yet."""
@@ -234,8 +241,10 @@ class Catalog:
         self._away = False
         self._tables, self._plans, self._routes = tables, tables.plans, tables.routes
         self._loaded_at = monotonic()
+        self.version += 1
 
     def _changed(self, change: Change) -> None:
+        self.version += 1
         if change.table == "api_key" and change.row_id is not None:
             self._cache.forget_key(change.row_id)
         elif change.table in {"organization", "subscription"} and change.organization_id is not None:
@@ -252,11 +261,13 @@ class Catalog:
     async def _found(self) -> None:
         self._distrust()
         await self._reloads.fresh()
+        self.version += 1
         self._deaf_since = None
         self._ttl = self._settings.cache_ttl_seconds
         self._negative_ttl = self._settings.negative_ttl_seconds
 
     def _lost(self) -> None:
+        self.version += 1
         if self._deaf_since is None:
             self._deaf_since = monotonic()
         self._ttl = min(self._settings.cache_ttl_seconds, self._settings.degraded_ttl_seconds)
@@ -264,6 +275,7 @@ class Catalog:
 
     def _distrust(self) -> None:
         """Nothing read before now is used unless the database is away: changes may have been missed."""
+        self.version += 1
         self._stale_before = monotonic()
         self._cache.forget_unknown()
         self._reloads.want()

@@ -221,6 +221,7 @@ class Journal:
         How far they may stay behind grows with how many there are: repeating them is at most a fifth of what is written.
         """
         behind = _CARRY_AFTER * (1 + self._begun_bytes // self._supply.segment_bytes)
+        behind = min(behind, self._supply.most_segments // 2)
         for _ in range(_CARRIED_AT_ONCE):
             number, payload = next(iter(self._begun.values()), (0, b""))
             assert self._segment is not None or not payload

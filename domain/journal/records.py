@@ -9,7 +9,8 @@ scrubbed by who packs (G7); bytes that are no UTF-8, and NUL, become U+FFFD when
 """
 
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -29,8 +30,8 @@ OUTCOME_CODE = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 _FIXED = struct.Struct("=16s64sqqqqqqHBBHHHHBBBB")
 _uuid = pgproto.UUID
 """A UUID, made in a fifth of the time."""
-_pack, _join = _FIXED.pack, b"".join
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_pack, _fixed, _join = _FIXED.pack, _FIXED.unpack_from, b"".join
+_new, _moment = tuple.__new__, datetime.fromtimestamp
 _NO_ID = bytes(16)
 _BIGGEST = 2**63 - 1
 _END_BOUNDS = (32, 2_048, 2_048, 64, 128, 64, 512, 64)
@@ -38,7 +39,7 @@ _BEGIN_BOUNDS = (32, 768, 256, 64, 128, 64, 128, 64)
 
 
 class Recorded(NamedTuple):
-    """A record read back: the columns of request_log in the order of `domain.request_log.COLUMNS`, then `decision`.
+    """A record read back: the columns of request_log by their names.
 
     Ids are `asyncpg.pgproto.UUID`, which are UUIDs. `client` is text. `decision` is for `domain.journal.decision`.
     """
@@ -126,45 +127,46 @@ def shortened(record: bytes) -> bytes:
 def unpack(record: bytes) -> Recorded:
     """Read a record back. Raises ValueError if it is none; that cannot be seen behind a CRC that holds."""
     head, texts = _split(record)
-    method, path, query, user_agent, decision, refusal, limit_name, client, trace_id = texts
-    dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome = head[1:10]
-    return Recorded(
-        _uuid(head[0]),
-        _EPOCH + timedelta(microseconds=at_us),
-        _id(dimensions[:16]),
-        _id(dimensions[16:32]),
-        _id(dimensions[32:48]),
-        _id(dimensions[48:]),
-        _text(method),
-        _text(path),
-        _text(query),
-        status,
-        OUTCOMES[outcome],
-        _text(refusal) or None,
-        _text(limit_name) or None,
-        None if upstream_us < 0 else upstream_us,
-        total_us,
-        bytes_in,
-        bytes_out,
-        _text(client) or None,
-        _text(user_agent),
-        cost_micro,
-        _text(trace_id) or None,
-        decision or None,
+    id_, dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome, *_ = head
+    method, path, query, user_agent, _, refusal, limit_name, client, trace_id = map(_text, texts)
+    return _new(
+        Recorded,
+        (
+            _uuid(id_),
+            _moment(at_us / 1_000_000, UTC),
+            *_ids(dimensions),
+            method,
+            path,
+            query,
+            status,
+            OUTCOMES[outcome],
+            refusal or None,
+            limit_name or None,
+            upstream_us if upstream_us >= 0 else None,
+            total_us,
+            bytes_in,
+            bytes_out,
+            client or None,
+            user_agent,
+            cost_micro,
+            trace_id or None,
+            texts[4] or None,
+        ),
     )
 
 
-def _split(record: bytes) -> tuple[tuple[Any, ...], tuple[bytes, ...]]:
+def _split(record: bytes) -> tuple[tuple[Any, ...], list[bytes]]:
     if len(record) < _FIXED.size:
         raise ValueError("a record is shorter than its fixed part")
-    head = _FIXED.unpack_from(record)
+    head = _fixed(record)
     texts, position = [], _FIXED.size
     for length in head[10:]:
-        texts.append(record[position : position + length])
-        position += length
+        behind = position + length
+        texts.append(record[position:behind])
+        position = behind
     if position != len(record) or head[9] >= len(OUTCOMES):
         raise ValueError("a record does not agree with its lengths")
-    return head, tuple(texts)
+    return head, texts
 
 
 def _bounded(
@@ -187,10 +189,14 @@ def _bounded(
     return _join((_pack(id_, dimensions, *numbers, status, outcome, *map(len, ordered)), *ordered))
 
 
-def _id(raw: bytes) -> UUID | None:
-    return None if raw == _NO_ID else _uuid(raw)
+@lru_cache(maxsize=32_768)
+def _ids(dimensions: bytes) -> tuple[UUID | None, ...]:
+    raw = (dimensions[:16], dimensions[16:32], dimensions[32:48], dimensions[48:])
+    return tuple(None if id_ == _NO_ID else _uuid(id_) for id_ in raw)
 
 
 def _text(raw: bytes) -> str:
+    if not raw:
+        return ""
     text = raw.decode("utf-8", "replace")
     return text.replace("\x00", "\ufffd") if "\x00" in text else text

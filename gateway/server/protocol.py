@@ -6,12 +6,15 @@ reset. Deadlines are plain numbers that the worker's reaper looks at (`check`), 
 """
 
 import asyncio
+import math
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.config import Config
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 
 from domain.refusals import MalformedRequest, Overloaded, Refusal
+from gateway.bounded_reads import block
 from gateway.ends import UpstreamTunnel
 from gateway.server import guard, lateness, pace
 from gateway.server.answer import Answer
@@ -36,6 +39,8 @@ MAX_HELD = 65_536
 SMALL_REST = 65_536
 """A body rest that is read and dropped so that the connection can be kept."""
 MAX_LINGER_BYTES = 64 << 20
+MOST_KNOWN = 4_096
+"""Bytes of a head that may be known; longer ones are rare, and read again each time."""
 MOST_IN_A_ROW = 32
 """Pipelined requests that one connection begins before the loop looks at the others."""
 
@@ -60,6 +65,7 @@ class GatewayProtocol(BodyFlow):
         self.phase = IDLE
         self.cycle: Served | None = None
         self.write_paused = False
+        self._mark = self._peer = b""
         self._head: guard.RequestHead | None = None
         self._reader: BodyReader | None = None
         self._tunnel: ClientTunnelEnd | None = None
@@ -76,6 +82,7 @@ class GatewayProtocol(BodyFlow):
         transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         self.client, self.server = get_remote_addr(transport), get_local_addr(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
+        self._peer = f"{self.client and self.client[0]} {self.scheme}".encode()
         self.pace = Pace(transport, self.state, self.settings.header_timeout_seconds)
         connections = self.state.gateway_connections
         connections.add(self)
@@ -91,6 +98,26 @@ class GatewayProtocol(BodyFlow):
         if tunnel is not None:
             tunnel.lost()
         self._give_up_cycle()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The loop has read. A head that is known byte for byte takes the short way, all else the long one.
+
+        Both say the same of the same bytes. What is known has no body and keeps the connection.
+        """
+        door = self.state.door
+        if door is None or self.phase != IDLE or nbytes > MOST_KNOWN or not self._heads.is_fresh():
+            self.data_received(block[:nbytes].tobytes())
+            return
+        mark = sha256(block[:nbytes]).digest() + self._peer
+        request = door.known(self, mark)
+        if request is None:
+            self._mark = mark
+            self.data_received(block[:nbytes].tobytes())
+            self._mark = b""
+            return
+        self.phase, self.cycle, self._stays_open = BUSY, request, True
+        self.pace.deadline = math.inf
+        request.start()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
@@ -164,7 +191,12 @@ class GatewayProtocol(BodyFlow):
         """Start on a request whose head passed. Raises a refusal if its body is already broken."""
         self._head, self._stays_open = head, head.keep_alive and not head.upgrade
         door = self.state.door
-        cycle = door.admit(self, head) if door is not None and door.takes(head.target) else Cycle(self, head)
+        if door is not None and door.takes(head.target):
+            # The mark is of all that was read: of this head, if nothing stands behind it.
+            mark, self._mark = b"" if rest or not head.keep_alive else self._mark, b""
+            cycle: Served = door.admit(self, head, mark)
+        else:
+            cycle = Cycle(self, head)
         if head.body == 0:
             self.phase, self._held = BUSY, rest
             self.pace.expect_nothing()
@@ -260,6 +292,24 @@ class GatewayProtocol(BodyFlow):
             return True
         left = self._reader.left()
         return left is not None and left <= SMALL_REST and not self._wants_continue
+
+    def takes_whole(self) -> bool:
+        """Whether an answer may be written as one piece: the request is read to its end, and another may follow."""
+        return self.phase == BUSY and self._stays_open and not self._eof and not self.state.draining
+
+    def answer_whole(self, answer: bytes) -> None:
+        """Write an answer, and go on; as `write` and `answered` in one, for the ordinary case."""
+        transport, pace, state = self.transport, self.pace, self.state
+        if not transport.is_closing():
+            pace.written += len(answer)
+            transport.write(answer)
+        if self._held or pace.paused:
+            self.answered(stay_open=True)
+            return
+        self.cycle = self._head = None
+        state.total_requests += 1
+        self.phase = IDLE
+        pace.deadline = state.now + self.settings.keepalive_timeout_seconds
 
     def answered(self, *, stay_open: bool) -> None:
         """The answer is whole: drop the body's rest, go on with the next request, or close."""

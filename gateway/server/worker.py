@@ -35,7 +35,7 @@ log = logging.getLogger("gateway.worker")
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to stop. Exit status 0, or 3 when the application did not start."""
     options = _parser().parse_args(arguments)
-    _die_with(options.supervisor)
+    die_with(options.supervisor)
     settings = load_settings()
     logging.basicConfig(
         level=settings.logs.level, format=f"%(asctime)s %(levelname)s worker {options.index} %(name)s: %(message)s"
@@ -145,7 +145,7 @@ def _load(name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", getattr(importlib.import_module(module), attribute))
 
 
-def _die_with(supervisor: int) -> None:
+def die_with(supervisor: int) -> None:
     """Have the kernel send SIGTERM when the supervisor dies; end now if it is dead already."""
     if not supervisor:
         return
