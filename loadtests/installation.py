@@ -30,9 +30,8 @@ FULL = (
     "1000000000/minute",
     "1000000000/hour per key",
     "1000000000/day per key",
-    "1000000 concurrent",
 )
-"""The same, on the organization and on the key, with a cap on requests in progress."""
+"""The same, on the organization and on the key."""
 
 
 class CommandError(RuntimeError):
@@ -51,8 +50,14 @@ class Installation:
             "KEY_PEPPERS": f"1:{secrets.token_hex(32)}",
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_INTERNAL_PORT": "0",
+            "GATEWAY_STATE_DIR": str(folder / "state"),
             "PYTHONPATH": str(ROOT),
         }
+
+    @property
+    def journals(self) -> Path:
+        """Where the workers of its gateways keep their journals."""
+        return self.folder / "state" / "journal"
 
     def command(self, *arguments: str) -> Any:
         """Run `paid-endpoint ARGUMENTS` and return what it prints as JSON, None if that is nothing."""
@@ -72,11 +77,7 @@ class Installation:
 
     def roomy_plan(self, slug: str) -> tuple[str, ...]:
         """Make a plan that limits in every way and refuses nothing; its limits."""
-        try:
-            self.plan(slug, FULL)
-        except CommandError:
-            self.plan(slug)
-            return ROOMY
+        self.plan(slug, FULL)
         return FULL
 
     def organization(self, name: str, plan: str) -> dict[str, str]:

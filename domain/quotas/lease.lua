@@ -293,7 +293,7 @@ local function write_sliding(w)
     for name, other in pairs(w.records) do
       if name ~= holder then
         fields[#fields + 1] = name
-        fields[#fields + 2] = text(other[1]) .. " " .. text(other[2]) .. " " .. text(other[3]) .. " " .. text(other[4])
+        fields[#fields + 1] = text(other[1]) .. " " .. text(other[2]) .. " " .. text(other[3]) .. " " .. text(other[4])
       end
     end
   end

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from loadtests.bench.contenders import NGINX_GATEWAY, NGINX_PROXY
 from loadtests.bench.events import measure_events
+from loadtests.bench.ingest import measure_ingest
 from loadtests.bench.machine import describe
 from loadtests.bench.memory import measure_memory
 from loadtests.bench.nginx import nginx_path
@@ -34,6 +35,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Installation, Stand], Part]]] 
     "speed": (("B1", "B2", "B3", "B4"), measure_speed),
     "streams": (("B5",), measure_events),
     "scale": (("B6",), measure_scale),
+    "ingest": (("B7",), measure_ingest),
     "memory": (("B8",), measure_memory),
 }
 """What is measured, in this order: the targets of each, and how."""

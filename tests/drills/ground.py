@@ -27,10 +27,10 @@ from domain.key_format import mint
 from domain.limit_texts import parse_limits
 from domain.migrating import migrate
 from loadtests.processes import ROOT, Process, free_port, listens
+from tests.drills.audit import WORKERS
 from tests.drills.storm_callers import Party
 from tests.gateways import PEPPERS, key_settings
 
-WORKERS = 2
 HOURLY = 400
 PREFIX = "/storm"
 ROOMY = ["1000000000/second", "1000000000/minute", "1000000000/hour", "1000000000/day"]
