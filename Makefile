@@ -7,17 +7,18 @@ UV := $(BIN)/python -m uv pip --system-certs
 # uv installs four times as fast; pip does what uv cannot, with a mirror that only pip knows for example.
 INSTALL = $(UV) install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(PIP) -r $(1)
 WORKERS ?= 2
+MINUTES ?= 30
 
 # A linked virtualenv belongs to somebody else: it is used as it is.
 LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench e2e load clean lock
+.PHONY: help up test check bench soak e2e load load-wrk storm outage clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(RUNTIME) ## run everything here, until Ctrl-C; data in .data; PORT_OFFSET=n moves every port
 	@exec $(BIN)/python -m cli.main up
@@ -31,14 +32,27 @@ check: $(DEV) ## lint, format, types, imports
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV) ## speed beside nginx, a bare pass-through and a naive proxy (needs nginx and wrk)
-	$(BIN)/python -m loadtests.bench $(ARGS)
+bench: $(DEV) ## B1 to B8 beside nginx, a bare pass-through and a naive proxy (needs nginx, wrk); kept in docs/benchmarks.md
+	$(BIN)/python -m loadtests.bench --write $(ARGS)
+
+soak: $(DEV) ## memory of a worker at full speed for MINUTES (30)
+	$(BIN)/python -m loadtests.bench --only B8 --soak-minutes $(MINUTES) $(ARGS)
 
 e2e: $(DEV) ## the whole product as a person runs it
 	$(BIN)/python -m pytest -m e2e tests/e2e $(ARGS)
 
 load: $(DEV) ## five kinds of callers for 60 s, headless, with budgets; the report is build/load.html
 	$(BIN)/python -m loadtests.run $(ARGS)
+
+load-wrk: $(DEV) ## mixed keys at full speed for 30 s, with budgets (needs wrk)
+	$(BIN)/python -m loadtests.run_wrk $(ARGS)
+
+storm: $(DEV) ## 120 s of load while one process after the other is killed, then the audit
+	$(BIN)/python -m tests.drills.storm --everybody $(ARGS)
+
+outage: $(DEV) ## PostgreSQL and Redis hung and gone under load, then a full disk (as root)
+	$(BIN)/python -m tests.drills.outage $(ARGS)
+	test "$$(id -u)" != 0 || $(BIN)/python -m tests.drills.disk_full
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -10,14 +10,15 @@ import typer
 
 from cli.connecting import run_or_fail, settings_or_fail, with_connection
 from cli.durations import parse_duration
-from cli.output import PIPE_WIDTH, JsonOption, as_data, print_json
+from cli.output import PIPE_WIDTH, JsonOption, as_data, fail, print_json
 from domain.databases import open_pool
+from domain.decision_reading import Explanation, explain
 from domain.log_reading import LogEntry, LogFilter, follow, list_entries
 from domain.organizations import fetch_organization
 from domain.services import fetch_service
 from domain.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="List and follow request logs.")
+app = typer.Typer(no_args_is_help=True, help="List, follow and explain request logs.")
 
 Organization = Annotated[str | None, typer.Option(help="Only of this organization (slug).")]
 Key = Annotated[UUID | None, typer.Option(help="Only of the key with this id.")]
@@ -83,6 +84,29 @@ def tail(
         run_or_fail(work())
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
+
+
+@app.command("explain", epilog="Example: paid-endpoint logs explain 0199d3a0-7c1e-7b3a-8f64-0e2b1c9d4a55")
+def explain_(
+    request_id: Annotated[UUID, typer.Argument(metavar="ID", help="What X-Request-Id said.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a request was admitted or refused: each step, the numbers of that moment, the lease it spent from."""
+
+    async def work(connection: Any, _: Settings) -> Explanation | None:
+        return await explain(connection, request_id)
+
+    explanation = with_connection(work)
+    if explanation is None:
+        fail(f"no request {request_id} is in the log; rows are kept for LOG_RETENTION_DAYS.")
+    if as_json:
+        print_json(explanation)
+        return
+    from rich.console import Console
+
+    from cli.explaining import show
+
+    show(explanation, Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False))
 
 
 class _Lines:

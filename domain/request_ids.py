@@ -3,26 +3,35 @@
 import random
 import time
 from datetime import UTC, datetime
-from uuid import UUID, SafeUUID
+from struct import Struct
+from uuid import UUID
 
 _bits = random.SystemRandom().getrandbits
-_random = random.Random(_bits(256))  # noqa: S311  an id has to be unique, not secret
-_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
-_set = object.__setattr__
+_random = random.Random(_bits(256)).getrandbits  # noqa: S311  an id has to be unique, not secret
+_now = time.time_ns
+_pack = Struct(">QQ").pack
+_VERSION = 0x7 << 12
+_VARIANT = 0b10 << 62
+
+
+def new_raw_id() -> bytes:
+    """A new id's 16 bytes: 48 bits of milliseconds, 12 bits of their fraction, 62 random bits (RFC 9562, 6.2 method 3).
+
+    The two halves are made apart, because numbers of 64 bits cost half of those of 128.
+    """
+    milliseconds, rest = divmod(_now(), 1_000_000)
+    return _pack(milliseconds << 16 | _VERSION | (rest << 12) // 1_000_000, _random(62) | _VARIANT)
 
 
 def new_request_id() -> UUID:
-    """A new id: 48 bits of milliseconds, 12 bits of their fraction, 62 random bits (RFC 9562, 6.2 method 3)."""
-    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    made = UUID.__new__(UUID)
-    # UUID's constructor checks what is true by construction here, and takes three times as long as all of this.
-    _set(
-        made,
-        "int",
-        milliseconds << 80 | (rest << 12) // 1_000_000 << 64 | _random.getrandbits(62) | _VERSION_AND_VARIANT,
-    )
-    _set(made, "is_safe", SafeUUID.unknown)
-    return made
+    """A new id."""
+    return UUID(bytes=new_raw_id())
+
+
+def text_of(raw: bytes) -> bytes:
+    """The 36 characters of an id."""
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
 
 
 def time_of(request_id: UUID) -> datetime | None:

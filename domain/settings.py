@@ -284,13 +284,6 @@ class LogSettings(_Concern, env_prefix="LOG_"):
     level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Threshold of the process's own log."
     )
-    flush_ms: Milliseconds = Field(default=250, description="Request log rows are written at least this often.")
-    queue_rows: int = Field(
-        default=200_000,
-        ge=1_000,
-        le=10_000_000,
-        description="Rows held in a worker while PostgreSQL is away; more are lost, counted and reported.",
-    )
     retention_days: int = Field(default=3, ge=1, le=3_650, description="Days of request logs that are kept.")
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from domain.refusals import Refusal
 from gateway import cors, headers, problems, ratelimit_headers
 from gateway.dates import date_now
-from gateway.ends import Headers
+from gateway.ends import AnswerHead, Headers
+from gateway.server.answer import BODILESS, head_block
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -19,6 +20,16 @@ def _limits(exchange: "Exchange") -> Headers:
     return ratelimit_headers.render(bucket, legacy=legacy, windows=verdict.windows if verdict is not None else None)
 
 
+def _limit_lines(exchange: "Exchange") -> bytes:
+    bucket = exchange.bucket
+    if bucket is None:
+        return b""
+    if exchange.verdict is not None:
+        return b"".join([b"%b: %b\r\n" % field for field in _limits(exchange)])
+    exchange.figures = figures = bucket.numbers()
+    return ratelimit_headers.lines(bucket, figures, legacy=exchange.services.settings.gateway.legacy_headers)
+
+
 def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     """An upstream's answer as the caller gets it."""
     service = exchange.matched.service
@@ -30,6 +41,32 @@ def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     if service.cors_origins:
         fields += cors.answer_fields(exchange.request, service)
     return fields
+
+
+class _Kept:
+    """What an `AnswerHead` becomes, made once: without and with our limits, and what stands behind the request id."""
+
+    __slots__ = ("end", "limited", "plain")
+
+    def __init__(self, head: AnswerHead) -> None:
+        self.plain = head_block(head.status, headers.to_client(head.headers), [])[:-2]
+        self.limited = head_block(head.status, headers.to_client(head.headers, replace=headers.LEGACY_LIMIT), [])[:-2]
+        self.end = b"\r\ncontent-length: %d\r\n\r\n" % (head.length or 0)
+
+
+def whole(exchange: "Exchange", head: AnswerHead, body: bytes) -> bytes | None:
+    """An upstream's whole answer as the caller gets it: the bytes that `relayed` and `Answer` would make of it.
+
+    None where that is more than putting together what is kept: a policy on origins, a status without a body.
+    """
+    if exchange.matched.service.cors_origins or head.status in BODILESS or head.length is None:
+        return None
+    kept = head.kept
+    if kept is None:
+        kept = head.kept = _Kept(head)
+    lines = _limit_lines(exchange)
+    front = kept.limited if lines else kept.plain
+    return b"%b%bx-request-id: %b%b%b" % (front, lines, exchange.request_id_bytes, kept.end, body)
 
 
 def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes]:

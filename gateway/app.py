@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -13,13 +14,14 @@ from starlette.types import Receive, Scope, Send
 
 from domain.catalog.catalog import Catalog
 from domain.databases import open_pool
-from domain.metering import Recorder
+from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from domain.usage_reading import requests_since
 from gateway import health, recording, usage
+from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
-from gateway.chain import POLICIES
+from gateway.chain import COUNTED, FIRST, FREE
 from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
@@ -33,7 +35,6 @@ from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
 
 PUBLISH_SECONDS = 1.0
-DRAIN_SECONDS = 5.0
 
 
 def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
@@ -95,9 +96,9 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         )
         stack.push_async_callback(limiter.stop)
         await limiter.start()
-        recorder = Recorder(settings.database, settings.logs)
-        await recorder.start()
-        stack.push_async_callback(recorder.stop, DRAIN_SECONDS)
+        journal = Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal)
+        stack.push_async_callback(journal.stop)
+        await journal.start()
         upstreams = UpstreamPool(settings.upstream)
         stack.push_async_callback(upstreams.close, 0.0)
         services = Services(
@@ -105,13 +106,17 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             database=pool,
             catalog=catalog,
             limiter=limiter,
-            recorder=recorder,
+            journal=journal,
             upstreams=upstreams,
             addresses=AddressReader(settings.gateway.trusted_proxies),
             bad_keys=BadKeyThrottle(settings.keys.bad_key_limit_per_minute, time.monotonic),
             counts=Counts(worker.refused),
-            policies=POLICIES,
+            keep_room=FIRST,
+            free=FREE,
+            counted=COUNTED,
+            admissions=Admissions(catalog),
             record=recording.record,
+            record_begin=recording.record_begin,
         )
         await stack.enter_async_context(_published(services))
         yield services

@@ -7,6 +7,7 @@ where it must wait (a cold key, Redis); on a warm worker nothing should.
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from gateway.policies.admit_recordable import admit_recordable
 from gateway.policies.authenticate import authenticate
 from gateway.policies.check_access import check_access
 from gateway.policies.confine_key import confine_key
@@ -17,13 +18,34 @@ from gateway.services import Policy
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
-POLICIES: tuple[Policy, ...] = (
+FIRST: Policy = admit_recordable
+"""Before anything else, whatever is remembered of the head: what is decided below leaves a record."""
+
+FREE: tuple[Policy, ...] = (
     match_route,  # costs nothing, and an unknown path should not make us look for a key
     authenticate,  # everything below needs to know who calls
     confine_key,  # a key that stands elsewhere too must not travel; needs to know the key
     check_access,  # free checks first: nothing has been counted yet
+)
+"""Change nothing, and hang on nothing but the head, the peer and the catalog: `gateway.admissions` relies on it."""
+
+COUNTED: tuple[Policy, ...] = (
     limit_rate,  # counts; last thing that may refuse until credits come
 )
+
+POLICIES = (FIRST, *FREE, *COUNTED)
+
+
+def decide(exchange: "Exchange", free: tuple[Policy, ...], counted: tuple[Policy, ...]) -> Awaitable[None] | None:
+    """Run both; what the free ones decided without waiting may be remembered."""
+    pending = admit(exchange, free)
+    if pending is not None:
+        return _go_on(exchange, pending, counted)
+    if exchange.answered:
+        return None
+    if exchange.mark:
+        exchange.services.admissions.remember(exchange.mark, exchange)
+    return admit(exchange, counted)
 
 
 def admit(exchange: "Exchange", policies: tuple[Policy, ...]) -> Awaitable[None] | None:
@@ -39,7 +61,7 @@ def admit(exchange: "Exchange", policies: tuple[Policy, ...]) -> Awaitable[None]
 
 async def _go_on(exchange: "Exchange", pending: Awaitable[None], rest: tuple[Policy, ...]) -> None:
     await pending
-    if rest:
+    if rest and not exchange.finished:
         later = admit(exchange, rest)
         if later is not None:
             await later

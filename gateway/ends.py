@@ -45,6 +45,12 @@ class Sink(Protocol):
         `headers` hold no framing fields: the door frames the body, and leaves it out for HEAD, 204 and 304.
         """
 
+    def takes_whole(self) -> bool:
+        """Whether this answer may go out by `whole`: by HTTP/1.1, with a body, with another request to follow it."""
+
+    def whole(self, answer: bytes) -> None:
+        """Stands for `head`, `data` and `end`: send an answer whose bytes are complete."""
+
     def data(self, chunk: bytes) -> None:
         """Send body bytes. The door calls `exchange.pause_upstream()` when the client is slower."""
 

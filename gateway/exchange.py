@@ -5,16 +5,17 @@ one record is written, whatever order the client, the upstream and the deadlines
 """
 
 import logging
-import time
 from collections.abc import Awaitable
+from time import monotonic_ns
 from uuid import UUID
 
 from domain.quotas.limiter import Bucket, Verdict
 from domain.refusals import BodyTooLarge, InternalFault, Refusal
-from domain.request_ids import new_request_id
+from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 from gateway import answers, forwarding
-from gateway.chain import admit
+from gateway.admissions import Admission
+from gateway.chain import admit, decide
 from gateway.dates import date_now
 from gateway.ends import AnswerHead, ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
@@ -26,54 +27,49 @@ logger = logging.getLogger("paid_endpoint.gateway")
 
 
 class Exchange:
-    """The state of one request. `finished` is True once its record is written; nothing happens after that."""
+    """The state of one request. `finished` is True once its record is written; nothing happens after that.
 
-    __slots__ = (
-        "address",
-        "answered",
-        "begun_ns",
-        "body_complete",
-        "bucket",
-        "bytes_in",
-        "bytes_out",
-        "finished",
-        "first_byte_ns",
-        "key",
-        "key_bytes",
-        "matched",
-        "plan",
-        "request",
-        "request_id",
-        "request_id_bytes",
-        "sent_ns",
-        "services",
-        "sink",
-        "status",
-        "taken",
-        "task",
-        "trace_id",
-        "upstream",
-        "verdict",
-    )  # fmt: skip
+    What an ordinary request never changes stands in the class, so that it costs nothing. Times are monotonic.
+    """
 
     key: KeySnapshot
     matched: Match
     plan: PlanSnapshot
+    mark = b""
+    """Under which `services.admissions` may remember what the free policies decide; empty: not at all."""
+    admission: Admission | None = None
+    key_bytes = b""
+    key_fault = ""
+    """Why a key was refused: '', missing, unknown, expired or revoked. For the operator; callers see one kind of 401."""
+    bucket: Bucket | None = None
+    decided = 0
+    """`domain.journal.decision.Flag`s: how it came to the decision."""
+    shadowed: tuple[str, ...] = ()
+    """Names of the shadow limits that had no room for it."""
+    figures: tuple[int, ...] = ()
+    """What the bucket said when the answer was made; empty: ask it."""
+    taken = False
+    """Whether the bucket's permits, and its slots, are this request's."""
+    verdict: Verdict | None = None
+    upstream: UpstreamExchange | None = None
+    trace_id = b""
+    sent_ns = first_byte_ns = 0
+    status = bytes_in = bytes_out = 0
+    answered = finished = body_complete = False
 
     def __init__(self, request: ClientRequest, sink: Sink, services: Services) -> None:
         self.request, self.sink, self.services = request, sink, services
-        self.request_id: UUID = new_request_id()
-        self.request_id_bytes = str(self.request_id).encode()
-        self.begun_ns = time.monotonic_ns()
-        self.sent_ns = self.first_byte_ns = 0
-        self.address, self.key_bytes, self.trace_id = request.peer, b"", b""
-        self.verdict: Verdict | None = None
-        self.bucket: Bucket | None = None
-        self.upstream: UpstreamExchange | None = None
-        self.status = self.bytes_in = self.bytes_out = 0
-        self.answered = self.finished = self.body_complete = self.taken = False
+        self.begun_ns = monotonic_ns()
+        self.id = raw = new_raw_id()
+        self.request_id_bytes = text_of(raw)
+        self.address = request.peer
 
     # -- what policies use
+
+    @property
+    def request_id(self) -> UUID:
+        """The id as an object."""
+        return UUID(bytes=self.id)
 
     @property
     def identity(self) -> KeySnapshot | None:
@@ -103,10 +99,21 @@ class Exchange:
 
     # -- what the door calls
 
-    def begin(self) -> Awaitable[None] | None:
-        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned."""
+    def begin(self, admission: Admission | None = None) -> Awaitable[None] | None:
+        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned.
+
+        `admission` is what the free policies decided for the same head, and still would.
+        """
+        services = self.services
         try:
-            pending = admit(self, self.services.policies)
+            services.keep_room(self)
+            if admission is None:
+                pending = decide(self, services.free, services.counted)
+            else:
+                self.admission = admission
+                self.matched, self.key, self.plan = admission.matched, admission.key, admission.plan
+                self.address = admission.address
+                pending = admit(self, services.counted)
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
@@ -188,16 +195,27 @@ class Exchange:
 
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None:
         """The upstream's final head, with our fields."""
-        self.first_byte_ns = time.monotonic_ns()
+        self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, status
+        self.services.record_begin(self)
         self.sink.head(status, answers.relayed(self, headers), length)
 
     def reply_whole(self, head: AnswerHead, body: bytes) -> None:
-        """All of a short answer at once."""
-        self.reply_head(head.status, head.headers, head.length)
-        if body:
-            self.reply_data(body)
-        self.reply_end()
+        """All of a short answer at once; where the door can, it goes out in one piece."""
+        written = answers.whole(self, head, body) if self.sink.takes_whole() else None
+        if written is None:
+            self.first_byte_ns = monotonic_ns()
+            self.answered, self.status = True, head.status
+            self.sink.head(head.status, answers.relayed(self, head.headers), head.length)
+            if body:
+                self.reply_data(body)
+            self.reply_end()
+            return
+        self.first_byte_ns = monotonic_ns()
+        self.status, self.bytes_out, self.upstream = head.status, len(body), None
+        self.answered = True
+        self._settle("served", None)
+        self.sink.whole(written)
 
     def reply_data(self, chunk: bytes) -> None:
         """Body bytes, unchanged."""
@@ -228,6 +246,7 @@ class Exchange:
             tunnel.close()
             return
         self.answered, self.status, self.upstream = True, 101, None
+        self.services.record_begin(self)
         metered = MeteredTunnel(tunnel, self)
         if not self.sink.tunnel(answers.switching(self, headers), metered):
             tunnel.close()
@@ -258,11 +277,13 @@ class Exchange:
             self._fault(fault)
 
     def _send_upstream(self) -> None:
-        service = self.matched.service
+        service, admission = self.matched.service, self.admission
         origin = forwarding.pick(service.upstreams)
-        written = forwarding.upstream_request(self, origin)
-        self.sent_ns = time.monotonic_ns()
-        limits = forwarding.deadlines(service)
+        if admission is None:
+            written, limits = forwarding.upstream_request(self, origin), forwarding.deadlines(service)
+        else:
+            written, limits = forwarding.known_request(self, admission.heads[origin.url]), admission.deadlines
+        self.sent_ns = monotonic_ns()
         upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections)
         if not self.finished:
             self.upstream = upstream
@@ -284,9 +305,12 @@ class Exchange:
 
     def _finish(self, outcome: str, refusal: Refusal | None = None, *, tell: bool = True) -> None:
         """Record first, then let the last byte go (G3)."""
+        self._settle(outcome, refusal)
+        if tell:
+            self.sink.end()
+
+    def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
         if self.taken and self.bucket is not None:
             self.bucket.done()
         self.services.record(self, outcome, refusal)
-        if tell:
-            self.sink.end()

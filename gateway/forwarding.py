@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway import headers, tracing
 from gateway.client_address import parse_address
 from gateway.ends import ClientRequest, Deadlines, Headers, UpstreamRequest
+from gateway.upstream.request_head import request_head
 
 if TYPE_CHECKING:
     from domain.snapshots import ServiceSnapshot, UpstreamSnapshot
@@ -16,6 +17,7 @@ VIA = b"1.1 paid-endpoint"
 WEBSOCKET = b"websocket"
 LONGEST_CACHED_HOST = 64
 """Callers choose this text: what is remembered of it stays small."""
+NO_FIELDS: Headers = []
 CHAINED = frozenset((b"forwarded", b"x-forwarded-for"))
 REPLACED = frozenset((b"x-forwarded-proto", b"x-forwarded-host"))
 
@@ -31,6 +33,24 @@ def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> Upstre
         body=request.body,
         upgrade=upgrade,
     )
+
+
+def fixed_head(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
+    """The beginning of the head that every request like this one has: all but `_changing`. Raises ValueError."""
+    request = UpstreamRequest(
+        exchange.request.method, _target(exchange, origin), _fixed(exchange, origin, goes_on=False)
+    )
+    return request_head(request)[:-2]
+
+
+def known_request(exchange: "Exchange", fixed: bytes) -> UpstreamRequest:
+    """The request for the upstream on a fixed head. Begins a trace; the request's id is its own (`gateway.tracing`)."""
+    trace = exchange.trace_id = exchange.id.hex().encode()
+    request_id = exchange.request_id_bytes
+    head = b"%btraceparent: 00-%b-%b-00\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n" % (
+        fixed, trace, trace[16:], request_id, request_id,
+    )  # fmt: skip
+    return UpstreamRequest(exchange.request.method, b"", NO_FIELDS, 0, b"", head)
 
 
 def pick(origins: "tuple[UpstreamSnapshot, ...]") -> "UpstreamSnapshot":
@@ -62,23 +82,32 @@ def _target(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
 
 
 def _headers(exchange: "Exchange", origin: "UpstreamSnapshot", upgrade: bytes) -> Headers:
-    request, key = exchange.request, exchange.key
-    host, traceparent = b"", None
-    for name, value in request.headers:
-        if name == b"host":
-            host = value
-        elif name == b"traceparent":
+    traceparent = None
+    for name, value in exchange.request.headers:
+        if name == b"traceparent":
             # Several are none: a trace has one parent.
             traceparent = value if traceparent is None else b""
-    ours, exchange.trace_id, goes_on = tracing.continued(traceparent)
+    ours, exchange.trace_id, goes_on = tracing.continued(traceparent, exchange.id)
+    written = _fixed(exchange, origin, goes_on=goes_on)
+    if upgrade:
+        written += ((b"connection", b"upgrade"), (b"upgrade", upgrade))
+    written += _changing(ours, exchange.request_id_bytes)
+    return written
+
+
+def _changing(traceparent: bytes, request_id: bytes) -> Headers:
+    """What is another one in each request; `known_request` writes the same."""
+    return [(b"traceparent", traceparent), (b"x-request-id", request_id), (b"x-pe-request-id", request_id)]
+
+
+def _fixed(exchange: "Exchange", origin: "UpstreamSnapshot", *, goes_on: bool) -> Headers:
+    """What is the same in each request with the same head from the same peer."""
+    request, key = exchange.request, exchange.key
+    host = next((value for name, value in request.headers if name == b"host"), b"")
     written: Headers = [(b"host", origin.host_header)]
     written += headers.to_upstream(request, exchange.key_bytes, trace_goes_on=goes_on)
-    request_id = exchange.request_id_bytes
     written += (
         (b"via", VIA),
-        (b"traceparent", ours),
-        (b"x-request-id", request_id),
-        (b"x-pe-request-id", request_id),
         (b"x-pe-organization", key.organization_slug.encode()),
         (b"x-pe-key-id", str(key.id).encode()),
         (b"x-pe-plan", key.plan_slug.encode()),
@@ -88,8 +117,6 @@ def _headers(exchange: "Exchange", origin: "UpstreamSnapshot", upgrade: bytes) -
     written += direct(request.peer, host, request.scheme)
     if exchange.services.addresses.trusts(request):
         _continue_chain(request, written)
-    if upgrade:
-        written += ((b"connection", b"upgrade"), (b"upgrade", upgrade))
     return written
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.ingester.status import read_report
 from gateway.services import Services
 
 
@@ -22,8 +23,8 @@ async def ready(request: Request) -> Response:
 
 
 def readiness(services: Services) -> dict[str, Any]:
-    """`ready`, `degraded` (works, but slower to notice changes or with rows waiting) or `unavailable`, with reasons."""
-    catalog, limiter, recorder = services.catalog.status(), services.limiter.status(), services.recorder.status()
+    """`ready`, `degraded` (works, but slower to notice changes or with a disk that fails) or `unavailable`, with reasons."""
+    catalog, limiter, journal = services.catalog.status(), services.limiter.status(), services.journal.status()
     reasons: list[str] = []
     degraded: list[str] = []
     if not catalog.database_ok:
@@ -34,10 +35,12 @@ def readiness(services: Services) -> dict[str, Any]:
         degraded.append(
             f"change listener: {catalog.reason or 'lost'}; changes arrive within {services.settings.keys.degraded_ttl_seconds:g} s"
         )
-    if recorder.lag_seconds > 5:
-        degraded.append(f"request log: {recorder.queued} rows wait since {recorder.lag_seconds:.0f} s")
-    if recorder.dropped:
-        degraded.append(f"request log: {recorder.dropped} rows were lost since the worker started")
+    if journal.full:
+        reasons.append(f"journal: {journal.fault}; requests are refused")
+    elif journal.fault:
+        degraded.append(f"journal: {journal.fault}")
+    report = read_report(services.settings.gateway.state_folder)
+    degraded += report.reasons() if report else []
     status = "unavailable" if reasons else "degraded" if degraded else "ready"
     return {
         "status": status,
@@ -49,23 +52,24 @@ def readiness(services: Services) -> dict[str, Any]:
             "age_seconds": round(catalog.age_seconds, 3),
         },
         "redis": {"ok": limiter.redis_ok},
-        "request_log": {"queued": recorder.queued, "lag_seconds": round(recorder.lag_seconds, 3)},
+        "request_log": {"lag_seconds": round(report.lag_seconds, 3) if report else None},
+        "journal": {"ok": not journal.full, "segment": journal.segment, "open": journal.open},
     }
 
 
 def take_readings(services: Services) -> None:
     """Put what the parts know of themselves among the worker's counts."""
-    catalog, limiter, recorder = services.catalog.status(), services.limiter.status(), services.recorder.status()
+    catalog, limiter, journal = services.catalog.status(), services.limiter.status(), services.journal.status()
     services.counts.gauges.update(
         keys_cached=catalog.keys_cached,
         listener_lost=0 if catalog.listener_ok else 1,
         redis_away=0 if limiter.redis_ok else 1,
-        log_rows_queued=recorder.queued,
-        log_lag_seconds=recorder.lag_seconds,
+        journal_full=1 if journal.full else 0,
+        journal_open=journal.open,
     )
     services.counts.totals.update(
-        log_rows_written=recorder.written,
-        log_rows_dropped=recorder.dropped,
+        journal_records=journal.records,
+        journal_refused=journal.refused,
         limit_decisions_redis=limiter.decisions_redis,
         limit_decisions_local=limiter.decisions_local,
         limit_refusals_shadow=limiter.shadow_refused,

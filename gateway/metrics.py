@@ -53,7 +53,7 @@ class Counts:
 
 
 class SharedCounts:
-    """The directory in which the workers of one supervisor leave their counts."""
+    """The directory in which the workers of one supervisor, and its ingester, leave their counts."""
 
     def __init__(self, group: int) -> None:
         """`group` is the supervisor's process id; directories of supervisors that are gone are removed."""
@@ -109,7 +109,7 @@ class _AllWorkers(Collector):
             refused.update(counts["rejected"])
             totals.update(counts["totals"])
             if alive:
-                gauges.update({**counts["gauges"], "workers": 1})
+                gauges.update({"workers": 1, **counts["gauges"]})
             buckets = [mine + theirs for mine, theirs in zip(buckets, counts["latency"], strict=True)]
             total_us += counts["latency_sum_us"]
         for (service, outcome, status), count in seen.items():

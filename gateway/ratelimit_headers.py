@@ -15,16 +15,18 @@ from gateway.ends import Headers
 
 _LARGEST_INTEGER = 999_999_999_999_999
 """RFC 9651 section 3.3.1."""
+_LEGACY_LINES = b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
 
 
 class Template(NamedTuple):
     """What stays the same for a bucket: its policy field, the form of its state field, and the limits shown.
 
-    `all_shown`: the figures fit the form as they are. `positions` are of the limits shown.
+    `lines` is the form of both as lines of a head. `all_shown`: the figures fit the form as they are. `positions` are of the limits shown.
     """
 
     policy: tuple[bytes, bytes]
     form: bytes
+    lines: bytes
     positions: tuple[int, ...]
     amounts: tuple[int, ...]
     all_shown: bool
@@ -49,6 +51,23 @@ def render(bucket: Bucket, *, legacy: bool, windows: Sequence[WindowState] | Non
     return fields
 
 
+def lines(bucket: Bucket, figures: tuple[int, ...], *, legacy: bool) -> bytes:
+    """The same fields as lines of a head, from figures that `bucket.numbers` said."""
+    template: Template | None = bucket.memo
+    if template is None:
+        template = bucket.memo = make_template(bucket.limits)
+    if not template.positions:
+        return b""
+    if not template.all_shown:
+        figures = tuple(figure for at in template.positions for figure in figures[2 * at : 2 * at + 2])
+    if not legacy:
+        return template.lines % figures
+    tightest = _tightest(figures)
+    return (template.lines + _LEGACY_LINES) % (
+        *figures, template.amounts[tightest // 2], figures[tightest], figures[tightest + 1],
+    )  # fmt: skip
+
+
 def make_template(limits: Sequence[LimitSnapshot]) -> Template:
     """The template of some limits."""
     shown = [at for at, limit in enumerate(limits) if not limit.shadow and limit.period != "concurrent"]
@@ -60,6 +79,7 @@ def make_template(limits: Sequence[LimitSnapshot]) -> Template:
     return Template(
         (b"ratelimit-policy", policy.encode()),
         form.encode(),
+        f"ratelimit-policy: {policy.replace('%', '%%')}\r\nratelimit: {form}\r\n".encode(),
         tuple(shown),
         tuple(limits[at].amount for at in shown),
         len(shown) == len(limits),
@@ -73,13 +93,19 @@ def quoted(name: str) -> str:
 
 
 def _legacy(template: Template, figures: tuple[int, ...]) -> Headers:
-    """The tightest window: least remaining, of several the one that turns last."""
-    remaining, seconds, amount = figures[0], figures[1], template.amounts[0]
-    for at in range(2, len(figures), 2):
-        if figures[at] < remaining or (figures[at] == remaining and figures[at + 1] > seconds):
-            remaining, seconds, amount = figures[at], figures[at + 1], template.amounts[at // 2]
+    at = _tightest(figures)
     return [
-        (b"x-ratelimit-limit", b"%d" % amount),
-        (b"x-ratelimit-remaining", b"%d" % remaining),
-        (b"x-ratelimit-reset", b"%d" % seconds),
+        (b"x-ratelimit-limit", b"%d" % template.amounts[at // 2]),
+        (b"x-ratelimit-remaining", b"%d" % figures[at]),
+        (b"x-ratelimit-reset", b"%d" % figures[at + 1]),
     ]
+
+
+def _tightest(figures: tuple[int, ...]) -> int:
+    """Where the tightest window stands: least remaining, of several the one that turns last."""
+    tightest, least = 0, figures[0]
+    for at in range(2, len(figures), 2):
+        remaining = figures[at]
+        if remaining < least or (remaining == least and figures[at + 1] > figures[tightest + 1]):
+            tightest, least = at, remaining
+    return tightest

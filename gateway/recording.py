@@ -1,56 +1,111 @@
-"""The one record that every exchange leaves: what the request log shows, and the counts of /metrics."""
+"""The one record that every exchange leaves in the journal, the one it leaves when its answer streams on, and its counts.
+
+`record` comes before the last byte is sent (G3); `record_begin` when the answer goes on after its first write, or as a
+tunnel. Both are synchronous and copy into mapped memory. No secret gets into a record (G7).
+"""
 
 import time
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from domain.refusals import RateLimited, Refusal, TooManyAtOnce
-from domain.request_log import LogRow, clean_text, scrub_path, scrub_query
+from domain.journal.records import BEGIN, END, OUTCOME_CODE, KnownHead, known_head, pack_known, shortened
+from domain.refusals import Refusal
+from domain.request_log import scrubbed_path, scrubbed_query, scrubbed_text
+from gateway.deciding import trace_of
+from gateway.policies.admit_recordable import JournalFull
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
+_MOST_REMEMBERED = 8_192
+_NOBODY = bytes(32)
+_NO_ID = bytes(16)
+_remembered: dict[int, tuple[Any, bytes]] = {}
+"""The bytes of ids by the identity of the snapshot that they belong to, which is kept so that its identity stays its own."""
+
 
 def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
-    """Hand the row to the recorder: synchronous, never blocks."""
-    now_ns = time.monotonic_ns()
-    request, key, route = exchange.request, exchange.identity, exchange.route
-    operation = route.operation if route is not None else None
-    limit_name = None
-    if isinstance(refusal, RateLimited | TooManyAtOnce):
-        limit_name = ",".join(refusal.extra["violated_policies"])
-    upstream_us = ((exchange.first_byte_ns or now_ns) - exchange.sent_ns) // 1000 if exchange.sent_ns else None
-    row = LogRow(
-        id=exchange.request_id,
-        at=datetime.now(UTC),
-        organization_id=key.organization_id if key is not None else None,
-        key_id=key.id if key is not None else None,
-        service_id=route.service.id if route is not None else None,
-        operation_id=operation.id if operation is not None else None,
-        method=request.method.decode("latin-1"),
-        path=scrub_path(request.target_path),
-        query=scrub_query(request.query) if request.has_query else "",
-        status=exchange.status,
-        outcome=outcome,
-        refusal=refusal.code if refusal is not None else None,
-        limit_name=limit_name,
-        upstream_us=upstream_us,
-        total_us=(now_ns - exchange.begun_ns) // 1000,
-        bytes_in=exchange.bytes_in,
-        bytes_out=exchange.bytes_out,
-        client=exchange.address,
-        user_agent=_user_agent(exchange),
-        cost_micro=0,
-        trace_id=exchange.trace_id.decode() or None,
-    )
-    exchange.services.recorder.record(row)
-    exchange.services.counts.exchange(
-        route.service.slug if route is not None else "", outcome, exchange.status, row.total_us
+    """Append the END of this exchange, and count it."""
+    total_us = (time.monotonic_ns() - exchange.begun_ns) // 1000
+    if refusal.__class__ is not JournalFull:
+        exchange.services.journal.append(END, _packed(exchange, outcome, refusal, total_us))
+    route = exchange.route
+    service = route.service.slug if route is not None else ""
+    exchange.services.counts.exchange(service, outcome, exchange.status, total_us)
+
+
+def record_begin(exchange: "Exchange") -> None:
+    """Append the BEGIN: should this worker be killed, it becomes the row, with the outcome `cut`."""
+    if exchange.finished:
+        return
+    total_us = (time.monotonic_ns() - exchange.begun_ns) // 1000
+    exchange.services.journal.append(BEGIN, shortened(_packed(exchange, "cut", None, total_us, begun=True)))
+
+
+def _packed(
+    exchange: "Exchange", outcome: str, refusal: Refusal | None, total_us: int, *, begun: bool = False
+) -> bytes:
+    admission, sent_ns = exchange.admission, exchange.sent_ns
+    if admission is None:
+        head = _of_head(exchange)
+    else:
+        head = admission.log
+        if head is None:
+            head = admission.log = _of_head(exchange)
+    upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000 if sent_ns else -1
+    return pack_known(
+        exchange.id,
+        head,
+        time.time_ns() // 1000,
+        total_us,
+        upstream_us,
+        exchange.bytes_in,
+        exchange.bytes_out,
+        0,
+        exchange.status,
+        OUTCOME_CODE[outcome],
+        b"" if refusal is None else refusal.code.encode(),
+        b"" if refusal is None else ",".join(refusal.extra.get("violated_policies", ())).encode(),
+        exchange.trace_id,
+        trace_of(exchange, refusal, begun=begun),
     )
 
 
-def _user_agent(exchange: "Exchange") -> str:
-    for name, value in exchange.request.headers:
+def _of_head(exchange: "Exchange") -> KnownHead:
+    """What is the same for each request with this head."""
+    request, user_agent = exchange.request, b""
+    for name, value in request.headers:
         if name == b"user-agent":
-            return clean_text(value)
-    return ""
+            user_agent = scrubbed_text(value)
+            break
+    return known_head(
+        _dimensions(exchange),
+        request.method,
+        scrubbed_path(request.target_path),
+        scrubbed_query(request.query),
+        user_agent,
+        exchange.address.encode("utf-8", "replace"),
+    )
+
+
+def _dimensions(exchange: "Exchange") -> bytes:
+    """Organization, key, service, operation: 16 bytes each."""
+    key, route = exchange.identity, exchange.route
+    caller = _NOBODY if key is None else _ids(key, key.organization_id, key.id)
+    if route is None:
+        return caller + _NOBODY
+    operation = route.operation
+    if operation is None:
+        return caller + _ids(route.service, route.service.id, None)
+    return caller + _ids(operation, route.service.id, operation.id)
+
+
+def _ids(owner: object, first: UUID, second: UUID | None) -> bytes:
+    known = _remembered.get(id(owner))
+    if known is not None and known[0] is owner:
+        return known[1]
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    made = first.bytes + (_NO_ID if second is None else second.bytes)
+    _remembered[id(owner)] = owner, made
+    return made

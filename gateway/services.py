@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from domain.catalog.catalog import Catalog
-from domain.metering import Recorder
+from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.refusals import Refusal
 from domain.settings import Settings
+from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
 from gateway.metrics import Counts
@@ -21,23 +22,29 @@ if TYPE_CHECKING:
 
 Policy = Callable[["Exchange"], Awaitable[None] | None]
 Record = Callable[["Exchange", str, Refusal | None], None]
+RecordBegin = Callable[["Exchange"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """One worker's parts; all of them belong to the worker's event loop.
 
-    `policies` is the chain of `gateway.chain` and `record` that of `gateway.recording`, but in `gateway.bare`.
+    `keep_room`, `free` and `counted` are the chain of `gateway.chain`, `record` and `record_begin` those of
+    `gateway.recording`, but in `gateway.bare`.
     """
 
     settings: Settings
     database: "asyncpg.Pool"
     catalog: Catalog
     limiter: Limiter
-    recorder: Recorder
+    journal: Journal
     upstreams: UpstreamPool
     addresses: AddressReader
     bad_keys: BadKeyThrottle
     counts: Counts
-    policies: tuple[Policy, ...]
+    keep_room: Policy
+    free: tuple[Policy, ...]
+    counted: tuple[Policy, ...]
+    admissions: Admissions
     record: Record
+    record_begin: RecordBegin

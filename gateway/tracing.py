@@ -1,19 +1,22 @@
-"""W3C Trace Context: a valid `traceparent` is continued, anything else begins a new trace."""
+"""W3C Trace Context: a valid `traceparent` is continued, anything else begins a new trace.
 
-import random
+A new trace has the request's id as its own (the random part of a version 7 UUID stands on the right, as it should), so
+that the one is found by the other; our span is the random half of it.
+"""
 
-_bits = random.Random(random.SystemRandom().getrandbits(256)).getrandbits  # noqa: S311  unique, not secret
 _HEX = frozenset(b"0123456789abcdef")
 
 
-def continued(traceparent: bytes | None) -> tuple[bytes, bytes, bool]:
-    """The `traceparent` for the upstream, its trace id, and whether the caller's trace (and `tracestate`) goes on."""
-    span = b"%016x" % (_bits(64) | 1)
+def continued(traceparent: bytes | None, request_id: bytes) -> tuple[bytes, bytes, bool]:
+    """The `traceparent` for the upstream, its trace id, and whether the caller's trace (and `tracestate`) goes on.
+
+    `request_id` are the 16 bytes of a version 7 UUID.
+    """
+    fresh = request_id.hex().encode()
     if traceparent is not None and is_valid(traceparent):
         trace = traceparent[3:35]
-        return b"00-%b-%b-%b" % (trace, span, traceparent[53:55]), trace, True
-    trace = b"%032x" % (_bits(128) | 1)
-    return b"00-%b-%b-00" % (trace, span), trace, False
+        return b"00-%b-%b-%b" % (trace, fresh[16:], traceparent[53:55]), trace, True
+    return b"00-%b-%b-00" % (fresh, fresh[16:]), fresh, False
 
 
 def is_valid(value: bytes) -> bool:

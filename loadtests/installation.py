@@ -51,8 +51,14 @@ class Installation:
             "KEY_PEPPERS": f"1:{secrets.token_hex(32)}",
             "GATEWAY_HOST": "127.0.0.1",
             "GATEWAY_INTERNAL_PORT": "0",
+            "GATEWAY_STATE_DIR": str(folder / "state"),
             "PYTHONPATH": str(ROOT),
         }
+
+    @property
+    def journals(self) -> Path:
+        """Where the workers of its gateways keep their journals."""
+        return self.folder / "state" / "journal"
 
     def command(self, *arguments: str) -> Any:
         """Run `paid-endpoint ARGUMENTS` and return what it prints as JSON, None if that is nothing."""
@@ -72,11 +78,7 @@ class Installation:
 
     def roomy_plan(self, slug: str) -> tuple[str, ...]:
         """Make a plan that limits in every way and refuses nothing; its limits."""
-        try:
-            self.plan(slug, FULL)
-        except CommandError:
-            self.plan(slug)
-            return ROOMY
+        self.plan(slug, FULL)
         return FULL
 
     def organization(self, name: str, plan: str) -> dict[str, str]:
@@ -113,8 +115,9 @@ class Installation:
     def place_ingester(self, gateway: "Gateway", core: int | None) -> list[int]:
         """Move what stores the gateway's journals to `core`, off the workers' core; its process ids, often none."""
         pids = ingester_pids(gateway.process.pid)
-        for pid in pids if core is not None else []:
-            move(pid, core)
+        if core is not None:
+            for pid in pids:
+                move(pid, core)
         return pids
 
 

@@ -144,6 +144,11 @@ def _children(pid: int) -> list[int]:
         return []
 
 
+def parent(pid: int) -> int:
+    """Who started a process. Raises OSError when it is gone."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def family(pid: int) -> list[int]:
     """A process and all that it has started and that has not left it."""
     return [pid, *(member for child in _children(pid) for member in family(child))]

@@ -8,11 +8,14 @@ import os
 import subprocess
 import sys
 
+from loadtests.budgets import load_budgets
 from loadtests.installation import Installation, installation
 from loadtests.processes import ROOT, free_port
 from loadtests.upstream import start_upstream
 
-FREE_LIMIT = "60/minute"
+FREE_LIMIT, HAMMER_LIMIT = (
+    f"{load_budgets('locust')[name].per_hour}/hour" for name in ("free GET /items", "abusive hammering")
+)
 
 
 def arguments() -> argparse.Namespace:
@@ -25,12 +28,13 @@ def arguments() -> argparse.Namespace:
 
 
 def furnish(made: Installation, upstream_port: int) -> dict[str, str]:
-    """Two customers and a service; the environment that the locustfile reads."""
-    made.plan("paying")
+    """Three customers and a service; the environment that the locustfile reads."""
+    made.roomy_plan("paying")
     made.plan("free-load", [FREE_LIMIT])
+    made.plan("hammer-load", [HAMMER_LIMIT])
     made.service("load", "/load", f"http://127.0.0.1:{upstream_port}")
     keys = {}
-    for name, plan in (("PAYING", "paying"), ("FREE", "free-load")):
+    for name, plan in (("PAYING", "paying"), ("FREE", "free-load"), ("HAMMER", "hammer-load")):
         organization = made.organization(f"Load {name.lower()}", plan)
         keys[f"LOAD_{name}_KEY"] = made.key(organization["slug"], "load")["key"]
     return keys

@@ -16,8 +16,9 @@ import uvloop
 
 from domain.settings import UpstreamSettings
 from domain.snapshots import UpstreamSnapshot
-from gateway.ends import Deadlines, Headers, UpstreamFailure, UpstreamRequest, UpstreamTunnel
+from gateway.ends import AnswerHead, Deadlines, Headers, UpstreamFailure, UpstreamRequest, UpstreamTunnel
 from gateway.upstream.pool import UpstreamPool
+from gateway.upstream.request_head import request_head
 
 IN_FLIGHT = 64
 DEADLINES = Deadlines(connect=5, first_byte=30, idle=60, total=0)
@@ -40,6 +41,7 @@ HEADERS: Headers = [
     (b"x-pe-key-id", b"01939a70-0000-7000-8000-000000000001"),
     (b"x-pe-plan", b"pro"),
 ]
+HEAD = request_head(UpstreamRequest(b"GET", b"/items/17?page=2", HEADERS))
 
 
 class RawUpstream(asyncio.Protocol):
@@ -74,12 +76,15 @@ class Again:
 
     def begin(self) -> None:
         """Send one request."""
-        request = UpstreamRequest(b"GET", b"/items/17?page=2", HEADERS)
+        request = UpstreamRequest(b"GET", b"/items/17?page=2", HEADERS, 0, b"", HEAD)
         self._pool.send(self._origin, request, self, DEADLINES, IN_FLIGHT)
 
     def reply_interim(self, status: int, headers: Headers) -> None: ...
     def reply_continue(self) -> None: ...
     def reply_head(self, status: int, headers: Headers, length: int | None) -> None: ...
+    def reply_whole(self, _head: AnswerHead, _body: bytes) -> None:
+        self.reply_end()
+
     def reply_data(self, chunk: bytes) -> None: ...
     def reply_tunnel(self, headers: Headers, tunnel: UpstreamTunnel) -> None: ...
     def upstream_pause(self) -> None: ...

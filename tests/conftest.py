@@ -26,6 +26,7 @@ hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 T = TypeVar("T")
+ROOT_FOLDER = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated_template"
 _OWN_NAMES = ("DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR")
 

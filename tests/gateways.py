@@ -90,6 +90,7 @@ class RunningGateway:
             "GATEWAY_PORT": str(self.address[1]),
             "GATEWAY_INTERNAL_PORT": str(self.internal_address[1]),
             "GATEWAY_WORKERS": str(workers),
+            "GATEWAY_STATE_DIR": str(Path(self._directory.name) / "state"),
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None

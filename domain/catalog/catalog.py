@@ -3,7 +3,8 @@
 Plans, services and operations are read whole and swapped at once. Keys are read one by one, when they are presented,
 by one read however many wait for it. The database announces every change; while it cannot be heard, everything is
 read again after `degraded_ttl_seconds`. A read that fails decides nothing: a key that was verified goes on for
-`outage_ttl_seconds`, an unknown one is CannotDecide. A read that succeeds decides at once.
+`outage_ttl_seconds`, an unknown one is CannotDecide. A read that succeeds decides at once. Nobody waits for a read
+of a key that was good a moment ago: a database that hangs is noticed by the reads behind the requests' backs.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from uuid import UUID
 
 from domain.catalog.changes import Change
 from domain.catalog.key_cache import KeyCache, KeyEntry
-from domain.catalog.key_reading import plausible, read_key
+from domain.catalog.key_reading import READ_SECONDS, plausible, read_key
 from domain.catalog.lending import READ_FAULTS, lent
 from domain.catalog.listener import ChangeListener
 from domain.catalog.reading import Tables, read_tables
@@ -32,6 +33,7 @@ from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 TABLES_SECONDS = 10.0
 PROBE_SECONDS = 0.5
 _ATTEMPTS = 5
+_GRACE_SECONDS = READ_SECONDS + 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +86,9 @@ class Catalog:
         self._away = False
         self._probed_at = 0.0
         self._ttl = self._negative_ttl = 0.0
+        self.version = 0
+        """Moves with everything that may change what `match`, `find_key` or `plan` say, but for a key's age."""
+        self._deaf_since: float | None = None
         self._lost()
 
     async def start(self) -> None:
@@ -132,6 +137,11 @@ class Catalog:
                 return entry.snapshot
         return self._find_cold(presented, cache_key, entry)
 
+    def good_until(self, presented: bytes) -> float:
+        """Monotonic seconds until which `find_key` says the same of this key, if `version` does not move; 0: unknown."""
+        entry = self._known.get(sha256(presented).digest())
+        return 0.0 if entry is None or entry.read_at < self._stale_before else entry.read_at + self._ttl
+
     def plan(self, plan_id: UUID) -> PlanSnapshot:
         """A plan by its id. Raises CannotDecide for one that was not read yet."""
         found = self._plans.get(plan_id)
@@ -160,6 +170,10 @@ class Catalog:
         if entry is None and (self._cache.is_unknown(cache_key, now, self._negative_ttl) or not plausible(presented)):
             return None
         read = self._reads.get(cache_key)
+        if entry is not None and not self._away and self._was_good(entry, now):
+            if read is None:
+                self._begin_read(presented, cache_key)
+            return entry.snapshot
         if self._away:
             # One read in a while asks whether the database is back; nobody waits for it who has an answer.
             if read is None and now - self._probed_at >= PROBE_SECONDS:
@@ -170,6 +184,16 @@ class Catalog:
             if read is None:
                 raise _cannot_decide()
         return _Answer(read or self._begin_read(presented, cache_key))
+
+    def _was_good(self, entry: KeyEntry, now: float) -> bool:
+        """Whether nothing but time speaks against a key that is held: then its read is not waited for.
+
+        While changes are heard, time alone makes nothing wrong. When they no longer are, a read may take _GRACE_SECONDS,
+        once, on top of the two heartbeats that finding out took: a revoked key still stops in less than 5 s.
+        """
+        if entry.read_at < self._stale_before:
+            return False
+        return self._deaf_since is None or now - self._deaf_since < _GRACE_SECONDS
 
     def _survives(self, entry: KeyEntry, now: float) -> bool:
         return now - entry.read_at < self._settings.outage_ttl_seconds
@@ -217,8 +241,10 @@ class Catalog:
         self._away = False
         self._tables, self._plans, self._routes = tables, tables.plans, tables.routes
         self._loaded_at = monotonic()
+        self.version += 1
 
     def _changed(self, change: Change) -> None:
+        self.version += 1
         if change.table == "api_key" and change.row_id is not None:
             self._cache.forget_key(change.row_id)
         elif change.table in {"organization", "subscription"} and change.organization_id is not None:
@@ -235,15 +261,21 @@ class Catalog:
     async def _found(self) -> None:
         self._distrust()
         await self._reloads.fresh()
+        self.version += 1
+        self._deaf_since = None
         self._ttl = self._settings.cache_ttl_seconds
         self._negative_ttl = self._settings.negative_ttl_seconds
 
     def _lost(self) -> None:
+        self.version += 1
+        if self._deaf_since is None:
+            self._deaf_since = monotonic()
         self._ttl = min(self._settings.cache_ttl_seconds, self._settings.degraded_ttl_seconds)
         self._negative_ttl = min(self._settings.negative_ttl_seconds, self._settings.degraded_ttl_seconds)
 
     def _distrust(self) -> None:
         """Nothing read before now is used unless the database is away: changes may have been missed."""
+        self.version += 1
         self._stale_before = monotonic()
         self._cache.forget_unknown()
         self._reloads.want()

@@ -25,6 +25,7 @@ _TRIES = 5
 _DAYS_AT_ONCE = 8
 _CLASSES_OF_BAD_DATA = ("22", "23")
 _UNENCODABLE = (ValueError, struct.error, OverflowError)
+_HOMELESS = asyncpg.CheckViolationError.__name__
 _NOTE = "insert into usage_unfolded (owner, first_at) values ($1, $2) returning stored_at"
 
 
@@ -61,19 +62,13 @@ async def store(connection: asyncpg.Connection, batch: Batch, owner: UUID) -> da
 
 
 async def find_bad(connection: asyncpg.Connection, batch: Batch) -> dict[Place, str]:
-    """The records that PostgreSQL refuses, each with its reason. Nothing is stored."""
-    bad: dict[Place, str] = {}
-    pieces = [(batch.records, batch.places)]
-    while pieces:
-        records, places = pieces.pop()
-        reason = await _refused(connection, records)
-        if reason is None:
-            continue
-        middle = len(records) // 2
-        if middle:
-            pieces += [(records[:middle], places[:middle]), (records[middle:], places[middle:])]
-        else:
-            bad[places[0]] = reason
+    """The records that PostgreSQL refuses, each with its reason; of two that exclude each other, the later. Nothing is stored."""
+    bad = await _probe(connection, batch)
+    homeless = [
+        record for record, place in zip(batch.records, batch.places, strict=True) if bad.get(place) == _HOMELESS
+    ]
+    if homeless and await _make_partitions(connection, homeless):
+        bad = await _probe(connection, batch)
     return bad
 
 
@@ -106,24 +101,43 @@ async def _copied(records: Sequence[bytes]) -> AsyncIterator[bytes]:
     yield COPY_TAIL
 
 
-async def _refused(connection: asyncpg.Connection, records: Sequence[bytes]) -> str | None:
-    """Why these records cannot be stored; None if they can."""
+async def _probe(connection: asyncpg.Connection, batch: Batch) -> dict[Place, str]:
+    """Halve what is refused until the records that spoil it are alone, in a transaction that is rolled back."""
+    bad: dict[Place, str] = {}
+    pieces = [(0, len(batch.records))]
     await connection.execute("begin")
+    try:
+        while pieces:
+            first, end = pieces.pop()
+            reason = await _refused(connection, batch.records[first:end])
+            middle = (first + end) // 2
+            if reason is None:
+                continue
+            if end - first == 1:
+                bad[batch.places[first]] = reason
+            else:
+                # The last is taken first: what stands in front stays, and what follows is tried beside it.
+                pieces += [(middle, end), (first, middle)]
+    finally:
+        await connection.execute("rollback")
+    return bad
+
+
+async def _refused(connection: asyncpg.Connection, records: Sequence[bytes]) -> str | None:
+    """Why these records cannot be stored beside those that were; None, and then they are, if they can."""
+    await connection.execute("savepoint piece")
     try:
         await _copy(connection, records)
     except asyncpg.PostgresError as fault:
         if (fault.sqlstate or "")[:2] not in _CLASSES_OF_BAD_DATA:
             raise
-        if isinstance(fault, asyncpg.CheckViolationError) and len(records) == 1:
-            await connection.execute("rollback")
-            return None if await _make_partitions(connection, records) else type(fault).__name__
-        return type(fault).__name__
+        reason = type(fault).__name__
     except _UNENCODABLE as fault:
-        return type(fault).__name__
-    finally:
-        if connection.is_in_transaction():
-            await connection.execute("rollback")
-    return None
+        reason = type(fault).__name__
+    else:
+        return None
+    await connection.execute("rollback to savepoint piece")
+    return reason
 
 
 async def _make_partitions(connection: asyncpg.Connection, records: Sequence[bytes]) -> bool:

@@ -143,7 +143,7 @@ class Journal:
 
     def _widen(self, needed: int) -> bool:
         """Make room at once: rare, because the keeper is ahead of need. Says `full` where there is none."""
-        while not self.full and self._room() < needed:
+        while not self.full and not self._stopped and self._room() < needed:
             if not self._make():
                 self._report_full()
         return self._room() >= needed
@@ -173,12 +173,18 @@ class Journal:
         """Keep half a segment more than what is promised, and old segments free of open BEGINs."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
-            if self._room() - self._open * RESERVED < self._supply.segment_bytes // 2:
-                await asyncio.to_thread(self._make, len(self._supply.ready) + 1)
-            self._look_for_room()
-            self._carry()
-            if not self._sync_seconds:
-                self._close(self._unsynced[:-1])
+            try:
+                await self._keep_up()
+            except Exception:  # without this task there would soon be no room
+                log.exception("fault in the keeping of the journal")
+
+    async def _keep_up(self) -> None:
+        if self._room() - self._open * RESERVED < self._supply.segment_bytes // 2:
+            await asyncio.to_thread(self._make, len(self._supply.ready) + 1)
+        self._look_for_room()
+        self._carry()
+        if not self._sync_seconds:
+            self._close(self._unsynced[:-1])
 
     def _next_segment(self) -> None:
         """The present segment is used up; the next is there, because its room was promised."""
@@ -221,6 +227,7 @@ class Journal:
         How far they may stay behind grows with how many there are: repeating them is at most a fifth of what is written.
         """
         behind = _CARRY_AFTER * (1 + self._begun_bytes // self._supply.segment_bytes)
+        behind = min(behind, self._supply.most_segments // 2)
         for _ in range(_CARRIED_AT_ONCE):
             number, payload = next(iter(self._begun.values()), (0, b""))
             assert self._segment is not None or not payload

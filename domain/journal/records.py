@@ -9,7 +9,9 @@ scrubbed by who packs (G7); bytes that are no UTF-8, and NUL, become U+FFFD when
 """
 
 import struct
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -27,10 +29,14 @@ OUTCOMES = ("served", "refused", "failed", "cut", "gone")
 OUTCOME_CODE = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 
 _FIXED = struct.Struct("=16s64sqqqqqqHBBHHHHBBBB")
+_KNOWN = struct.Struct("=16s64sqqqqqqHB7sHBBBB")
+"""The same bytes as `_FIXED`, with the lengths of a `KnownHead` in one."""
+_HEAD_LENGTHS = struct.Struct("=BHHH")
 _uuid = pgproto.UUID
 """A UUID, made in a fifth of the time."""
-_pack, _join = _FIXED.pack, b"".join
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_pack_known = _KNOWN.pack
+_pack, _fixed, _join = _FIXED.pack, _FIXED.unpack_from, b"".join
+_new, _moment = tuple.__new__, datetime.fromtimestamp
 _NO_ID = bytes(16)
 _BIGGEST = 2**63 - 1
 _END_BOUNDS = (32, 2_048, 2_048, 64, 128, 64, 512, 64)
@@ -38,7 +44,7 @@ _BEGIN_BOUNDS = (32, 768, 256, 64, 128, 64, 128, 64)
 
 
 class Recorded(NamedTuple):
-    """A record read back: the columns of request_log in the order of `domain.request_log.COLUMNS`, then `decision`.
+    """A record read back: the columns of request_log by their names.
 
     Ids are `asyncpg.pgproto.UUID`, which are UUIDs. `client` is text. `decision` is for `domain.journal.decision`.
     """
@@ -65,6 +71,62 @@ class Recorded(NamedTuple):
     cost_micro: int
     trace_id: str | None
     decision: bytes | None
+
+
+class KnownHead(NamedTuple):
+    """What a request's head contributes to its record, joined and bounded: the same for every request with that head."""
+
+    dimensions: bytes
+    lengths: bytes
+    texts: bytes
+    client: bytes
+
+
+def known_head(
+    dimensions: bytes, method: bytes, path: bytes, query: bytes, user_agent: bytes, client: bytes
+) -> KnownHead:
+    """For `pack_known`. Texts are cut to their bounds."""
+    method, path, query, user_agent = method[:32], path[:2_048], query[:2_048], user_agent[:512]
+    lengths = _HEAD_LENGTHS.pack(len(method), len(path), len(query), len(user_agent))
+    return KnownHead(dimensions, lengths, method + path + query + user_agent, client[:64])
+
+
+def pack_known(
+    id_: bytes,
+    head: KnownHead,
+    at_us: int,
+    total_us: int,
+    upstream_us: int,
+    bytes_in: int,
+    bytes_out: int,
+    cost_micro: int,
+    status: int,
+    outcome: int,
+    refusal: bytes,
+    limit_name: bytes,
+    trace_id: bytes,
+    decision: bytes,
+) -> bytes:
+    """`pack_end` in half of the time, for a head whose part is made already."""
+    dimensions, lengths, texts, client = head
+    try:
+        record = (
+            _pack_known(
+                id_, dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome,
+                lengths, len(decision), len(refusal), len(limit_name), len(client), len(trace_id),
+            )
+            + texts + decision + refusal + limit_name + client + trace_id
+        )  # fmt: skip
+    except struct.error:
+        pass
+    else:
+        if len(record) <= MOST_END:
+            return record
+    method, path, query, user_agent = _cut_up(texts, _HEAD_LENGTHS.unpack(lengths), 0)
+    return pack_end(
+        id_, dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome,
+        method, path, query, refusal, limit_name, client, user_agent, trace_id, decision,
+    )  # fmt: skip
 
 
 def pack_end(
@@ -126,45 +188,50 @@ def shortened(record: bytes) -> bytes:
 def unpack(record: bytes) -> Recorded:
     """Read a record back. Raises ValueError if it is none; that cannot be seen behind a CRC that holds."""
     head, texts = _split(record)
-    method, path, query, user_agent, decision, refusal, limit_name, client, trace_id = texts
-    dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome = head[1:10]
-    return Recorded(
-        _uuid(head[0]),
-        _EPOCH + timedelta(microseconds=at_us),
-        _id(dimensions[:16]),
-        _id(dimensions[16:32]),
-        _id(dimensions[32:48]),
-        _id(dimensions[48:]),
-        _text(method),
-        _text(path),
-        _text(query),
-        status,
-        OUTCOMES[outcome],
-        _text(refusal) or None,
-        _text(limit_name) or None,
-        None if upstream_us < 0 else upstream_us,
-        total_us,
-        bytes_in,
-        bytes_out,
-        _text(client) or None,
-        _text(user_agent),
-        cost_micro,
-        _text(trace_id) or None,
-        decision or None,
+    id_, dimensions, at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome, *_ = head
+    method, path, query, user_agent, _, refusal, limit_name, client, trace_id = map(_text, texts)
+    return _new(
+        Recorded,
+        (
+            _uuid(id_),
+            _moment(at_us / 1_000_000, UTC),
+            *_ids(dimensions),
+            method,
+            path,
+            query,
+            status,
+            OUTCOMES[outcome],
+            refusal or None,
+            limit_name or None,
+            upstream_us if upstream_us >= 0 else None,
+            total_us,
+            bytes_in,
+            bytes_out,
+            client or None,
+            user_agent,
+            cost_micro,
+            trace_id or None,
+            texts[4] or None,
+        ),
     )
 
 
-def _split(record: bytes) -> tuple[tuple[Any, ...], tuple[bytes, ...]]:
+def _split(record: bytes) -> tuple[tuple[Any, ...], list[bytes]]:
     if len(record) < _FIXED.size:
         raise ValueError("a record is shorter than its fixed part")
-    head = _FIXED.unpack_from(record)
-    texts, position = [], _FIXED.size
-    for length in head[10:]:
-        texts.append(record[position : position + length])
-        position += length
-    if position != len(record) or head[9] >= len(OUTCOMES):
+    head = _fixed(record)
+    if _FIXED.size + sum(head[10:]) != len(record) or head[9] >= len(OUTCOMES):
         raise ValueError("a record does not agree with its lengths")
-    return head, tuple(texts)
+    return head, _cut_up(record, head[10:], _FIXED.size)
+
+
+def _cut_up(joined: bytes, lengths: Sequence[int], position: int) -> list[bytes]:
+    texts = []
+    for length in lengths:
+        behind = position + length
+        texts.append(joined[position:behind])
+        position = behind
+    return texts
 
 
 def _bounded(
@@ -187,10 +254,14 @@ def _bounded(
     return _join((_pack(id_, dimensions, *numbers, status, outcome, *map(len, ordered)), *ordered))
 
 
-def _id(raw: bytes) -> UUID | None:
-    return None if raw == _NO_ID else _uuid(raw)
+@lru_cache(maxsize=32_768)
+def _ids(dimensions: bytes) -> tuple[UUID | None, ...]:
+    raw = (dimensions[:16], dimensions[16:32], dimensions[32:48], dimensions[48:])
+    return tuple(None if id_ == _NO_ID else _uuid(id_) for id_ in raw)
 
 
 def _text(raw: bytes) -> str:
+    if not raw:
+        return ""
     text = raw.decode("utf-8", "replace")
     return text.replace("\x00", "\ufffd") if "\x00" in text else text

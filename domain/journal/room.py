@@ -53,8 +53,9 @@ class SegmentSupply:
     def __init__(self, folder: Path, settings: JournalSettings) -> None:
         """`folder` ends with the journal's id; it is made with the first segment."""
         self.folder, self.id = folder, UUID(hex=folder.name)
-        self._most_bytes = settings.max_mb * _MEBIBYTE
-        self.segment_bytes = min(settings.segment_mb * _MEBIBYTE, self._most_bytes // _FEWEST_SEGMENTS)
+        most_bytes = settings.max_mb * _MEBIBYTE
+        self.segment_bytes = min(settings.segment_mb * _MEBIBYTE, most_bytes // _FEWEST_SEGMENTS)
+        self.most_segments = most_bytes // self.segment_bytes
         self.ready: deque[WritableSegment] = deque()
         self.fault = ""
         self._number = 0
@@ -77,7 +78,7 @@ class SegmentSupply:
             try:
                 if self._owned < 0:
                     self._found()
-                if (len(segment_numbers(self.folder)) + 1) * self.segment_bytes > self._most_bytes:
+                if len(segment_numbers(self.folder)) >= self.most_segments:
                     self.fault = "JOURNAL_MAX_MB is reached: records are not ingested"
                     return False
                 descriptor, salt = make_segment(self.folder, self._number + 1, self.id, self.segment_bytes)

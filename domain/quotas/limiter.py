@@ -100,6 +100,7 @@ class Limiter:
         self._accounts: dict[UUID, Account] = {}
         self._known: dict[int, _Known] = {}
         self.holder = secrets.token_hex(8)
+        self.lease_id = int(self.holder, 16)
         self.upkeep = Upkeep()
         self.serving = Serving(self, self._status, used)
         self._traffic = Traffic(self.holder, self._budget, self.serving.land, lambda: not self._status.redis_ok)

@@ -5,14 +5,16 @@ What the connection reads goes to the exchange, what the exchange answers goes t
 
 import asyncio
 import logging
+from time import monotonic_ns
 
 from domain.refusals import InternalFault
+from gateway.admissions import Admission
 from gateway.ends import ClientRequest, Headers, UpstreamTunnel
 from gateway.exchange import Exchange
 from gateway.own_paths import is_own
 from gateway.server.answer import Answer
+from gateway.server.express_protocol import ExpressProtocol
 from gateway.server.guard import RequestHead
-from gateway.server.protocol import GatewayProtocol
 from gateway.server.refusing import answer_refusal
 from gateway.services import Services
 
@@ -31,12 +33,25 @@ class ExpressDoor:
         """All but our own routes."""
         return not is_own(target.partition(b"?")[0])
 
-    def admit(self, connection: GatewayProtocol, head: RequestHead) -> "ExpressRequest":
-        """One request on `connection`."""
-        return ExpressRequest(connection, head, self.services)
+    def admit(self, connection: ExpressProtocol, head: RequestHead, mark: bytes) -> "ExpressRequest":
+        """One request on `connection`; a `mark` stands for all of its head and who sent it."""
+        request = ExpressRequest(connection, request_of(connection, head), self.services)
+        request.exchange.mark = mark
+        return request
+
+    def known(self, connection: ExpressProtocol, mark: bytes) -> "ExpressRequest | None":
+        """A request whose mark is remembered: it has passed the guard and the free policies."""
+        services = self.services
+        admissions = services.admissions
+        admission = admissions.get(mark)
+        if admission is None or not admissions.stands(admission, monotonic_ns()):
+            return None
+        request = ExpressRequest(connection, admission.request, services)
+        request.admission = admission
+        return request
 
 
-def request_of(connection: GatewayProtocol, head: RequestHead) -> ClientRequest:
+def request_of(connection: ExpressProtocol, head: RequestHead) -> ClientRequest:
     """The request as the exchange sees it."""
     path, mark, query = head.target.partition(b"?")
     peer, port = connection.client or ("", 0)
@@ -47,23 +62,38 @@ def request_of(connection: GatewayProtocol, head: RequestHead) -> ClientRequest:
 
 
 class ExpressRequest:
-    """The client's side of one exchange; the exchange's `Sink`, and `Served` to its connection."""
+    """The client's side of one exchange; the exchange's `Sink`, and `Served` to its connection.
 
-    __slots__ = ("_body_wanted", "_connection", "_exchange", "_full", "_held", "_whole", "answer", "tunneled")
+    What an ordinary request never changes stands in the class, so that it costs nothing.
+    """
 
-    def __init__(self, connection: GatewayProtocol, head: RequestHead, services: Services) -> None:
+    admission: Admission | None = None
+    tunneled = False
+    _answer: Answer | None = None
+    _body_wanted = _whole = False
+    _held: tuple[bytes, ...] = ()
+    _full = 0
+
+    def __init__(self, connection: ExpressProtocol, request: ClientRequest, services: Services) -> None:
         self._connection = connection
-        self.answer = Answer(connection, head_only=head.method == b"HEAD", http10=head.version == "1.0")
-        self._held: list[bytes] = []
-        self._full = 0
-        self._body_wanted = self._whole = self.tunneled = False
-        self._exchange = Exchange(request_of(connection, head), self, services)
+        self.exchange = Exchange(request, self, services)
 
     # -- from the connection
 
+    @property
+    def answer(self) -> Answer:
+        """Frames what is not written whole."""
+        made = self._answer
+        if made is None:
+            asked = self.exchange.request
+            made = self._answer = Answer(
+                self._connection, head_only=asked.method == b"HEAD", http10=asked.version == "1.0"
+            )
+        return made
+
     def start(self) -> None:
         """Decide and forward; where deciding must wait, in a task."""
-        pending = self._exchange.begin()
+        pending = self.exchange.begin(self.admission)
         if pending is not None:
             task = asyncio.ensure_future(pending)
             tasks = self._connection.state.tasks
@@ -73,9 +103,9 @@ class ExpressRequest:
     def body(self, data: bytes) -> None:
         """Straight on, or held until the exchange wants it."""
         if self._body_wanted:
-            self._exchange.body(data)
+            self.exchange.body(data)
             return
-        self._held.append(data)
+        self._held = (*self._held, data)
         self._full += len(data)
         if self._full > HIGH_WATER:
             self._connection.hold_body()
@@ -84,24 +114,24 @@ class ExpressRequest:
         """The body is whole."""
         self._whole = True
         if self._body_wanted:
-            self._exchange.body_end()
+            self.exchange.body_end()
 
     def gone(self) -> None:
         """The client left. A tunnel's exchange ends with the tunnel."""
         self.answer.done = True
         if not self.tunneled:
-            self._exchange.client_gone()
+            self.exchange.client_gone()
 
     def finished(self) -> None:
         """Nobody waits here."""
 
     def choked(self) -> None:
         """The client is slower than the upstream."""
-        self._exchange.pause_upstream()
+        self.exchange.pause_upstream()
 
     def writable(self) -> None:
         """It caught up."""
-        self._exchange.resume_upstream()
+        self.exchange.resume_upstream()
 
     # -- Sink
 
@@ -114,13 +144,24 @@ class ExpressRequest:
         try:
             self.answer.begin(status, headers, length)
         except ValueError:
-            request_id = str(self._exchange.request_id)
+            request_id = str(self.exchange.request_id)
             log.exception("the answer of exchange %s can't be written", request_id)
             answer_refusal(InternalFault(), self.answer, self._connection.state.date, request_id=request_id)
-            self._exchange.client_gone()
+            self.exchange.client_gone()
         else:
             if self._connection.write_paused:
-                self._exchange.pause_upstream()
+                self.exchange.pause_upstream()
+
+    def takes_whole(self) -> bool:
+        """While nothing was written yet."""
+        return self._answer is None and self._connection.takes_whole() and self.exchange.request.method != b"HEAD"
+
+    def whole(self, answer: bytes) -> None:
+        """One write, and the connection goes on. Nobody calls this request any more: the circle is opened, so that
+        no collector has to find it.
+        """
+        del self.exchange
+        self._connection.answer_whole(answer)
 
     def data(self, chunk: bytes) -> None:
         """Body bytes."""
@@ -137,9 +178,9 @@ class ExpressRequest:
     def want_body(self) -> None:
         """Give what is held, then let the rest flow."""
         self._body_wanted = True
-        exchange, connection = self._exchange, self._connection
+        exchange, connection = self.exchange, self._connection
         if self._held:
-            held, self._held = b"".join(self._held), []
+            held, self._held = b"".join(self._held), ()
             exchange.body(held)
             connection.release_body()
         if self._whole:

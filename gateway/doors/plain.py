@@ -177,6 +177,14 @@ class _AsgiSide:
             headers = [*headers, (b"content-length", b"%d" % length)]
         self._put({"type": "http.response.start", "status": status, "headers": headers})
 
+    def takes_whole(self) -> bool:
+        """The server writes the head."""
+        return False
+
+    def whole(self, answer: bytes) -> None:
+        """Never called."""
+        raise NotImplementedError
+
     def data(self, chunk: bytes) -> None:
         """Queue body bytes."""
         self._buffered += len(chunk)

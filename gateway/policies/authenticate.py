@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, NoReturn
 
+from domain.journal.decision import Flag
 from domain.refusals import InvalidKey, TooManyBadKeys
 from domain.snapshots import KeySnapshot
 from gateway.credentials import presented_key
@@ -21,22 +22,40 @@ def authenticate(exchange: "Exchange") -> Awaitable[None] | None:
     """Set `exchange.key`; awaits only where the key must be read from the database."""
     services = exchange.services
     exchange.address = services.addresses.address_of(exchange.request)
-    exchange.key_bytes = _presented(services, exchange.request, exchange.address)
+    try:
+        exchange.key_bytes = presented_key(exchange.request)
+    except InvalidKey:
+        exchange.key_fault = "missing"
+        _refuse(services, exchange.address)
     found = services.catalog.find_key(exchange.key_bytes)
     if found is None or isinstance(found, KeySnapshot):
-        exchange.key = accepted(services, exchange.address, found)
+        _take(exchange, found)
         return None
     return _read(exchange, found)
 
 
 async def _read(exchange: "Exchange", found: Awaitable[KeySnapshot | None]) -> None:
-    exchange.key = accepted(exchange.services, exchange.address, await found)
+    exchange.decided |= Flag.COLD_KEY
+    _take(exchange, await found)
+
+
+def _take(exchange: "Exchange", key: KeySnapshot | None) -> None:
+    """The record of a key that is known but not accepted names it; its caller is not told."""
+    if key is not None:
+        exchange.key = key
+    exchange.key_fault = key_fault(key)
+    if exchange.key_fault:
+        _refuse(exchange.services, exchange.address)
 
 
 async def key_of(services: "Services", request: "ClientRequest") -> KeySnapshot:
     """The same rule for the gateway's own routes that want a key."""
     address = services.addresses.address_of(request)
-    found = services.catalog.find_key(_presented(services, request, address))
+    try:
+        presented = presented_key(request)
+    except InvalidKey:
+        _refuse(services, address)
+    found = services.catalog.find_key(presented)
     if found is None or isinstance(found, KeySnapshot):
         return accepted(services, address, found)
     return accepted(services, address, await found)
@@ -44,16 +63,20 @@ async def key_of(services: "Services", request: "ClientRequest") -> KeySnapshot:
 
 def accepted(services: "Services", address: str, key: KeySnapshot | None) -> KeySnapshot:
     """The key, if it may be used at this moment."""
-    if key is None or key.revoked or (key.expires_at is not None and key.expires_at <= time.time()):
+    if key is None or key_fault(key):
         _refuse(services, address)
     return key
 
 
-def _presented(services: "Services", request: "ClientRequest", address: str) -> bytes:
-    try:
-        return presented_key(request)
-    except InvalidKey:
-        _refuse(services, address)
+def key_fault(key: KeySnapshot | None) -> str:
+    """Why this key may not be used at this moment: unknown, revoked, expired, or '' if it may."""
+    if key is None:
+        return "unknown"
+    if key.revoked:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= time.time():
+        return "expired"
+    return ""
 
 
 def _refuse(services: "Services", address: str) -> NoReturn:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from domain.journal.decision import Flag
 from domain.quotas.limiter import Verdict
 from domain.refusals import RateLimited, TooManyAtOnce
 
@@ -24,11 +25,14 @@ def limit_rate(exchange: "Exchange") -> Awaitable[None] | None:
     )
     if bucket.take():
         exchange.taken = True
+        if bucket.shadow_violated:
+            exchange.shadowed = bucket.shadow_violated
         return None
     verdict = limiter.decide(bucket)
     if verdict is not None:
         _accept(exchange, verdict)
         return None
+    exchange.decided |= Flag.WAITED
     return _decide(exchange, limiter.wait(bucket))
 
 
@@ -56,7 +60,7 @@ def _let_go(exchange: "Exchange", verdict: "asyncio.Future[Verdict]") -> None:
 
 
 def _accept(exchange: "Exchange", verdict: Verdict) -> None:
-    exchange.verdict = verdict
+    exchange.verdict, exchange.shadowed = verdict, verdict.shadow_violated
     if verdict.allowed:
         exchange.taken = True
         return

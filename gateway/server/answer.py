@@ -6,7 +6,7 @@ from typing import Protocol
 from gateway.ends import Headers
 from gateway.server.guard import PLAIN
 
-_BODILESS = frozenset((204, 304))
+BODILESS = frozenset((204, 304))
 
 
 def _status_line(status: int) -> bytes:
@@ -56,7 +56,7 @@ class Answer:
     def interim(self, status: int, headers: Headers) -> None:
         """Send a 1xx answer, unless it is too late or the client is too old for one."""
         if not self.begun and not self.done and not self.http10:
-            self._connection.write(_block(status, headers, []))
+            self._connection.write(head_block(status, headers, []))
 
     def begin(self, status: int, headers: Headers, length: int | None, *, close: bool = False) -> None:
         """Send the head, once. `headers` hold no framing fields; `length` None is unknown.
@@ -66,7 +66,7 @@ class Answer:
         """
         if self.done:
             return
-        bodiless = status in _BODILESS
+        bodiless = status in BODILESS
         self._with_body = self._with_body and not bodiless
         framing: list[bytes] = []
         if length is not None:
@@ -83,7 +83,7 @@ class Answer:
         self._stay_open = not close and self._connection.may_stay_open()
         if not self._stay_open:
             framing.append(b"connection: close\r\n")
-        block = _block(status, headers, framing)
+        block = head_block(status, headers, framing)
         self.begun = True
         self._connection.write(block)
 
@@ -120,7 +120,8 @@ class Answer:
         self._connection.cut(reset=self._framing == _UNTIL_CLOSE)
 
 
-def _block(status: int, headers: Headers, framing: list[bytes]) -> bytes:
+def head_block(status: int, headers: Headers, framing: list[bytes]) -> bytes:
+    """A whole head with its empty line; `framing` are finished lines. Raises ValueError if a field would break it in two."""
     parts = [_STATUS_LINES[status]]
     for name, value in headers:
         parts += (name, b": ", value, b"\r\n")

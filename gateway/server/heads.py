@@ -16,6 +16,10 @@ class HeadReader:
         self._skipped_line = False
         self.held = b""
 
+    def is_fresh(self) -> bool:
+        """Whether the next byte is the first of a head."""
+        return not self.held and not self._skipped_line
+
     def feed(self, data: bytes) -> tuple[guard.RequestHead, bytes] | None:
         """The request and the bytes behind its head, or None while the head is not whole. Raises a refusal."""
         raw = self.held + data if self.held else data

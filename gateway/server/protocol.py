@@ -29,6 +29,8 @@ from gateway.server.tunnel_end import ClientTunnelEnd
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
+    from gateway.server.express_protocol import ExpressProtocol
+
 WRITE_HIGH_WATER = 65_536
 WRITE_LOW_WATER = 16_384
 MAX_HELD = 65_536
@@ -60,6 +62,7 @@ class GatewayProtocol(BodyFlow):
         self.phase = IDLE
         self.cycle: Served | None = None
         self.write_paused = False
+        self._mark = self._peer = b""
         self._head: guard.RequestHead | None = None
         self._reader: BodyReader | None = None
         self._tunnel: ClientTunnelEnd | None = None
@@ -76,6 +79,7 @@ class GatewayProtocol(BodyFlow):
         transport.set_write_buffer_limits(WRITE_HIGH_WATER, WRITE_LOW_WATER)
         self.client, self.server = get_remote_addr(transport), get_local_addr(transport)
         self.scheme = "https" if is_ssl(transport) else "http"
+        self._peer = f"{self.client and self.client[0]} {self.scheme}".encode()
         self.pace = Pace(transport, self.state, self.settings.header_timeout_seconds)
         connections = self.state.gateway_connections
         connections.add(self)
@@ -164,7 +168,12 @@ class GatewayProtocol(BodyFlow):
         """Start on a request whose head passed. Raises a refusal if its body is already broken."""
         self._head, self._stays_open = head, head.keep_alive and not head.upgrade
         door = self.state.door
-        cycle = door.admit(self, head) if door is not None and door.takes(head.target) else Cycle(self, head)
+        if door is not None and door.takes(head.target):
+            # The mark is of all that was read: of this head, if nothing stands behind it.
+            mark, self._mark = b"" if rest or not head.keep_alive else self._mark, b""
+            cycle: Served = door.admit(cast("ExpressProtocol", self), head, mark)
+        else:
+            cycle = Cycle(self, head)
         if head.body == 0:
             self.phase, self._held = BUSY, rest
             self.pace.expect_nothing()

@@ -6,15 +6,18 @@ from gateway.server.answer import Answer
 from gateway.server.guard import RequestHead
 
 if TYPE_CHECKING:
-    from gateway.server.protocol import GatewayProtocol
+    from gateway.server.express_protocol import ExpressProtocol
 
 
 class Served(Protocol):
     """One request: an ASGI `Cycle`, or an `ExpressRequest`. All calls are the connection's, on its event loop."""
 
-    answer: Answer
     tunneled: bool
     """Set by the connection once the request has become a tunnel."""
+
+    @property
+    def answer(self) -> Answer:
+        """Frames the answer."""
 
     def start(self) -> None:
         """Begin, once. The answer may be whole when this returns."""
@@ -44,5 +47,8 @@ class Door(Protocol):
     def takes(self, target: bytes) -> bool:
         """Whether a request for this target is served here; else it goes to the ASGI application."""
 
-    def admit(self, connection: "GatewayProtocol", head: RequestHead) -> Served:
-        """The request, not started yet."""
+    def admit(self, connection: "ExpressProtocol", head: RequestHead, mark: bytes) -> Served:
+        """The request, not started yet. `mark` stands for exactly these bytes from exactly this peer, or is empty."""
+
+    def known(self, connection: "ExpressProtocol", mark: bytes) -> Served | None:
+        """The request whose whole head has this mark, if it need not be read again; it has no body and asks for no end."""

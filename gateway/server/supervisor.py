@@ -1,4 +1,5 @@
 """The workers of one port: started on one shared socket, replaced when they die, rolled on SIGHUP, stopped in order.
+Beside them the node's ingester, which ends last, because it stores what the workers leave.
 
 The listening socket is bound here and inherited, so what queues on it survives any worker. Workers end with this
 process: they hold the reading end of a pipe whose writing end only we have.
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 
 from domain.settings import Settings
 from gateway.server.child import Child, spawn
+from gateway.server.companion import Companion
 from gateway.server.worker import APPLICATION
 
 QUICK_DEATH_SECONDS = 10.0
@@ -45,6 +47,7 @@ class Supervisor:
         self._settings, self._listener, self._application = settings.gateway, listener, application
         self._wake = wake
         self._life_reading, self._life_writing = os.pipe()
+        self._ingester = Companion(self._life_reading)
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
         self._workers: dict[int, Child] = {}
@@ -59,10 +62,12 @@ class Supervisor:
         """Run until stopped or until starting is hopeless; the exit status."""
         for index in range(self._settings.workers):
             self._workers[index] = self._start(index)
+        self._ingester.watch()
         status = 0
         while not self._stopping:
             self._wait(self._patience())
             self._bury()
+            self._ingester.watch()
             if self._failed_starts >= MAX_FAILED_STARTS:
                 log.critical("workers died %d times before they were ready; giving up", self._failed_starts)
                 status = 1
@@ -89,6 +94,7 @@ class Supervisor:
                 log.info("rolling %d workers", self._settings.workers)
                 # A second reload while one runs starts over behind it: every worker is then younger than the signal.
                 self._to_roll = list(range(self._settings.workers))
+                self._ingester.replace()
 
     def _hear(self, child: Child) -> None:
         """A child's ready pipe spoke or closed."""
@@ -145,9 +151,10 @@ class Supervisor:
     def _patience(self) -> float | None:
         if self._to_roll and not self._successors:
             return 0.0
-        if not self._due:
-            return None
-        return max(0.0, min(self._due.values()) - time.monotonic())
+        waits = [max(0.0, due - time.monotonic()) for due in self._due.values()]
+        if (wait := self._ingester.patience()) is not None:
+            waits.append(wait)
+        return min(waits, default=None)
 
     # -- processes
 
@@ -178,6 +185,7 @@ class Supervisor:
                 log.warning("worker %d (pid %d) did not stop in time; killed", child.index, child.pid)
                 child.signal(signal.SIGKILL)
             child.reap()
+        self._ingester.stop()
         os.close(self._life_writing)
         os.close(self._life_reading)
         self._selector.close()

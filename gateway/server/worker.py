@@ -22,6 +22,7 @@ import uvicorn
 
 from domain.settings import load_settings
 from gateway.server.drain import Drain
+from gateway.server.express_protocol import ExpressProtocol
 from gateway.server.protocol import GatewayProtocol
 from gateway.server.state import WorkerIdentity, WorkerState
 
@@ -35,18 +36,20 @@ log = logging.getLogger("gateway.worker")
 def main(arguments: list[str] | None = None) -> int:
     """Run until told to stop. Exit status 0, or 3 when the application did not start."""
     options = _parser().parse_args(arguments)
-    _die_with(options.supervisor)
+    die_with(options.supervisor)
     settings = load_settings()
     logging.basicConfig(
         level=settings.logs.level, format=f"%(asctime)s %(levelname)s worker {options.index} %(name)s: %(message)s"
     )
     identity = WorkerIdentity(options.index, options.count)
     application = _load(options.application)(settings, worker=identity)
+    # An application that brings no express door is served whole by ASGI.
+    express = getattr(application, "express", None)
     config = uvicorn.Config(
         application,
         loop="uvloop",
         # A BufferedProtocol, which event loops take as well as the Protocol that uvicorn's types ask for.
-        http=cast("type[asyncio.Protocol]", GatewayProtocol),
+        http=cast("type[asyncio.Protocol]", GatewayProtocol if express is None else ExpressProtocol),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -57,8 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         backlog=settings.gateway.backlog,
     )
     listener = socket.socket(fileno=options.listen_fd)
-    # An application that brings no express door is served whole by ASGI.
-    state = WorkerState(settings.gateway, identity, getattr(application, "express", None))
+    state = WorkerState(settings.gateway, identity, express)
     server = GatewayServer(config, state, ready_fd=options.ready_fd, life_fd=options.life_fd)
     server.run([listener])
     return 0
@@ -72,6 +74,7 @@ class GatewayServer(uvicorn.Server):
         self.server_state = self.state = state
         self._ready_fd, self._life_fd = ready_fd, life_fd
         self._drain = Drain(self.state)
+        self._death_told = False
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on `sockets` until a signal or the supervisor's end."""
@@ -112,7 +115,12 @@ class GatewayServer(uvicorn.Server):
         await self.lifespan.shutdown()
 
     def stop(self) -> None:
-        """Stop within `shutdown_seconds`; called again, at once."""
+        """Stop within `shutdown_seconds`; called again, at once. The supervisor's death counts once, though it is told
+        twice: by its pipe and by the kernel's SIGTERM, in any order.
+        """
+        if self._death_told:
+            self._death_told = False
+            return
         self._drain.begin(self.state.settings.shutdown_seconds, keep_idle=False)
         self.should_exit = True
 
@@ -125,7 +133,9 @@ class GatewayServer(uvicorn.Server):
         asyncio.get_running_loop().remove_reader(self._life_fd)
         log.warning("the supervisor is gone; stopping")
         signal.alarm(int(self.state.settings.shutdown_seconds) + _ALARM_GRACE)
-        self.stop()
+        if not self.should_exit:
+            self.stop()
+            self._death_told = True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,7 +155,7 @@ def _load(name: str) -> Callable[..., Any]:
     return cast("Callable[..., Any]", getattr(importlib.import_module(module), attribute))
 
 
-def _die_with(supervisor: int) -> None:
+def die_with(supervisor: int) -> None:
     """Have the kernel send SIGTERM when the supervisor dies; end now if it is dead already."""
     if not supervisor:
         return

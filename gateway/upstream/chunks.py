@@ -9,6 +9,9 @@ from gateway.upstream.answer_head import CRLF, LINE_BYTES, BrokenAnswer
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
 _MAX_SIZE_DIGITS = 15
 _MAX_SIZE_LINE = 4_096
+_MAX_LEARNED = 4_096
+_MAX_LEARNED_DIGITS = 8
+_sizes: dict[bytes, int] = {}
 _SIZE, _DATA, _DATA_END, _TRAILER, _WHOLE = range(5)
 
 
@@ -33,6 +36,12 @@ class ChunkedBody:
             if not self._left:
                 self._state = _DATA_END
             return data
+        if self._state == _SIZE and not self._held:
+            # One read, one chunk: what event streams are made of.
+            line, _, rest = data.partition(CRLF)
+            size = _sizes.get(line)
+            if size is not None and len(rest) == size + 2 and rest.endswith(CRLF):
+                return rest[:-2]
         self._data = self._held + data if self._held else data
         self._held = b""
         self._at = 0
@@ -103,9 +112,13 @@ class ChunkedBody:
 
 
 def _read_size(line: bytes) -> int:
+    """The size that a line announces; plain ones are remembered, but not the last chunk's."""
     size, _, extension = line.partition(b";")
     if not size or len(size) > _MAX_SIZE_DIGITS or size.translate(None, _HEX_DIGITS):
         raise BrokenAnswer("bad chunk size")
     if extension and extension.translate(None, LINE_BYTES):
         raise BrokenAnswer("control character in a chunk extension")
-    return int(size, 16)
+    number = int(size, 16)
+    if number and len(line) <= _MAX_LEARNED_DIGITS and len(_sizes) < _MAX_LEARNED:
+        _sizes[line] = number
+    return number

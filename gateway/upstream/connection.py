@@ -6,11 +6,11 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, cast
 
-from gateway.bounded_reads import BoundedReads, block
-from gateway.ends import FailureKind
+from gateway.bounded_reads import READ_BYTES, BoundedReads, room
+from gateway.ends import FailureKind, UpstreamRequest
 from gateway.upstream.answer_head import BrokenAnswer, ParsedHead
 from gateway.upstream.chunks import ChunkedBody
-from gateway.upstream.exchange import IN_BODY, TUNNEL, Exchange
+from gateway.upstream.exchange import AWAITING_HEAD, IN_BODY, TUNNEL, Exchange
 from gateway.upstream.head_memory import learn
 from gateway.upstream.partial_head import HEAD_END, join_head
 from gateway.upstream.tunnel import Tunnel
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.upstream.origin import Origin
 
 WRITE_HIGH_WATER = 65_536
+_NEVER: Final = -1
 _IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 # What of the answer is being read; nothing of it has come yet while it is _FRESH.
 _FRESH: Final = 0
@@ -34,33 +35,20 @@ class Connection(BoundedReads):
     """Serves one exchange at a time; goes back to its origin only if provably clean, otherwise it is closed."""
 
     __slots__ = (
-        "_abandoned",
-        "_chunks",
-        "_heads",
-        "_interims",
-        "_left",
-        "_origin",
-        "_partial",
-        "_persistent",
-        "_poll",
-        "_reading",
-        "_state",
-        "_tunnel",
-        "exchange",
-        "expires",
-        "idle_seconds",
-        "lost",
-        "served",
-        "transport",
-        "writing_paused",
-    )
+        "_abandoned", "_chunks", "_clock", "_drained_in", "_filled", "_heads", "_interims", "_left", "_origin",
+        "_partial", "_persistent", "_poll", "_reading", "_state", "_tunnel", "exchange", "idle_seconds", "idle_since",
+        "lost", "served", "transport", "writing_paused",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
     def __init__(self, origin: "Origin") -> None:
         self._origin = origin
         self._heads = origin.heads
+        self._clock = origin.clock
         self._poll = select.poll()
+        # Whether the last read left no room, so that more may have come already.
+        self._filled = False
         self._partial = bytearray()
         # Transports of the standard library can't tell over TLS.
         self._reading = True
@@ -73,7 +61,8 @@ class Connection(BoundedReads):
         self.exchange: Exchange | None = None
         self.served = 0
         self.idle_seconds = 0
-        self.expires = 0.0
+        self.idle_since = 0.0
+        self._drained_in = _NEVER
         self.lost = False
         self._abandoned = False
         self.writing_paused = False
@@ -103,11 +92,31 @@ class Connection(BoundedReads):
         self.served += 1
         self._state = _FRESH
         self._interims = 0
-        exchange.begin_on(self)
+        exchange.connection = self
+        exchange.phase = AWAITING_HEAD
+        exchange.since = self._clock.now
+        if exchange.request.body == 0 and not exchange.paused:
+            self.transport.write(exchange.head)
+        else:
+            exchange.send_on(self)
 
-    def is_clean(self) -> bool:
-        """Whether nothing, no byte and no end, has come in since the last answer, in the system's buffer either."""
-        return not self._poll.poll(0) and not self.transport.is_closing()
+    def may_take(self, request: UpstreamRequest) -> bool:
+        """Whether nothing, no byte and no end, has come in since the last answer, in the system's buffer either.
+
+        The read that ended the answer looked there; while the loop has not looked again, only what could not be sent a
+        second time is worth another look.
+        """
+        if self.transport.is_closing():
+            return False
+        if self._drained_in == self._clock.turn and request.body == 0 and request.method in _IDEMPOTENT:
+            return True
+        return not self._poll.poll(0)
+
+    def may_idle(self, seconds: float) -> float:
+        """How long to keep it unused, at most so long: one second less than the upstream does, so that no request
+        crosses its FIN.
+        """
+        return min(seconds, self.idle_seconds - 1.0) if self.idle_seconds else seconds
 
     def discard(self) -> None:
         """Close hard. What was not sent never will be.
@@ -154,20 +163,20 @@ class Connection(BoundedReads):
 
         Both say the same of the same bytes. The short way is for requests of which no byte is left to send.
         """
-        data = block[:nbytes].tobytes()
+        data = room[:nbytes]
         exchange = self.exchange
         if self._state == _FRESH and exchange is not None and exchange.finished and not exchange.paused:
-            end = data.find(HEAD_END)
-            if end > 0:
-                head = self._heads.get(data[:end])
-                if (
-                    head is not None
-                    and head.follows == nbytes - end - 4
-                    and exchange.request.method != b"HEAD"
-                    and not self.transport.get_write_buffer_size()
-                ):
-                    self._take_whole(exchange, head, data[end + 4 :])
-                    return
+            raw, whole, body = data.partition(HEAD_END)
+            head = self._heads.get(raw) if whole else None
+            if (
+                head is not None
+                and head.follows == len(body)
+                and nbytes < READ_BYTES
+                and exchange.request.method != b"HEAD"
+                and not self.transport.get_write_buffer_size()
+            ):
+                self._take_whole(exchange, head, body)
+                return
         self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
@@ -176,11 +185,12 @@ class Connection(BoundedReads):
         if exchange is None:
             self.discard()
             return
+        self._filled = len(data) >= READ_BYTES
         try:
             if self._state <= _HEAD:
                 self._read_heads(exchange, data)
             else:
-                exchange.since = self._origin.clock.now
+                exchange.since = self._clock.now
                 self._read_body(exchange, data)
         except BrokenAnswer as broken:
             self.fail("broken", str(broken))
@@ -296,13 +306,25 @@ class Connection(BoundedReads):
         self.idle_seconds = head.idle_seconds
         exchange.bytes_in = len(body)
         exchange.end()
-        if clean:
-            if paused:
-                self.resume_reading()
-            self._origin.release(self)
-        else:
-            self.discard()
+        self._part(clean=clean, resume=paused)
         exchange.reply.reply_whole(head, body)
+
+    def _part(self, *, clean: bool, resume: bool) -> None:
+        """The exchange has gone: keep the connection, if it is clean as far as can be seen from here."""
+        if not clean:
+            self.discard()
+            return
+        if resume:
+            self.resume_reading()
+        self._drained_in = self._clock.this_turn()
+        if self._filled:
+            self._filled = False
+            # What TLS has read, but not passed on for want of room, no look at the socket would show.
+            if self._origin.target.scheme == "https":
+                self.discard()
+                return
+            self._drained_in = _NEVER
+        self._origin.release(self)
 
     def _take_final_head(self, exchange: Exchange, head: ParsedHead, rest: bytes) -> None:
         status, length = head.status, head.length
@@ -326,7 +348,7 @@ class Connection(BoundedReads):
         else:
             self._state = _UNTIL_CLOSE
         exchange.phase = IN_BODY
-        exchange.since = self._origin.clock.now
+        exchange.since = self._clock.now
         # An upstream that says no doesn't read the rest of the upload; one that says yes may answer while it reads.
         exchange.dropping = status >= 300 and not exchange.finished
         exchange.reply.reply_head(status, head.headers, length)
@@ -374,10 +396,5 @@ class Connection(BoundedReads):
         self.exchange = None
         self._chunks = None
         exchange.end()
-        if clean:
-            if paused:
-                self.resume_reading()
-            self._origin.release(self)
-        else:
-            self.discard()
+        self._part(clean=clean, resume=paused)
         exchange.reply.reply_end()

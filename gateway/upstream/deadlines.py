@@ -11,15 +11,6 @@ SWEEP_SECONDS: Final = 0.05
 _CLOSE_SECONDS = 5.0
 
 
-class Clock:
-    """The time of the last sweep, in seconds of the loop's clock: a stamp costs an attribute read."""
-
-    __slots__ = ("now",)
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-
 def overdue(exchange: Exchange, now: float) -> FailureKind | None:
     """The deadline that this exchange missed, if any. While the client is the slower one, none runs but `total`.
 

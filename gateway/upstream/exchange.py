@@ -107,11 +107,8 @@ class Exchange:
         if connection is not None:
             connection.discard()
 
-    def begin_on(self, connection: "Connection") -> None:
-        """Send head and held body on this connection."""
-        self.connection = connection
-        self.phase = AWAITING_HEAD
-        self.since = self.origin.clock.now
+    def send_on(self, connection: "Connection") -> None:
+        """Write head and held body to this connection, which serves the exchange from now on."""
         held = self._held
         if held is None:
             connection.transport.write(self.head)

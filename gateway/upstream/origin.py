@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from domain.settings import UpstreamSettings
+from gateway.upstream.clock import Clock
 from gateway.upstream.connection import Connection
-from gateway.upstream.deadlines import Clock
 from gateway.upstream.dial import DialError, Target, dial
 from gateway.upstream.exchange import DIALING, Exchange
 from gateway.upstream.head_memory import Heads
@@ -61,7 +61,7 @@ class Origin:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            if connection.is_clean():
+            if connection.may_take(exchange.request):
                 self._reused += 1
                 connection.begin(exchange)
                 return
@@ -94,17 +94,15 @@ class Origin:
         if self.closing:
             connection.discard()
         elif self._waiting:
-            if connection.is_clean():
+            exchange = next(iter(self._waiting))
+            if connection.may_take(exchange.request):
                 self._reused += 1
-                connection.begin(self._waiting.popitem(last=False)[0])
+                del self._waiting[exchange]
+                connection.begin(exchange)
             else:
                 connection.discard()
         else:
-            seconds = self.settings.keepalive_seconds
-            if connection.idle_seconds:
-                # One second before the upstream closes it, so that no request crosses its FIN.
-                seconds = min(seconds, connection.idle_seconds - 1.0)
-            connection.expires = self.clock.now + seconds
+            connection.idle_since = self.clock.now
             self._idle.append(connection)
 
     def lost(self, connection: Connection) -> None:
@@ -122,8 +120,8 @@ class Origin:
 
     def expire_idle(self, now: float) -> None:
         """Close connections that were idle for long enough."""
-        expired = [connection for connection in self._idle if connection.expires <= now]
-        for connection in expired:
+        keepalive = self.settings.keepalive_seconds
+        for connection in [each for each in self._idle if each.idle_since + each.may_idle(keepalive) <= now]:
             self._idle.remove(connection)
             connection.discard()
 

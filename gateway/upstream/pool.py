@@ -1,15 +1,19 @@
 """Our own upstream connections: HTTP/1.1, kept alive, streaming both ways, with back-pressure and without tasks."""
 
 import asyncio
+from typing import Final
 
 from domain.settings import UpstreamSettings
 from domain.snapshots import UpstreamSnapshot
 from gateway.ends import Deadlines, Reply, UpstreamRequest
-from gateway.upstream.deadlines import SWEEP_SECONDS, Clock, overdue
+from gateway.upstream.clock import Clock
+from gateway.upstream.deadlines import SWEEP_SECONDS, overdue
 from gateway.upstream.dial import Target
 from gateway.upstream.exchange import Exchange
 from gateway.upstream.head_memory import Heads
 from gateway.upstream.origin import Origin, OriginStatistics
+
+_MAX_KNOWN: Final = 4_096
 
 
 class UpstreamPool:
@@ -19,6 +23,8 @@ class UpstreamPool:
         self._settings = settings
         self._clock = Clock()
         self._origins: dict[tuple[str, str, int, bool], Origin] = {}
+        # By the identity of snapshots, which are kept here so that it stays theirs: comparing their fields costs more.
+        self._known: dict[int, tuple[UpstreamSnapshot, Origin]] = {}
         self._active: set[Exchange] = set()
         self._heads: Heads = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -40,13 +46,8 @@ class UpstreamPool:
         `queue_limit` of them and at most the connect deadline long, then they fail as "overloaded". Raises ValueError
         for a request that must not be written (a control character in a header, say): a bug of the caller.
         """
-        if self._sweep_timer is None:
-            self._wake()
-        key = (origin.scheme, origin.host, origin.port, origin.tls_verify)
-        connections = self._origins.get(key)
-        if connections is None:
-            connections = Origin(Target(*key), self._settings, self._clock, self._active, self._heads)
-            self._origins[key] = connections
+        known = self._known.get(id(origin))
+        connections = known[1] if known is not None else self._connections_to(origin)
         exchange = Exchange(connections, request, reply, deadlines)
         self._active.add(exchange)
         if self._closing:
@@ -79,6 +80,20 @@ class UpstreamPool:
         """Exchanges and tunnels in progress."""
         return len(self._active)
 
+    def _connections_to(self, origin: UpstreamSnapshot) -> Origin:
+        """Known only while the sweep runs: it forgets all when an origin is empty, and when it goes to sleep."""
+        if self._sweep_timer is None:
+            self._wake()
+        key = (origin.scheme, origin.host, origin.port, origin.tls_verify)
+        connections = self._origins.get(key)
+        if connections is None:
+            connections = Origin(Target(*key), self._settings, self._clock, self._active, self._heads)
+            self._origins[key] = connections
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[id(origin)] = (origin, connections)
+        return connections
+
     async def _wait_quiet(self, seconds: float) -> None:
         if self._sweep_timer is None:
             return
@@ -108,6 +123,8 @@ class UpstreamPool:
                 empty.append(key)
         for key in empty:
             del self._origins[key]
+        if empty:
+            self._known.clear()
         if self._origins or self._active:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         else:

@@ -16,10 +16,13 @@ from rich.console import Console
 
 from loadtests.bench.contenders import NGINX_GATEWAY, NGINX_PROXY
 from loadtests.bench.events import measure_events
+from loadtests.bench.ingest import measure_ingest
 from loadtests.bench.machine import describe
+from loadtests.bench.memory import measure_memory
 from loadtests.bench.nginx import nginx_path
 from loadtests.bench.report import markdown, show
 from loadtests.bench.result import Part, Result
+from loadtests.bench.scale import measure_scale
 from loadtests.bench.speed import measure_speed
 from loadtests.bench.stand import Stand
 from loadtests.bench.targets import at_least
@@ -31,6 +34,9 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 PARTS: dict[str, tuple[tuple[str, ...], Callable[[Installation, Stand], Part]]] = {
     "speed": (("B1", "B2", "B3", "B4"), measure_speed),
     "streams": (("B5",), measure_events),
+    "scale": (("B6",), measure_scale),
+    "ingest": (("B7",), measure_ingest),
+    "memory": (("B8",), measure_memory),
 }
 """What is measured, in this order: the targets of each, and how."""
 NAMES = tuple(name for names, _ in PARTS.values() for name in names)
@@ -47,7 +53,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="runs of a second or two: a smoke test, not a figure")
     parser.add_argument("--ingest-minutes", type=float, default=0.5, help="B7 (default 0.5)")
-    parser.add_argument("--soak-minutes", type=float, default=0.75, help="B8 (default 0.75)")
+    parser.add_argument("--soak-minutes", type=float, default=0.5, help="B8 (default 0.5)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
         "--write", action="store_true", help="keep the result in docs/benchmarks.md, unless it is a smoke test"

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from loadtests.bench.nginx import nginx_path, start_nginx
 from loadtests.installation import Gateway, Installation
-from loadtests.processes import ROOT, Process, free_ports
+from loadtests.processes import ROOT, Process, family, free_ports, worker_pids
 from loadtests.upstream import start_upstream
 
 PATH = "/bench/items"
@@ -27,9 +27,10 @@ SINGLE = (UPSTREAM, NGINX_GATEWAY, OURS)
 
 @dataclass(frozen=True, slots=True)
 class Contenders:
-    """URLs by row, the key that every row is asked with, and whose log rows to count."""
+    """URLs and serving processes by row, the key that every row is asked with, and whose log rows to count."""
 
     urls: dict[str, str]
+    pids: dict[str, int]
     key: str
     organization: UUID
     limits: tuple[str, ...]
@@ -45,19 +46,21 @@ def contenders(made: Installation, core: int | None, other_core: int | None) -> 
         upstream = ports[UPSTREAM]
         if nginx_path():
             nginx_ports = (upstream, ports[NGINX_PROXY], ports[NGINX_GATEWAY])
-            stack.enter_context(start_nginx(made.folder / "nginx", key, nginx_ports, core))
+            nginx = stack.enter_context(start_nginx(made.folder / "nginx", key, nginx_ports, core))
+            pids = dict.fromkeys((UPSTREAM, NGINX_PROXY, NGINX_GATEWAY), family(nginx.pid)[-1])
         else:
-            stack.enter_context(start_upstream(made.folder, upstream, core))
+            pids = {UPSTREAM: stack.enter_context(start_upstream(made.folder, upstream, core)).pid}
             del ports[NGINX_PROXY], ports[NGINX_GATEWAY]
         gateway = made.gateway(workers=1, core=core)
         stack.enter_context(gateway.process)
-        stack.enter_context(_bare(made, ports[BARE], upstream, core))
-        stack.enter_context(_naive(made.folder, ports[NAIVE], upstream, core))
+        bare = stack.enter_context(_bare(made, ports[BARE], upstream, core))
+        pids[NAIVE] = stack.enter_context(_naive(made.folder, ports[NAIVE], upstream, core)).pid
         made.until_ready(gateway)
         made.place_ingester(gateway, other_core)
         urls = {row: f"http://127.0.0.1:{port}{PATH}" for row, port in ports.items()}
         urls[OURS] = f"{gateway.url}{PATH}"
-        yield Contenders(urls, key, organization, limits, gateway)
+        pids[OURS], pids[BARE] = (worker_pids(process.pid)[0] for process in (gateway.process, bare))
+        yield Contenders(urls, pids, key, organization, limits, gateway)
 
 
 def customer(made: Installation, upstream: str) -> tuple[UUID, str, tuple[str, ...]]:

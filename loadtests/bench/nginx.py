@@ -62,6 +62,23 @@ http {{
 }}
 """
 
+ANSWERING = """\
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log logs/error.log;
+events {{ worker_connections 8192; }}
+http {{
+  access_log off;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  keepalive_requests 1000000000;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ default_type application/json; return 200 '{answer}'; }}
+  }}
+}}
+"""
+
 ANSWER = (
     '{"ok":true,"items":[1,2,3,4,5,6,7,8,9,10],"message":"an upstream answer of about two hundred bytes '
     + "." * 80
@@ -84,6 +101,11 @@ def start_nginx(folder: Path, key: str, ports: tuple[int, int, int], core: int |
 def start_stream_proxy(folder: Path, port: int, upstream: int, core: int | None) -> Process:
     """A plain proxy that passes event streams on without buffering. Raises ProcessFailedError."""
     return _start(folder, STREAMS.format(upstream=upstream, port=port), port, core)
+
+
+def start_answering(folder: Path, port: int, core: int | None) -> Process:
+    """An upstream that answers every path with ANSWER. Raises ProcessFailedError."""
+    return _start(folder, ANSWERING.format(port=port, answer=ANSWER), port, core)
 
 
 def _start(folder: Path, config: str, port: int, core: int | None) -> Process:

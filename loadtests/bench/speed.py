@@ -42,13 +42,14 @@ class Rows:
         """Warm up, then measure at 64 connections, and at one where it is asked for."""
         self._run(row, 64, self.stand.seconds(2))
         full = self._run(row, 64, self.stand.seconds(5))
-        alone = self._run(row, 1, self.stand.seconds(4)) if row in SINGLE else None
+        alone = self._run(row, 1, self.stand.seconds(2)) if row in SINGLE else None
         self.stand.say(f"{row:18} {full.rate:10,.0f}/s   p99 {full.p99_us / 1000:8.2f} ms")
         return full, alone
 
     def _run(self, row: str, connections: int, seconds: int) -> Run:
         url, key = self.started.urls[row], self.started.key
-        run = run_wrk(url, key, connections=connections, seconds=seconds, core=self.stand.load_core)
+        server, core = self.started.pids[row], self.stand.load_core
+        run = run_wrk(url, key, connections=connections, seconds=seconds, core=core, server=server)
         if row == OURS:
             self.answers += run.answers
             self.unread += connections
@@ -114,14 +115,17 @@ def find_faults(rounds: Sequence[Round], audits: dict[str, Audit]) -> list[str]:
 
 def rate_lines(rounds: Sequence[Round]) -> Lines:
     """Head and lines of the throughput table: medians over the counted rounds."""
-    lines: Lines = [("row", "requests/s", "least .. most", "p50 ms", "p99 ms", "c1 p50 ms", "c1 p99 ms")]
+    lines: Lines = [
+        ("row", "requests/s", "least .. most", "p50 ms", "p99 ms", "server us/request", "c1 p50 ms", "c1 p99 ms")
+    ]
     for row in rounds[0].full:
         rate = spread(rounds, row, lambda run: run.rate)
         p50 = spread(rounds, row, lambda run: run.p50_us).middle / 1000
         p99 = spread(rounds, row, lambda run: run.p99_us).middle / 1000
+        cost = spread(rounds, row, lambda run: run.server_us).middle
         alone = _alone(rounds, row) if row in SINGLE else ("", "")
         bounds = f"{rate.least:,.0f} .. {rate.most:,.0f}"
-        lines.append((row, f"{rate.middle:,.0f}", bounds, f"{p50:.2f}", f"{p99:.2f}", *alone))
+        lines.append((row, f"{rate.middle:,.0f}", bounds, f"{p50:.2f}", f"{p99:.2f}", f"{cost:.1f}", *alone))
     return lines
 
 

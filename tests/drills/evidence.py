@@ -21,7 +21,7 @@ class Sighting:
 
     `status` 0: no head came. `whole`: the answer ended well by HTTP's own rules. `cut`: how the end that did not come
     could be told. `aborted`: the phase in which the caller left. `wrong`: bytes that should not have been, or are
-    missing without any sign. `hung`: it took longer than any request may.
+    missing without any sign. `hung`: it took longer than any request may. `code`: of a problem document.
     """
 
     serial: str
@@ -38,6 +38,7 @@ class Sighting:
     aborted: str = ""
     wrong: str = ""
     hung: bool = False
+    code: str = ""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import redis
 
-from tests.drills.ground import WORKERS, Ground
+from tests.drills.audit import WORKERS
+from tests.drills.ground import Ground
 
 POOL = 8
 """Connections to PostgreSQL that a worker's pool may keep for a while."""
@@ -59,6 +60,14 @@ class Levels:
             for name, more in room.items()
             if now[name] > then[name] + more
         ]
+
+
+def outstanding(ground: Ground) -> dict[str, int]:
+    """R3: permits that Redis counts as held by somebody, by window (field `o` of a window's record)."""
+    with contextlib.closing(redis.Redis.from_url(ground.redis_url, decode_responses=True)) as client:
+        keys = [key for key in client.scan_iter(match="pe:*:w:*", count=1_000) if client.type(key) == "hash"]
+        held = {key: int(client.hget(key, "o") or 0) for key in keys}
+    return {key: amount for key, amount in held.items() if amount}
 
 
 def _resident(pid: int) -> int:

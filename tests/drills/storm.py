@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 
-from tests.drills.audit import RECOVERY_SECONDS, Report, Stored, audit
+from tests.drills.audit import RECOVERY_SECONDS, UNRECORDED, Report, Stored, audit
 from tests.drills.evidence import Evidence
 from tests.drills.ground import HOURLY, Ground, ground
-from tests.drills.levels import Levels
+from tests.drills.levels import Levels, outstanding
 from tests.drills.storm_report import show
 from tests.drills.victims import Victims
 
@@ -53,7 +53,7 @@ def storm(
     evidence = Evidence.of(place.folder)
     evidence.limits = dict.fromkeys(place.limits, HOURLY * hours)
     report = audit(evidence, settled(place, evidence))
-    report.broken += _recovered(evidence, started, ended, recovery) if seconds else []
+    report.broken += _recovered(evidence, started, ended, recovery) if seconds or everybody else []
     report.broken += at_rest(place, before)
     report.broken += _orderly_end(place, report)
     show(report, evidence)
@@ -70,7 +70,7 @@ def _warm_up(place: Ground) -> Levels:
 
 def settled(place: Ground, evidence: Evidence, seconds: float = SETTLE_SECONDS) -> Stored:
     """What is stored once every row is there that has to be, or nothing has changed for some seconds."""
-    wanted = {seen.request_id for seen in evidence.sightings if seen.request_id}
+    wanted = {seen.request_id for seen in evidence.sightings if seen.request_id and seen.code != UNRECORDED}
     deadline, still, known = time.monotonic() + seconds, 0, -1
     while True:
         stored: Stored = place.with_database(Stored.of)
@@ -84,11 +84,14 @@ def settled(place: Ground, evidence: Evidence, seconds: float = SETTLE_SECONDS) 
 
 
 def at_rest(place: Ground, before: Levels, seconds: float = 20.0) -> list[str]:
-    """R12: what is more than before, once it had time to go."""
+    """R3, R12: what is held for nobody, and what is more than before, once it had time to go."""
     deadline = time.monotonic() + seconds
-    while (more := before.exceeded_by(Levels.of(place))) and time.monotonic() < deadline:
+    while True:
+        more = before.exceeded_by(Levels.of(place))
+        more += [f"R3: {amount} permits of {key} are held by nobody" for key, amount in outstanding(place).items()]
+        if not more or time.monotonic() > deadline:
+            return more
         time.sleep(0.5)
-    return more
 
 
 def _recovered(evidence: Evidence, started: float, ended: float, recovery: float) -> list[str]:

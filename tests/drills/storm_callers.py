@@ -114,7 +114,7 @@ class Caller:
             answer = await connection.send(path, headers=fields)
             _note(seen, answer)
             expected = b"data: %b\n" % self._mark(seen) * 40 if "events" in path else self._mark(seen) * 62_500
-            if seen.aborted == "in the answer" and answer.status == 200:
+            if seen.aborted == "in the answer" or answer.status != 200:
                 await self._receive(seen, connection, answer, "GET", expected, most=200_000)
         connection.writer.transport.abort()
 
@@ -155,7 +155,7 @@ class Caller:
                 seen.whole = True
         finally:
             seen.received = len(body)
-            seen.wrong = seen.wrong or _wrong(answer, bytes(body), expected, whole=seen.whole)
+            seen.wrong = seen.wrong or _wrong(seen, bytes(body), expected)
         if seen.wrong:
             connection.close()
 
@@ -170,16 +170,18 @@ def _note(seen: Sighting, answer: Answer) -> None:
     seen.status, seen.request_id = answer.status, answer.header("x-request-id") or ""
 
 
-def _wrong(answer: Answer, body: bytes, expected: bytes, *, whole: bool) -> str:
+def _wrong(seen: Sighting, body: bytes, expected: bytes) -> str:
     """What is wrong with a body: somebody else's bytes, or an end that looks well and is none."""
-    if answer.status != 200:
-        if whole and body and json.loads(body)["request_id"] != answer.header("x-request-id"):
-            return "foreign: a problem document of another request"
+    if seen.status != 200:
+        if seen.whole and body:
+            problem = json.loads(body)
+            seen.code = problem["code"]
+            return "" if problem["request_id"] == seen.request_id else "foreign: the problem of another request"
         return ""
     if not expected.startswith(body):
         place = next((n for n, (a, b) in enumerate(zip(body, expected, strict=False)) if a != b), len(expected))
         return f"foreign: byte {place} and on: {body[place : place + 80]!r}"
-    if whole and body != expected:
+    if seen.whole and body != expected:
         return f"truncated: {len(body)} of {len(expected)} bytes, and no sign of it"
     return ""
 

@@ -44,6 +44,8 @@ class Victims:
         pids += [("backend", pid) for pid in self._pids("backend")]
         self._chance.shuffle(pids)
         kills = [self._kill(kind, pid) for kind, pid in pids]
+        for kill in kills:
+            kill.kind = "everybody"
         starts = ["supervisor", "redis", "postgres"]
         self._chance.shuffle(starts)
         for kind in starts:

@@ -35,6 +35,7 @@ def test_the_chain_is_pinned():
     from gateway.chain import POLICIES
 
     assert [policy.__name__ for policy in POLICIES] == [
+        "admit_recordable",
         "match_route",
         "authenticate",
         "confine_key",

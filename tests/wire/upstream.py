@@ -84,6 +84,7 @@ class RecordingUpstream:
 
     def script(self, target: str, script: Script) -> None:
         """From now on a request whose target contains `target` gets `script`."""
+        self.played.pop(target, None)
         self.scripts[target] = script
 
     def mark(self) -> int:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.log_writing import store
 from tests.gateways import connected
-from tests.snapshots import log_row
+from tests.snapshots import log_row, store
 
 ROOT = Path(__file__).resolve().parents[3]
 

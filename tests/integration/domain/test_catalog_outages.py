@@ -116,16 +116,15 @@ async def test_without_the_database_known_keys_go_on_and_unknown_ones_are_not_de
     assert (await resolved(catalog.find_key(cold))).organization_id == customer.organization_id
 
 
-async def test_a_hung_database_delays_a_known_key_once_at_most(all_through, pool, customer):
+async def test_a_hung_database_delays_no_known_key(all_through, pool, customer):
     catalog, proxy = all_through
     await resolved(catalog.find_key(customer.key))
     proxy.to_client.hold()
     proxy.to_server.hold()
-    await until(lambda: isawaitable(catalog.find_key(customer.key)) or not catalog.status().database_ok)
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-    assert (await resolved(catalog.find_key(customer.key))).id == customer.key_id
-    assert loop.time() - begun < 3
+    async with asyncio.timeout(10):
+        while catalog.status().database_ok or catalog.status().listener_ok:
+            assert catalog.find_key(customer.key).id == customer.key_id  # and nothing to await
+            await asyncio.sleep(0.01)
     for _ in range(20):
         assert catalog.find_key(customer.key).id == customer.key_id
     with pytest.raises(CannotDecide):

@@ -5,7 +5,7 @@ import pytest
 from domain.quotas.limiter import Limiter
 from domain.settings import RedisSettings
 from domain.snapshots import PlanSnapshot
-from gateway.ratelimit_headers import quoted, render
+from gateway.ratelimit_headers import lines, quoted, render
 from tests.snapshots import key, limit, plan
 
 LIMITS = (
@@ -43,6 +43,14 @@ def test_of_two_empty_windows_the_one_that_turns_last_is_the_tightest():
     headers = dict(render(bucket([1_000, 10_000, 1, 1]), legacy=True))
     assert headers[b"x-ratelimit-limit"] == b"10000"
     assert headers[b"x-ratelimit-reset"] == b"80000"
+
+
+@pytest.mark.parametrize("legacy", [True, False])
+@pytest.mark.parametrize("sold", [None, plan(limit("hour", 10, name='50% "off"')), plan()])
+def test_lines_are_the_same_fields(sold, legacy):
+    made = bucket([1_000, 10_000, 1, 1], sold)
+    fields = b"".join(b"%b: %b\r\n" % field for field in render(made, legacy=legacy))
+    assert lines(made, made.numbers(), legacy=legacy) == fields
 
 
 def test_retry_after_is_left_to_the_problem_document():

@@ -10,9 +10,8 @@ import pytest
 from domain import organizations, plans
 from domain.limit_texts import LimitSpec
 from domain.log_reading import LogFilter, follow, list_entries
-from domain.log_writing import store
 from tests.deadlines import until
-from tests.snapshots import log_row
+from tests.snapshots import log_row, store
 
 
 @pytest.fixture

@@ -38,9 +38,14 @@ class Served:
         return b"\r\n".join(lines)
 
     def workers(self) -> list[int]:
-        """Process ids of the supervisor's children."""
+        """Process ids of the supervisor's workers."""
+        return self.children("gateway.server.worker")
+
+    def children(self, module: str) -> list[int]:
+        """Process ids of the supervisor's children that run this module."""
         pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if module in Path(f"/proc/{child}/cmdline").read_text()]
 
     def said(self, text: str) -> int:
         """How often `text` stands in the log."""
@@ -81,7 +86,7 @@ def supervisor(log: Path, **settings: object) -> Iterator[Served]:
     """A supervisor on a free port, its workers ready."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    settings = {"port": port, "workers": 2, **settings}
+    settings = {"port": port, "workers": 2, "state_dir": log.parent / "state", **settings}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", SUPERVISE], env=environment(**settings), stderr=output, cwd=ROOT

@@ -178,6 +178,19 @@ def test_workers_end_with_a_killed_supervisor(tmp_path):
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
 
 
+def test_a_killed_supervisor_lets_a_stream_finish(tmp_path):
+    with supervisor(tmp_path / "log", shutdown_seconds=4) as served:
+        workers = served.workers()
+        short = subprocess.Popen(
+            [sys.executable, "-c", FETCH, str(served.address[1]), "/stream?n=10&pause=0.1"], stdout=subprocess.PIPE
+        )
+        assert short.stdout.readline() == b"begun\n"
+        served.process.kill()
+        served.process.wait()
+        assert short.communicate()[0].endswith(b"0\r\n\r\n\n")
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 8)
+
+
 def test_a_taken_port_is_said_and_fails(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         failed = subprocess.run(
@@ -204,3 +217,33 @@ def test_workers_that_never_start_end_the_supervisor(tmp_path):
     )
     assert failed.returncode == 1
     assert b"giving up" in failed.stderr
+
+
+def ingester_of(served: Served) -> int | None:
+    return next(iter(served.children("gateway.ingester.process")), None)
+
+
+def test_the_ingester_is_started_again_when_killed_and_replaced_on_reload(tmp_path):
+    with supervisor(tmp_path / "log") as served:
+        wait_until(lambda: ingester_of(served) is not None)
+        first, workers = ingester_of(served), set(served.workers())
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: ingester_of(served) not in {None, first})
+        assert set(served.workers()) == workers
+        wait_until((tmp_path / "state/journal/ingester.json").exists)
+        second = ingester_of(served)
+        served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: ingester_of(served) not in {None, second})
+        third = ingester_of(served)
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(12) == 0
+        assert not Path(f"/proc/{third}").exists()
+
+
+def test_the_ingester_ends_with_a_killed_supervisor(tmp_path):
+    with supervisor(tmp_path / "log", shutdown_seconds=1) as served:
+        wait_until((tmp_path / "state/journal/ingester.json").exists)
+        ingester = ingester_of(served)
+        served.process.kill()
+        served.process.wait()
+        wait_until(lambda: not Path(f"/proc/{ingester}").exists(), 15)

@@ -68,6 +68,7 @@ class RecordingReply:
         self.resumed = 0
         self.over = asyncio.Event()
         self.on_data = None
+        self.wholes = 0
         self.keep = True
 
     def reply_interim(self, status, headers):
@@ -83,6 +84,9 @@ class RecordingReply:
         self.status, self.headers, self.length = status, headers, length
 
     def reply_whole(self, head, body):
+        assert head.length == len(body)
+        assert not self.interims
+        self.wholes += 1
         self.reply_head(head.status, head.headers, head.length)
         if body:
             self.reply_data(body)
@@ -247,11 +251,11 @@ class Caller:
             assert self.pool.statistics() == []
 
     def begin(
-        self, target=b"/", *, method=b"GET", body=0, headers=(), upgrade=b"", deadlines=PLENTY
+        self, target=b"/", *, method=b"GET", body=0, headers=(), upgrade=b"", deadlines=PLENTY, head=b""
     ) -> tuple[Exchange, RecordingReply]:
         reply = RecordingReply()
         lines = [(b"host", self.origin.host_header), *headers]
-        request = UpstreamRequest(method, target, lines, body, upgrade)
+        request = UpstreamRequest(method, target, lines, body, upgrade, head)
         return self.pool.send(self.origin, request, reply, deadlines, self.limit), reply
 
     async def ask(self, target=b"/", **how) -> RecordingReply:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.bounded_reads import READ_BYTES
 from gateway.ends import Deadlines
 from gateway.upstream.dial import tls_context
 from tests.integration.gateway.upstream.sides import Caller, ScriptedUpstream, Seen, on_asyncio, on_uvloop
@@ -137,3 +138,31 @@ async def test_a_cut_without_goodbye_is_no_end(authority: Path) -> None:
         reply = await caller.ask()
         assert bytes(reply.body) == b"partial"
         assert reply.failure is not None
+
+
+@on_uvloop
+async def answer_behind_a_full_read(context: ssl.SSLContext) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    length = READ_BYTES - len(head % READ_BYTES)
+    answer = head % length + b"a" * length
+    assert len(answer) == READ_BYTES
+
+    async def script(seen: Seen) -> None:
+        seen.connection.send(answer + b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEVIL!")
+
+    async with (
+        ScriptedUpstream(script, tls=context) as upstream,
+        Caller(upstream.snapshot(host="localhost"), limit=1) as caller,
+    ):
+        for number in range(5):
+            # The second waits for the one connection there may be.
+            replies = [caller.begin()[1], caller.begin()[1]]
+            for reply in replies:
+                await asyncio.wait_for(reply.over.wait(), 5)
+                assert bytes(reply.body) == b"a" * length
+            assert len(upstream.connections) == 2 * number + 2
+
+
+@pytest.mark.usefixtures("trusting")
+def test_what_tls_holds_back_reaches_nobody(authority: Path) -> None:
+    answer_behind_a_full_read(serving(authority, "good"))

@@ -72,3 +72,17 @@ def test_refused(wire: bytes, step: int) -> None:
 @pytest.mark.parametrize("wire", [b"", b"5", b"5\r\nhello", b"5\r\nhello\r\n", b"0\r\n", b"0\r\nX: a\r\n"])
 def test_not_whole_yet(wire: bytes) -> None:
     assert not decode(wire)[1].whole
+
+
+@pytest.mark.parametrize("size", [1, 2, 300, 70_000])
+def test_one_chunk_a_read(size: int) -> None:
+    body, chunk = ChunkedBody(100), b"a" * size
+    wire = b"%x\r\n%b\r\n" % (size, chunk)
+    for _ in range(3):
+        assert body.feed(wire) == chunk
+        assert body.feed(wire + wire) == chunk + chunk
+        assert body.feed(wire[:-1]) + body.feed(wire[-1:] + wire) == chunk + chunk
+    assert not body.whole
+    with pytest.raises(BrokenAnswer):
+        body.feed(wire[:-2] + b"!!")
+    assert ChunkedBody(100).feed(wire + b"0\r\n\r\n") == chunk

@@ -1,0 +1,91 @@
+"""What the ingester says of itself: a small file beside the journals, which /ready reads, and the shared files of /metrics."""
+
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from domain.ingesting.ingester import Ingester, IngesterStatus
+from gateway.metrics import Counts, SharedCounts
+
+STATUS_FILE = "ingester.json"
+PUBLISH_SECONDS = 1.0
+STALE_SECONDS = 10.0
+LATE_SECONDS = 5.0
+"""A lag that /ready speaks of."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngesterReport:
+    """The last word of the node's ingester. `age_seconds` is how long ago it was said."""
+
+    lag_seconds: float
+    rejected: int
+    torn: int
+    spool_bytes: int
+    fault: str
+    age_seconds: float
+
+    def reasons(self) -> list[str]:
+        """What an operator should know, in plain words; empty if all is well."""
+        said = []
+        if self.age_seconds > STALE_SECONDS:
+            said.append(
+                f"request log: the ingester has said nothing for {self.age_seconds:.0f} s; rows wait on the disk"
+            )
+        elif self.lag_seconds > LATE_SECONDS:
+            why = f" ({self.fault})" if self.fault else ""
+            said.append(f"request log: rows wait on the disk since {self.lag_seconds:.0f} s{why}")
+        if self.rejected:
+            said.append(
+                f"request log: {self.rejected} rows could never be stored; see rejected.jsonl in the journal folder"
+            )
+        return said
+
+
+def read_report(state_folder: Path) -> IngesterReport | None:
+    """What the ingester of this node said last; None if none ever ran here."""
+    try:
+        said = json.loads((state_folder / "journal" / STATUS_FILE).read_text())
+        return IngesterReport(
+            lag_seconds=said["lag_seconds"],
+            rejected=said["rejected"],
+            torn=said["torn"],
+            spool_bytes=said["spool_bytes"],
+            fault=said["fault"],
+            age_seconds=max(0.0, time.time() - said["at"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+async def publish_often(ingester: Ingester, folder: Path) -> None:
+    """Publish once a second until cancelled, and then once more."""
+    shared, counts = SharedCounts(os.getppid()), Counts(Counter())
+    try:
+        while True:
+            _publish(ingester.status(), folder, shared, counts)
+            await asyncio.sleep(PUBLISH_SECONDS)
+    finally:
+        _publish(ingester.status(), folder, shared, counts)
+
+
+def _publish(status: IngesterStatus, folder: Path, shared: SharedCounts, counts: Counts) -> None:
+    draft = folder / f"{STATUS_FILE}.new"
+    draft.write_text(json.dumps({**asdict(status), "at": time.time(), "pid": os.getpid()}))
+    draft.replace(folder / STATUS_FILE)
+    counts.gauges.update(
+        workers=0, log_lag_seconds=round(status.lag_seconds, 3), journal_bytes=status.spool_bytes, ingesters=1
+    )
+    counts.totals.update(
+        log_rows_written=status.stored,
+        log_rows_rejected=status.rejected,
+        log_rows_cut=status.cut,
+        journal_tears=status.torn,
+        rollup_folds=status.folds,
+        ingester_faults=status.faults,
+    )
+    shared.publish(counts)

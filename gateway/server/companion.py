@@ -1,0 +1,88 @@
+"""The ingester as the supervisor sees it: always one, started again when it ends, stopped after the workers."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+
+log = logging.getLogger("gateway.supervisor")
+
+STOP_SECONDS = 5.0
+"""How long it may take to store what the workers left."""
+
+_QUICK_DEATH_SECONDS = 10.0
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 8.0
+
+
+class Companion:
+    """One process and its restarts. Never a reason to stop serving: the journals keep what it does not store."""
+
+    def __init__(self, life_fd: int) -> None:
+        self._life_fd = life_fd
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = self._due = 0.0
+        self._delay = _FIRST_DELAY
+        self._expected = False
+
+    def watch(self) -> None:
+        """Start it if it does not run and its time has come; notice its end."""
+        process = self._process
+        if process is not None and process.poll() is not None:
+            self._bury(process)
+        if self._process is None and time.monotonic() >= self._due:
+            self._start()
+
+    def patience(self) -> float | None:
+        """Seconds until `watch` has something to do; None while it runs."""
+        return None if self._process is not None else max(0.0, self._due - time.monotonic())
+
+    def replace(self) -> None:
+        """Have a successor with the code and settings of now: this one ends after its transaction."""
+        self._expected = True
+        self._signal(signal.SIGUSR1)
+
+    def stop(self) -> None:
+        """End it in order; SIGKILL after STOP_SECONDS. What is not stored then waits in the journals."""
+        deadline = time.monotonic() + STOP_SECONDS
+        self._signal(signal.SIGTERM)
+        if self._status_until(deadline) != 0 and time.monotonic() < deadline:
+            # It was dead, or too young to hear a signal: another one stores what the workers left.
+            self._start("--drain")
+            self._status_until(deadline)
+        process = self._process
+        if process is not None and process.poll() is None:
+            log.warning("the ingester (pid %d) did not stop in time; killed", process.pid)
+            process.kill()
+            process.wait()
+        self._process = None
+
+    def _status_until(self, deadline: float) -> int | None:
+        """Its exit status, None if it does not run or still runs at the deadline."""
+        if self._process is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(max(0.0, deadline - time.monotonic()))
+        return None
+
+    def _start(self, *more: str) -> None:
+        arguments = [sys.executable, "-m", "gateway.ingester.process", *more]
+        arguments += ["--life-fd", str(self._life_fd), "--supervisor", str(os.getpid())]
+        # The arguments are our own; stdin is closed so that it never takes a terminal's input.
+        self._process = subprocess.Popen(arguments, pass_fds=(self._life_fd,), stdin=subprocess.DEVNULL)  # noqa: S603
+        self._started = time.monotonic()
+
+    def _bury(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = None
+        quick = time.monotonic() - self._started < _QUICK_DEATH_SECONDS
+        self._delay = min(_LONGEST_DELAY, self._delay * 2) if quick and not self._expected else _FIRST_DELAY
+        self._due = time.monotonic() + (0.0 if self._expected else self._delay)
+        if not self._expected:
+            log.error("the ingester (pid %d) ended with status %s", process.pid, process.returncode)
+        self._expected = False
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)

@@ -1,0 +1,29 @@
+"""What time it is, and in which turn of the loop: both cheap enough to be asked for by every request."""
+
+import asyncio
+
+
+class Clock:
+    """`now` is the time of the last sweep, in seconds of the loop's clock: a stamp costs an attribute read.
+
+    `turn` counts the loop's turns in which somebody asked for one. Within a turn the loop hands out what it found in its
+    sockets at the turn's begin; it looks again, and so learns what came since, only before the next.
+    """
+
+    __slots__ = ("_awaits_turn", "now", "turn")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.turn = 0
+        self._awaits_turn = False
+
+    def this_turn(self) -> int:
+        """The number of this turn of the loop; the next turn has another one."""
+        if not self._awaits_turn:
+            self._awaits_turn = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        return self.turn
+
+    def _next_turn(self) -> None:
+        self._awaits_turn = False
+        self.turn += 1

@@ -1,0 +1,76 @@
+"""Reachability: when all is quiet, every permit that is left can be had, on whichever worker one asks, and no more."""
+
+import asyncio
+import random
+
+from tests.leases.scene import Scene
+
+QUIET_SECONDS = 3.5
+"""Unused permits have gone back after about a second of idleness, those of dead workers within another two."""
+EDGE_SECONDS = 5.0
+ROUNDS = 12
+MOST = 10**6
+"""Permits that are tried; who has more has no limit."""
+
+
+async def quiet(scene: Scene, bucket: int) -> None:
+    """Let enough time pass that no permit is out and no slot of a rolling window is charged."""
+    periods = {limit.period for limit in scene.targets[bucket][1].limits}
+    rolling = 66.5 if "minute" in periods else 1.5
+    for _ in range(int(QUIET_SECONDS / 0.5)):
+        await scene.tick(0.5)
+        await asyncio.sleep(0.01)
+    await scene.tick(max(0.0, rolling - QUIET_SECONDS))
+    if scene.seconds_to_edge(bucket) < EDGE_SECONDS:
+        await scene.tick(EDGE_SECONDS + 1)
+
+
+async def exhaust(scene: Scene, bucket: int, choice: random.Random) -> int:
+    """Take what is left; the number. Fails if less can be had than there is; the oracle fails if more.
+
+    Requests whose fate is not known, because their worker was killed, may have taken some of it.
+    """
+    room, free = max(0, scene.room(bucket) - scene.unsure), scene.free_slots(bucket)
+    if room > MOST:
+        return 0
+    taken = await _fill(scene, bucket, min(room, free), choice)
+    asked = 0
+    for _ in range(ROUNDS):
+        if taken >= room:
+            break
+        if free == 0:
+            return taken
+        if free > MOST:
+            answers = await scene.everyone(bucket, (room - taken) // len(scene.alive) + 1)
+        else:
+            answers = await scene.ask(choice.choice(scene.alive), bucket)
+            while answers[-1].allowed and taken + len(answers) < room:
+                answers += await scene.ask(choice.choice(scene.alive), bucket)
+        asked += 1
+        taken += sum(answer.allowed for answer in answers)
+        if taken < room:
+            scene.refused_with_room += 1
+            await asyncio.sleep(0.01)
+            await scene.tick(0.2)
+    assert taken >= room, f"{taken} of {room} could be had in {asked} rounds: {scene.targets[bucket][1].limits}"
+    return taken
+
+
+async def _fill(scene: Scene, bucket: int, places: int, choice: random.Random) -> int:
+    """Requests that stay in progress until the caps are full; then all of them end."""
+    if scene.free_slots(bucket) > MOST:
+        return 0
+    taken = 0
+    for _ in range(ROUNDS * len(scene.alive) + 2 * places):
+        if taken >= places:
+            break
+        answers = await scene.ask(choice.choice(scene.alive), bucket, hold=True)
+        taken += answers[0].allowed
+        if not answers[0].allowed:
+            scene.refused_with_room += 1
+            await asyncio.sleep(0.01)
+            await scene.tick(0.2)
+    assert taken >= places, f"{taken} of {places} could be in progress: {scene.targets[bucket][1].limits}"
+    for worker in scene.alive:
+        await worker.call("done", bucket, 10**6)
+    return taken
