@@ -6,6 +6,7 @@ the batches between them, and each statement sees both at one moment.
 
 import logging
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -90,38 +91,6 @@ async def _count(database: "asyncpg.Pool", statement: str, *parameters: object) 
     return count
 
 
-_ADMITTED = """
-select (
-    select coalesce(sum(requests), 0) from usage_rollup
-    where organization_id = $1 and grain = 'hour' and bucket >= date_trunc('hour', $5::timestamptz, 'UTC')
-        and ($2::uuid is null or key_id = $2) and ($3::uuid is null or service_id = $3)
-        and ($4::uuid is null or operation_id = $4)
-)::bigint - (
-    select count(*) from request_log
-    where organization_id = $1 and at >= date_trunc('hour', $5::timestamptz, 'UTC') and outcome = 'refused'
-        and ($2::uuid is null or key_id = $2) and ($3::uuid is null or service_id = $3)
-        and ($4::uuid is null or operation_id = $4)
-)
-"""
-
-
 def requests_since(database: "asyncpg.Pool") -> UsedSince:
-    """A reader of admitted requests for quotas that Redis has lost; see `domain.quotas.refill`.
-
-    Whole hours, and refusals older than the request log count as admitted: never too few, but for what the ingester has
-    still to write.
-    """
-
-    async def read(
-        organization_id: UUID, key_id: UUID | None, service_id: UUID | None, operation_id: UUID | None, since: datetime
-    ) -> int | None:
-        try:
-            count: int = await database.fetchval(
-                _ADMITTED, organization_id, key_id, service_id, operation_id, since, timeout=2
-            )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
-            logger.warning("a lost quota can't be read from the rollups: %s", fault)
-            return None
-        return max(0, count)
-
-    return read
+    """`used` on this database, as `domain.quotas.refill` asks for it."""
+    return partial(used, database)

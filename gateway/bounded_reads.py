@@ -5,15 +5,20 @@ read in each direction, so the size of a read times the number of stalled connec
 """
 
 import asyncio
+import mmap
 from typing import Final
 
 READ_BYTES: Final = 65_536
-block: Final = memoryview(bytearray(READ_BYTES))
-"""One for all connections: a loop fills it and hands it over before it looks at another connection."""
+room: Final = mmap.mmap(-1, READ_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+"""One for all connections: a loop fills it and hands it over before it looks at another connection.
+
+A map, because a slice of it is bytes at once; a slice of `block` copies nothing. Private: a forked process has its own.
+"""
+block: Final = memoryview(room)
 
 
 class _Always(dict[int, memoryview]):
-    """The block, whatever size is suggested."""
+    """The room, whatever size is suggested."""
 
     def __missing__(self, size: int) -> memoryview:
         return block
@@ -31,4 +36,4 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """The loop has read."""
-        self.data_received(block[:nbytes].tobytes())
+        self.data_received(room[:nbytes])

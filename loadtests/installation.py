@@ -30,8 +30,9 @@ FULL = (
     "1000000000/minute",
     "1000000000/hour per key",
     "1000000000/day per key",
+    "1000000 concurrent",
 )
-"""The same, on the organization and on the key."""
+"""The same, on the organization and on the key, with a cap on requests in progress."""
 
 
 class CommandError(RuntimeError):
@@ -114,8 +115,9 @@ class Installation:
     def place_ingester(self, gateway: "Gateway", core: int | None) -> list[int]:
         """Move what stores the gateway's journals to `core`, off the workers' core; its process ids, often none."""
         pids = ingester_pids(gateway.process.pid)
-        for pid in pids if core is not None else []:
-            move(pid, core)
+        if core is not None:
+            for pid in pids:
+                move(pid, core)
         return pids
 
 

@@ -41,11 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=settings.logs.level, format="%(asctime)s %(levelname)s ingester %(name)s: %(message)s")
     folder = settings.gateway.state_folder / "journal"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    uvloop.run(_run(settings, folder, options.life_fd, options.supervisor or os.getppid()))
+    run = _run(settings, folder, options.life_fd, options.supervisor or os.getppid(), drain=options.drain)
+    uvloop.run(run)
     return 0
 
 
-async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int) -> None:
+async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, *, drain: bool) -> None:
     loop = asyncio.get_running_loop()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end = loop.create_future()
@@ -57,6 +58,8 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int) 
         if not ours:
             return
         ingester = Ingester(folder, settings.database)
+        if drain:
+            ingester.drain(DRAIN_SECONDS)
         publishing = asyncio.create_task(publish_often(ingester, folder))
         running = asyncio.create_task(ingester.run())
         await asyncio.wait((running, end), return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway.ingester.process", description="The supervisor starts it.")
     parser.add_argument("--life-fd", type=int, default=-1)
     parser.add_argument("--supervisor", type=int, default=0, help="process id; 0: none")
+    parser.add_argument("--drain", action="store_true", help="store what is there, then end")
     return parser
 
 

@@ -1,5 +1,6 @@
 """The ingester as the supervisor sees it: always one, started again when it ends, stopped after the workers."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -45,20 +46,29 @@ class Companion:
 
     def stop(self) -> None:
         """End it in order; SIGKILL after STOP_SECONDS. What is not stored then waits in the journals."""
-        process = self._process
-        if process is None:
-            return
+        deadline = time.monotonic() + STOP_SECONDS
         self._signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        if self._status_until(deadline) != 0 and time.monotonic() < deadline:
+            # It was dead, or too young to hear a signal: another one stores what the workers left.
+            self._start("--drain")
+            self._status_until(deadline)
+        process = self._process
+        if process is not None and process.poll() is None:
             log.warning("the ingester (pid %d) did not stop in time; killed", process.pid)
             process.kill()
             process.wait()
         self._process = None
 
-    def _start(self) -> None:
-        arguments = [sys.executable, "-m", "gateway.ingester.process"]
+    def _status_until(self, deadline: float) -> int | None:
+        """Its exit status, None if it does not run or still runs at the deadline."""
+        if self._process is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(max(0.0, deadline - time.monotonic()))
+        return None
+
+    def _start(self, *more: str) -> None:
+        arguments = [sys.executable, "-m", "gateway.ingester.process", *more]
         arguments += ["--life-fd", str(self._life_fd), "--supervisor", str(os.getpid())]
         # The arguments are our own; stdin is closed so that it never takes a terminal's input.
         self._process = subprocess.Popen(arguments, pass_fds=(self._life_fd,), stdin=subprocess.DEVNULL)  # noqa: S603

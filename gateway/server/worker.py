@@ -74,6 +74,7 @@ class GatewayServer(uvicorn.Server):
         self.server_state = self.state = state
         self._ready_fd, self._life_fd = ready_fd, life_fd
         self._drain = Drain(self.state)
+        self._death_told = False
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve on `sockets` until a signal or the supervisor's end."""
@@ -114,7 +115,12 @@ class GatewayServer(uvicorn.Server):
         await self.lifespan.shutdown()
 
     def stop(self) -> None:
-        """Stop within `shutdown_seconds`; called again, at once."""
+        """Stop within `shutdown_seconds`; called again, at once. The supervisor's death counts once, though it is told
+        twice: by its pipe and by the kernel's SIGTERM, in any order.
+        """
+        if self._death_told:
+            self._death_told = False
+            return
         self._drain.begin(self.state.settings.shutdown_seconds, keep_idle=False)
         self.should_exit = True
 
@@ -127,7 +133,9 @@ class GatewayServer(uvicorn.Server):
         asyncio.get_running_loop().remove_reader(self._life_fd)
         log.warning("the supervisor is gone; stopping")
         signal.alarm(int(self.state.settings.shutdown_seconds) + _ALARM_GRACE)
-        self.stop()
+        if not self.should_exit:
+            self.stop()
+            self._death_told = True
 
 
 def _parser() -> argparse.ArgumentParser:

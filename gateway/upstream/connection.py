@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Final, cast
 
-from gateway.bounded_reads import READ_BYTES, BoundedReads, block
+from gateway.bounded_reads import READ_BYTES, BoundedReads, room
 from gateway.ends import FailureKind, UpstreamRequest
 from gateway.upstream.answer_head import BrokenAnswer, ParsedHead
 from gateway.upstream.chunks import ChunkedBody
@@ -163,7 +163,7 @@ class Connection(BoundedReads):
 
         Both say the same of the same bytes. The short way is for requests of which no byte is left to send.
         """
-        data = block[:nbytes].tobytes()
+        data = room[:nbytes]
         exchange = self.exchange
         if self._state == _FRESH and exchange is not None and exchange.finished and not exchange.paused:
             raw, whole, body = data.partition(HEAD_END)

@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="runs of a second or two: a smoke test, not a figure")
     parser.add_argument("--ingest-minutes", type=float, default=0.5, help="B7 (default 0.5)")
-    parser.add_argument("--soak-minutes", type=float, default=0.75, help="B8 (default 0.75)")
+    parser.add_argument("--soak-minutes", type=float, default=0.5, help="B8 (default 0.5)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
         "--write", action="store_true", help="keep the result in docs/benchmarks.md, unless it is a smoke test"

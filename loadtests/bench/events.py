@@ -18,7 +18,7 @@ from loadtests.streams.seen import Seen
 
 DIRECT, NGINX, OURS = "direct", "nginx proxy_pass", "paid-endpoint"
 WANTED, BEST = 256, 512
-RUNS = ((WANTED, {DIRECT: 10, NGINX: 10, OURS: 20}), (BEST, {DIRECT: 8, NGINX: 8, OURS: 12}))
+RUNS = ((WANTED, {DIRECT: 8, NGINX: 8, OURS: 20}), (BEST, {DIRECT: 6, NGINX: 6, OURS: 8}))
 """Streams, and seconds by row."""
 PLACEMENT = (
     "Core 0: the gateway's one worker, or nginx. Core 1: the upstream that paces the streams, their reader, PostgreSQL, "

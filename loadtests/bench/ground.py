@@ -9,6 +9,7 @@ import asyncpg
 from domain.settings import KeySettings
 from loadtests.bench.nginx import nginx_path, start_answering
 from loadtests.bench.stand import Stand
+from loadtests.bench.wrk import Mix, run_mix
 from loadtests.crowd import Crowd, settle
 from loadtests.installation import Gateway, Installation
 from loadtests.processes import free_port, resident_bytes, worker_pids
@@ -41,12 +42,19 @@ def serving(made: Installation, stand: Stand) -> Iterator[Gateway]:
 async def settle_in(made: Installation, crowd: Crowd, upstream: str) -> None:
     """Put a crowd on a roomy plan into an installation whose gateway does not run yet."""
     made.roomy_plan("crowd")
-    pepper = KeySettings(peppers=made.settings["KEY_PEPPERS"]).pepper_by_version[1]  # type: ignore[arg-type]
+    pepper = KeySettings(peppers=made.settings["KEY_PEPPERS"]).pepper_by_version[1]
     connection = await asyncpg.connect(made.databases.database_url)
     try:
         await settle(connection, crowd, "crowd", upstream, pepper)
     finally:
         await connection.close()
+
+
+def warm_up(mix: Mix, keys: int, stand: Stand) -> None:
+    """Ask until each of the keys has been asked for some times, in one run of wrk that is long enough; at most 30 s."""
+    seconds = 1
+    while run_mix(mix, connections=64, seconds=seconds, core=stand.load_core)[0].answers < 3 * keys and seconds < 16:
+        seconds *= 2
 
 
 def megabytes(gateway: Gateway) -> float:

@@ -130,14 +130,14 @@ def _marks(samples: Sequence[Sample]) -> list[Sample]:
 
 def _by_hand(synthetic: Sequence[Synthetic]) -> Lines:
     lines: Lines = [("journal", "rows", "written in s", "stored in s", "rows/s", "in the rollups after s", "worst lag s",
-                     "ingester core", "PostgreSQL core")]  # fmt: skip
+                     "ingester us/row", "PostgreSQL us/row")]  # fmt: skip
     for one in synthetic:
         first, last = one.watch.samples[0], one.watch.samples[-1]
-        span = max(last.seconds - first.seconds, 1e-9)
         lines.append((
             one.name, f"{one.fed.rows:,}", f"{(one.fed.ended_ns - one.fed.began_ns) / 1e9:.1f}",
             f"{one.stored_seconds:.1f}" if one.stored_seconds else "never", f"{one.stored_rate:,.0f}",
             f"{one.folded_seconds:.1f}" if one.folded_seconds else "never", f"{one.watch.worst:.2f}",
-            f"{(last.ingester - first.ingester) / span:.0%}", f"{(last.postgres - first.postgres) / span:.0%}",
+            f"{(last.ingester - first.ingester) * 1e6 / one.fed.rows:.1f}",
+            f"{(last.postgres - first.postgres) * 1e6 / one.fed.rows:.1f}",
         ))  # fmt: skip
     return lines

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from loadtests.bench.ground import answering, serving, settle_in, worker_of
+from loadtests.bench.ground import answering, serving, settle_in, warm_up, worker_of
 from loadtests.bench.result import Lines, Part
 from loadtests.bench.rounds import Spread
 from loadtests.bench.scale import MANY, sizes
@@ -62,7 +62,8 @@ def measure_memory(made: Installation, stand: Stand) -> Part:
 def run_soak(worker: int, mix: Mix, seconds: int, stand: Stand) -> Soak:
     """Warm the worker up, then look at it once a second, or every five in a long soak, while wrk asks."""
     start = _sample(worker, time.monotonic())
-    run_mix(mix, connections=64, seconds=stand.seconds(4), core=stand.load_core)
+    warm_up(mix, MANY, stand)
+    run_mix(mix, connections=64, seconds=stand.seconds(5), core=stand.load_core)
     began = time.monotonic()
     warm = _sample(worker, began)
     argv = wrk_command(mix, connections=64, seconds=seconds, core=stand.load_core)

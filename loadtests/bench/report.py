@@ -66,7 +66,8 @@ def part_notes(part: Part) -> list[str]:
 def markdown(result: Result, before: str = "") -> str:
     """docs/benchmarks.md: this run's parts and targets, and from the page `before` those that it did not measure."""
     commit = result.machine["commit"]
-    rows = {found[1]: found[0] for found in _TARGET_ROW.finditer(before)}
+    again = {target.name[:2] for target in result.targets}
+    rows = {found[1]: found[0] for found in _TARGET_ROW.finditer(before) if found[1][:2] not in again}
     rows |= {target.name: _markdown_line(target_line(target, commit)) for target in result.targets}
     sections = {found[1]: found[2] for found in _PART.finditer(before)}
     sections |= {part.name: _section(part, result) for part in result.parts}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.key_format import ALPHABET
-from loadtests.bench.ground import answering, megabytes, serving, settle_in, worker_of
+from loadtests.bench.ground import answering, megabytes, serving, settle_in, warm_up, worker_of
 from loadtests.bench.result import Lines, Part
 from loadtests.bench.rounds import Round, measure_rounds, ratio, spread
 from loadtests.bench.stand import Stand
@@ -71,6 +71,8 @@ def measure_scale(made: Installation, stand: Stand) -> Part:
             stand.say(f"{crowd.keys:,} keys, {crowd.organizations:,} organizations: written in {seeding[name]:.0f} s")
             gateways[name] = stack.enter_context(serving(one, stand))
         mixes = _mixes(made.folder, wanted, gateways)
+        for row, (mix, _) in mixes.items():
+            warm_up(mix, MANY if row in {SMALL_MANY, BIG_MANY} else FEW, stand)
         rounds = measure_rounds(
             list(mixes), lambda row: (_run(mixes[row], row, stand), None), stand.rounds, SMALL_FEW, extra=2
         )
@@ -156,7 +158,7 @@ def _any_key(folder: Path, crowd: Crowd, gateway: Gateway) -> tuple[Mix, int]:
 
 def _run(asked: tuple[Mix, int], row: str, stand: Stand) -> Run:
     mix, worker = asked
-    run_mix(mix, connections=64, seconds=stand.seconds(2), core=stand.load_core)
+    run_mix(mix, connections=64, seconds=1, core=stand.load_core)
     run, _ = run_mix(mix, connections=64, seconds=stand.seconds(4), core=stand.load_core, server=worker)
     stand.say(f"{row:22} {run.rate:10,.0f}/s   p99 {run.p99_us / 1000:8.2f} ms   {run.not_200} not 200")
     return run

@@ -42,7 +42,7 @@ class Rows:
         """Warm up, then measure at 64 connections, and at one where it is asked for."""
         self._run(row, 64, self.stand.seconds(2))
         full = self._run(row, 64, self.stand.seconds(5))
-        alone = self._run(row, 1, self.stand.seconds(4)) if row in SINGLE else None
+        alone = self._run(row, 1, self.stand.seconds(2)) if row in SINGLE else None
         self.stand.say(f"{row:18} {full.rate:10,.0f}/s   p99 {full.p99_us / 1000:8.2f} ms")
         return full, alone
 

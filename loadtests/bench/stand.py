@@ -16,7 +16,7 @@ class Stand:
     rounds: int = 3
     quick: bool = False
     ingest_minutes: float = 0.5
-    soak_minutes: float = 0.75
+    soak_minutes: float = 0.5
     server_core: int | None = field(default=None, init=False)
     load_core: int | None = field(default=None, init=False)
 

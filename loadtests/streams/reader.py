@@ -98,7 +98,7 @@ async def read(url: str, key: str, streams: int, seconds: float) -> Seen:
     began, used = time.monotonic(), time.process_time()
     for number in range(streams):
         _, reader = await loop.create_connection(
-            lambda: Reader(request, latencies, ignored_until), parts.hostname, parts.port
+            lambda: Reader(request, latencies, ignored_until), parts.hostname or "127.0.0.1", parts.port or 80
         )
         readers.append(reader)
         if number % OPENED_PER_STEP == OPENED_PER_STEP - 1:

@@ -21,12 +21,13 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from cli.supervisor.ports import free_port
 from cli.supervisor.services import EmbeddedServices
 from domain import keys, organizations, plans, services
 from domain.key_format import mint
 from domain.limit_texts import parse_limits
 from domain.migrating import migrate
-from loadtests.processes import ROOT, Process, free_port, listens
+from loadtests.processes import ROOT, Process, listens
 from tests.drills.audit import WORKERS
 from tests.drills.storm_callers import Party
 from tests.gateways import PEPPERS, key_settings
@@ -62,7 +63,7 @@ class Ground:
         self.folder, self.servers, self.seed = folder, servers, seed
         self.database_url = f"{servers.database_url.rpartition('/')[0]}/storm"
         self.redis_url = servers.redis_url
-        self.port, self.internal_port, self.upstream_port = free_port(), free_port(), free_port()
+        self.port, self.internal_port, self.upstream_port = (free_port() for _ in range(3))
         self.state_folder = folder / "state"
         self.settings = {
             "DATABASE_URL": self.database_url,

@@ -178,6 +178,19 @@ def test_workers_end_with_a_killed_supervisor(tmp_path):
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5)
 
 
+def test_a_killed_supervisor_lets_a_stream_finish(tmp_path):
+    with supervisor(tmp_path / "log", shutdown_seconds=4) as served:
+        workers = served.workers()
+        short = subprocess.Popen(
+            [sys.executable, "-c", FETCH, str(served.address[1]), "/stream?n=10&pause=0.1"], stdout=subprocess.PIPE
+        )
+        assert short.stdout.readline() == b"begun\n"
+        served.process.kill()
+        served.process.wait()
+        assert short.communicate()[0].endswith(b"0\r\n\r\n\n")
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 8)
+
+
 def test_a_taken_port_is_said_and_fails(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         failed = subprocess.run(
