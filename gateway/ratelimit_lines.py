@@ -7,17 +7,19 @@ second more than they would at this instant, never less but for the moment in wh
 from time import monotonic
 
 from domain.quotas.bucket import Bucket
-from gateway.ratelimit_headers import Memo, Template, render, template_of
+from gateway.ratelimit_headers import Memo, Template, template_of
 
 KEPT_SECONDS = 0.05
 
 
 class _Lines:
-    """One bucket's. `figures` are as of the last look; `order` are its limits, the last to reset first."""
+    """One bucket's. `figures` are as of the last look; `order` are the limits shown, the last to reset first."""
 
-    __slots__ = ("figures", "forms", "order", "until")
+    __slots__ = ("figures", "forms", "order", "positions", "template", "until")
 
-    def __init__(self) -> None:
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.positions = None if template.all_shown else template.positions
         self.figures: list[int] = []
         self.order: list[int] = []
         self.forms: dict[int, bytes] = {}
@@ -28,13 +30,15 @@ class _Lines:
         self.until = now + KEPT_SECONDS
         figures = list(bucket.numbers())
         if figures[1::2] != self.figures[1::2]:
-            self.order = sorted(range(len(figures) // 2), key=lambda at: -figures[2 * at + 1])
+            seconds = [figures[2 * at + 1] for at in self.template.positions]
+            self.order = sorted(range(len(seconds)), key=lambda at: -seconds[at])
             self.forms = {}
         self.figures = figures
 
-    def form(self, template: Template, tightest: int, *, legacy: bool) -> bytes:
+    def form(self, tightest: int, *, legacy: bool) -> bytes:
         """The text with a place for each remaining count, and with `legacy` for that of the tightest window."""
-        seconds = self.figures[1::2]
+        template = self.template
+        seconds = [self.figures[2 * at + 1] for at in template.positions]
         state = template.form.decode() % tuple(number for second in seconds for number in (_PLACE, second))
         text = f"ratelimit-policy: {template.policy[1].decode()}\r\nratelimit: {state}\r\n".replace("%", "%%")
         text = text.replace(str(_PLACE), "%d")
@@ -51,29 +55,29 @@ _PLACE = -(2**63)
 def lines(bucket: Bucket, *, legacy: bool) -> tuple[bytes, "list[int] | tuple[int, ...]"]:
     """The lines, and the figures that they were made of, as `bucket.numbers` says them."""
     memo: Memo | None = bucket.memo
-    if memo is None or memo.lines is None:
+    kept: _Lines | None = None if memo is None else memo.lines
+    if kept is None:
         template = template_of(bucket)
-        memo = bucket.memo
-        assert memo is not None
-        memo.lines = _Lines() if template.all_shown and template.positions else False
-    kept = memo.lines
-    if kept is False:
-        return b"".join([b"%b: %b\r\n" % field for field in render(bucket, legacy=legacy)]), ()
+        if not template.positions:
+            return b"", ()
+        kept = bucket.memo.lines = _Lines(template)
     now = monotonic()
     if now >= kept.until:
         kept.look(bucket, now)
     remaining = [allowance.amount - allowance.used + allowance.left for allowance in bucket.allowances]
-    least = min(remaining)
-    if least < 0:
+    if min(remaining) < 0:
         remaining = [max(0, count) for count in remaining]
-        least = 0
-    tightest = 0
+    figures = kept.figures.copy()
+    figures[::2] = remaining
+    if kept.positions is not None:
+        remaining = [remaining[at] for at in kept.positions]
+    least, tightest = min(remaining), 0
     for tightest in kept.order:
         if remaining[tightest] == least:
             break
     form = kept.forms.get(tightest)
     if form is None:
-        form = kept.forms[tightest] = kept.form(memo.template, tightest, legacy=legacy)
-    figures = kept.figures.copy()
-    figures[::2] = remaining
-    return form % ((*remaining, least) if legacy else tuple(remaining)), figures
+        form = kept.forms[tightest] = kept.form(tightest, legacy=legacy)
+    if legacy:
+        remaining.append(least)
+    return form % tuple(remaining), figures
