@@ -141,8 +141,11 @@ class Serving:
 
     def _lose(self, call: Call, fault: BaseException) -> None:
         self._limiter.fail(fault)
-        call.account.keep_dirty(call.windows)
-        self._give_local([wait for waits in call.bundles.values() for wait in waits])
+        account = call.account
+        account.keep_dirty(call.windows)
+        # Who came while the call was under way would wait until Redis is back: nothing flies before.
+        later, account.waiting = account.waiting, []
+        self._give_local([*(wait for waits in call.bundles.values() for wait in waits), *later])
 
     def _give_local(self, waits: list[Wait]) -> None:
         for wait in waits:
