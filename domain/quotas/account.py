@@ -116,7 +116,7 @@ class Account:
             holder,
             sequence,
             1,
-            *(allowance.words(now, clock) for allowance in call.windows),
+            *(allowance.words(now, clock, sequence) for allowance in call.windows),
             *(
                 f"{sum(not wait.look for wait in waits)} {' '.join(str(positions[a]) for a in bucket.enforced)}"
                 for bucket, waits in call.bundles.items()

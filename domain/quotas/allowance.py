@@ -35,9 +35,9 @@ class Allowance:
     """The balance of one window. Take from it through a `Bucket`."""
 
     __slots__ = (
-        "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "kept", "key_id", "kind", "left", "lent",
+        "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "heard", "kept", "key_id", "kind", "left", "lent",
         "limit", "low", "marked_at", "marked_spent", "misses", "name", "others", "quiet", "rate", "refill", "reset_at", "retired", "returning", "seen_at",
-        "seen_spent", "sent_debt", "sent_left", "sent_spent", "shut_until", "since", "tag", "told", "used", "wheeled",
+        "seen_spent", "sent_as", "sent_debt", "sent_left", "sent_spent", "shut_until", "since", "tag", "told", "used", "wheeled",
     )  # fmt: skip
 
     def __init__(self, account: "Account", name: str, limit: LimitSnapshot, key: KeySnapshot) -> None:
@@ -48,7 +48,7 @@ class Allowance:
         self.cells: Cells = [0, 0, 0]
         self.base = self.at = 0
         self.left = self.kept = self.told = self.tag = self.lent = self.debt = 0
-        self.used = self.others = self.misses = 0
+        self.used = self.others = self.misses = self.heard = self.sent_as = 0
         self.sent_spent = self.sent_left = self.sent_debt = self.seen_spent = self.marked_spent = 0
         self.low, self.refill = -1, NOT_REFILLED
         self.debt_since = self.deadline = self.reset_at = self.shut_until = self.rate = self.seen_at = 0.0
@@ -121,7 +121,7 @@ class Allowance:
             return month_bounds(self.anchor, self.debt_since)[2]
         return bounds(self.limit.period, self.debt_since)[1]
 
-    def words(self, now: float, clock: float) -> str:
+    def words(self, now: float, clock: float, sequence: int) -> str:
         """The window's argument of lease.lua, as of now. `clock` is Unix time, may be wrong by days."""
         concurrent = self.kind == CONCURRENT
         returning, self.returning = self.returning, False
@@ -135,7 +135,9 @@ class Allowance:
         self.sent_spent, self.sent_left, self.sent_debt = spent, self.left, self.debt
         self.seen_at = now
         shape = SHAPES[self.limit.period]
-        told = (0, 0, self.kept, self.left) if concurrent else (spent, self.told, self.left, debt)
+        heard = self.told if self.kind == SLIDING else self.heard
+        told = (0, 0, self.kept, self.left) if concurrent else (spent, heard, self.left, debt)
+        self.sent_as = sequence
         tail = shape.tail
         if self.kind == MONTH:
             tail = "".join(f" {start}" for start in month_bounds(self.anchor, clock))
@@ -147,6 +149,7 @@ class Allowance:
     def absorb(self, answer: list[int], sent: float, now: float) -> None:
         """Take in what Redis said of this window on `words`, which were sent at `sent`."""
         granted, self.used, reset_ms, self.others, life_ms, tag = answer
+        self.heard = self.sent_as
         if self.kind == CONCURRENT:
             self.lent = granted + self.sent_left + self.sent_spent
         elif tag == self.tag or (self.kind == SLIDING and self.tag):

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from domain.quotas.book import SUFFIX, Entry, read_entries
-from domain.quotas.shapes import CONCURRENT, MONTH
+from domain.quotas.shapes import CONCURRENT, MONTH, SLIDING
 from domain.redis_keys import marker_of
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,7 @@ def last_words(holder: str, entries: list[Entry]) -> list[list[str | int]]:
     """The calls of lease.lua that settle a dead holder's windows, one organization at a time."""
     by_organization: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        if entry.tag:
-            by_organization[marker_of(entry.name)].append(entry)
+        by_organization[marker_of(entry.name)].append(entry)
     calls: list[list[str | int]] = []
     for marker, all_of_it in by_organization.items():
         for begin in range(0, len(all_of_it), _MOST_WINDOWS):
@@ -70,9 +69,8 @@ def _last_word(entry: Entry) -> str:
     spent = 0 if int(kind) == CONCURRENT else max(0, entry.kept - entry.left)
     if int(kind) == MONTH:
         tail = [str(entry.tag), str(entry.tag + _LONGEST_MONTH_SECONDS)]
-    return " ".join(
-        [kind, amount, length, enforced, "0", str(entry.tag), str(spent), str(spent), "0", "0", "-2", *tail]
-    )
+    heard = str(spent) if int(kind) == SLIDING else "-1"
+    return " ".join([kind, amount, length, enforced, "0", str(entry.tag), str(spent), heard, "0", "0", "-2", *tail])
 
 
 @asynccontextmanager

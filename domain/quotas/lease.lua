@@ -10,7 +10,9 @@
 --              4 enforced 1, or 0 for shadow: counted, never granted
 --              5 want     balance that the holder would like to have ahead of need
 --              6 tag      window of what it holds: start (fixed) or slot of the deadline (sliding); 0 nothing
---              7 spent    since it began in this window, all told      8 told  the part of it that was acknowledged
+--              7 spent    since it began in this window, all told
+--              8 heard    fixed: sequence of the last call whose answer it heard, -1 unknown; sliding: of spent, what that
+--                         call told
 --              9 left     unspent; concurrent: slots held, in use or not
 --             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
 --             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
@@ -77,7 +79,7 @@ local function record(value)
   if value then return numbers(value) end
 end
 
--- Fixed: fields u spent, o held, k holders, r refill, d declared anew of what the refill contains, h<holder> "held spent seq".
+-- Fixed: fields u spent, o held, k holders, r refill, d what of it was told anew after a loss, h<holder> "held spent seq".
 local function open_fixed(i, w)
   w.start, w.ends = bounds(w)
   w.name = KEYS[i] .. ":" .. text(w.start)
@@ -166,15 +168,18 @@ local function settle_later_window(i, w)
 end
 
 local function settle_fixed(i, w)
-  local r = w.record or { 0, 0, 0 }
+  local r = w.record or { 0, 0, seq }
   w.left, w.spent = w[9], w[7]
   if w[6] ~= w.start then
     if w[6] > w.start then settle_later_window(i, w) end
     w.left, w.spent = 0, 0
     w.u = w.u + w[10]
+    -- It was in this window before, and the clock stepped: what it heard of then is spent for all that anybody knows.
+    if w[8] >= r[3] or (w[8] < 0 and w[6] > w.start) then w.u = w.u + r[1] end
   else
     w.u = w.u + w[7] - r[2] + w[10]
-    if not w.record then w.d = w.d + w[8] end
+    -- Lost with the server's memory: told anew, and the refill has it too.
+    if not w.record then w.d = w.d + w[7] end
   end
   if w[11] > 0 then w.r = math.max(w.r, w[11]) end
   w.others, w.others_k = w.o - r[1], w.k - (r[1] > 0 and 1 or 0)

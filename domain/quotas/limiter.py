@@ -116,7 +116,7 @@ class Limiter:
                 self._book = Book(self._books_folder, self.holder)
             except OSError as fault:
                 log.warning("no lease book, permits of a killed worker stay spent: %s", in_one_line(fault))
-        hearing = hear_recalls(self._settings, self._recalled)
+        hearing = hear_recalls(self._settings, self._recalled, self._tell_all)
         self._background += [
             asyncio.create_task(self._tick(), name="limits upkeep"),
             asyncio.create_task(hearing, name="recalls"),
@@ -312,14 +312,18 @@ class Limiter:
                 held.returning = True
                 account.mark(held)
 
-    async def _return_all(self) -> None:
-        if not self._status.redis_ok:
-            return
+    def _tell_all(self) -> None:
+        """Return what is unspent, and tell anew what was spent, of everything."""
         for account in list(self._accounts.values()):
             for allowance in account.allowances.values():
                 if allowance.outstanding:
                     allowance.returning = True
                     account.mark(allowance)
+
+    async def _return_all(self) -> None:
+        if not self._status.redis_ok:
+            return
+        self._tell_all()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._traffic.settle(), 20 * self._budget)
 

@@ -15,20 +15,32 @@ _RETRY_SECONDS = 0.5
 _SILENCE_SECONDS = 5.0
 
 
-async def hear_recalls(settings: RedisSettings, recalled: Callable[[str, str], None]) -> None:
-    """Call `recalled(holder who asks, name of a window or of an organization's marker)` for each, until cancelled."""
+async def hear_recalls(
+    settings: RedisSettings, recalled: Callable[[str, str], None], again: Callable[[], None]
+) -> None:
+    """Call `recalled(holder who asks, name of a window or of an organization's marker)` for each, until cancelled.
+
+    `again()` is called when a lost subscription has been made anew: recalls may have been missed, and the server may have
+    lost its memory.
+    """
+    lost = False
     while True:
         try:
-            await _listen(settings, recalled)
+            await _listen(settings, recalled, again if lost else None)
         except FAULTS:
+            lost = True
             await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _listen(settings: RedisSettings, recalled: Callable[[str, str], None]) -> None:
+async def _listen(
+    settings: RedisSettings, recalled: Callable[[str, str], None], again: Callable[[], None] | None
+) -> None:
     client = open_subscriber(settings)
     try:
         async with client.pubsub() as channel:
             await channel.subscribe(RECALLS)
+            if again is not None:
+                again()
             pinged = False
             while True:
                 message = await channel.get_message(timeout=_SILENCE_SECONDS)

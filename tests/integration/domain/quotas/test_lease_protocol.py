@@ -1,0 +1,191 @@
+"""The lease script and a worker's own arithmetic against plain counting, with lost answers, late calls, deaths, clock steps.
+
+The server's clock cannot be set: the script under test reads it from a key. Time stands still unless a step moves it.
+"""
+
+import contextlib
+import itertools
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from domain.quotas.account import PER_WINDOW
+from domain.quotas.allowance import Allowance
+from domain.quotas.book import Entry
+from domain.quotas.dead_books import last_words
+from domain.quotas.flights import SCRIPT
+from domain.quotas.shapes import SHAPES
+from domain.redis_keys import marker_of, window_key
+from tests.snapshots import key, limit
+
+CLOCKED = SCRIPT.replace(
+    'redis.call("TIME")',
+    '{ math.floor(redis.call("GET", "clock") / 1000), (redis.call("GET", "clock") % 1000) * 1000 }',
+)
+BEGIN_MS = 2_000_000_000_000 // 86_400_000 * 86_400_000 + 1_234
+LENGTH_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+
+
+@pytest.fixture(scope="module")
+def server(redis_url):
+    with contextlib.closing(redis.Redis.from_url(redis_url)) as client:
+        yield client
+        client.flushdb()
+
+
+class Worker:
+    """A holder of one window, as a limiter would drive it."""
+
+    def __init__(self, world, number):
+        self.world, self.holder, self.sequence = world, f"holder{number}", 0
+        account = SimpleNamespace(mark=lambda allowance: None, watch=lambda allowance: None)
+        self.held = Allowance(account, world.name, world.limit, world.caller)
+        self.late = []
+
+    def write(self, need=0, *, giving=False):
+        self.sequence += 1
+        self.held.returning = giving
+        words = self.held.words(self.world.now, self.world.server_ms / 1000, self.sequence)
+        bundles = [f"{need} 1"] if need else []
+        return [2, self.world.name, marker_of(self.world.name), self.holder, self.sequence, 0, words, *bundles]
+
+    def call(self, need=0, *, lost=False, giving=False, travel=0.0):
+        """One call; `lost`: its answer never comes. `travel`: seconds from the script's run to the answer's arrival."""
+        sent, arguments = self.world.now, self.write(need, giving=giving)
+        answer = self.world.run(arguments)
+        self.world.pass_time(travel)
+        if not lost:
+            assert answer[0] == 0
+            self.held.absorb(answer[1 : 1 + PER_WINDOW], sent, self.world.now)
+
+    def spend(self):
+        if self.held.left > 0 and self.world.now < self.held.deadline:
+            self.held.left -= 1
+            self.world.admitted.append((self.world.now, self.held.tag))
+
+    def entry(self):
+        held = self.held
+        shape = SHAPES[held.limit.period]
+        words = f"{held.kind} {held.amount} {shape.length} 1{shape.tail}"
+        return Entry(held.name, words, held.left, held.kept, held.tag)
+
+
+class World:
+    def __init__(self, server, period, amount, workers):
+        server.flushdb()
+        self.server, self.caller = server, key()
+        self.limit = limit(period, amount)
+        self.name = window_key(self.caller.organization_id, self.limit.id, None, period)
+        self.now, self.server_ms = 1_000.0, BEGIN_MS
+        self.admitted = []
+        self.numbers = itertools.count()
+        self.workers = [Worker(self, next(self.numbers)) for _ in range(workers)]
+        self.dead = []
+
+    def pass_time(self, seconds):
+        self.now += seconds
+        self.server_ms += round(seconds * 1000)
+
+    def run(self, arguments):
+        self.server.set("clock", self.server_ms)
+        return self.server.eval(CLOCKED, *arguments)
+
+    def settle_dead(self):
+        for worker in self.dead:
+            for arguments in last_words(worker.holder, [worker.entry()]):
+                self.run(arguments)
+
+    def check(self):
+        period, amount = self.limit.period, self.limit.amount
+        if period in {"hour", "day"}:
+            assert all(count <= amount for count in Counter(tag for _, tag in self.admitted).values())
+            return
+        moments, first = [moment for moment, _ in self.admitted], 0
+        for last, moment in enumerate(moments):
+            while moments[first] <= moment - LENGTH_MS[period] / 1000:
+                first += 1
+            assert last - first + 1 <= amount, (moments[first], moment)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["spend", "spend", "spend", "call", "give", "lose", "late", "arrive", "kill", "settle", "pass", "back"]
+        ),
+        st.integers(0, 2),
+        st.integers(1, 4),
+        st.sampled_from([0.0, 0.03, 0.09, 0.1, 0.5, 0.95, 1.0, 3.0, 58.0, 3_600.0]),
+    ),
+    max_size=60,
+)
+
+
+def take(world, step):
+    what, who, much, seconds = step
+    worker = world.workers[who]
+    if what == "spend":
+        for _ in range(much):
+            worker.spend()
+    elif what in {"call", "give", "lose"}:
+        worker.call(much, lost=what == "lose", giving=what == "give", travel=min(seconds, 0.1))
+    elif what == "late":
+        worker.late.append(worker.write(much))
+    elif what == "arrive" and worker.late:
+        world.run(worker.late.pop(0))
+    elif what == "kill":
+        world.dead.append(worker)
+        world.workers[who] = Worker(world, next(world.numbers))
+        world.workers[who].late = worker.late
+    elif what == "settle":
+        world.settle_dead()
+    elif what == "pass":
+        world.pass_time(seconds)
+    elif what == "back":
+        world.server_ms -= round(seconds * 1000)
+    world.check()
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["second", "minute", "hour"]), st.integers(1, 12), STEPS)
+def test_never_one_too_many_and_nothing_stays_stranded(server, period, amount, steps):
+    world = World(server, period, amount, workers=3)
+    for step in steps:
+        take(world, step)
+    if period != "hour":
+        return
+    # Everybody gives back; then exactly what was not admitted is still to be had in the window.
+    world.settle_dead()
+    for worker in world.workers:
+        worker.call(giving=True)
+    last = Worker(world, next(world.numbers))
+    last.call(need=amount)
+    admitted = sum(tag == last.held.tag for _, tag in world.admitted)
+    assert last.held.left == amount - admitted
+
+
+@pytest.mark.parametrize("period", ["hour", "day"])
+def test_a_clock_that_steps_back_finds_the_window_as_it_was(server, period):
+    world = World(server, period, 3, workers=1)
+    worker = world.workers[0]
+    for step_ms in (0, LENGTH_MS[period], -LENGTH_MS[period], LENGTH_MS[period]):
+        world.server_ms += step_ms
+        worker.call(need=3)
+        for _ in range(3):
+            worker.spend()
+    assert len(world.admitted) == 6
+    world.check()
+
+
+def test_every_key_of_an_organization_ends_by_itself(server):
+    for period in LENGTH_MS:
+        world = World(server, period, 5, workers=1)
+        world.server_ms = int(server.time()[0]) * 1000
+        world.workers[0].call(need=1)
+        names = list(server.keys("pe:*"))
+        assert len(names) == 2
+        for name in names:
+            assert 0 < server.ttl(name) <= 70 * 86_400
