@@ -6,6 +6,7 @@ from domain.refusals import Refusal
 from gateway import cors, headers, problems, ratelimit_headers
 from gateway.dates import date_now
 from gateway.ends import AnswerHead, Headers
+from gateway.ratelimit_lines import lines
 from gateway.server.answer import BODILESS, head_block
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def _limit_lines(exchange: "Exchange") -> bytes:
         return b""
     if exchange.verdict is not None:
         return b"".join([b"%b: %b\r\n" % field for field in _limits(exchange)])
-    exchange.figures = figures = bucket.numbers()
-    return ratelimit_headers.lines(bucket, figures, legacy=exchange.services.settings.gateway.legacy_headers)
+    text, exchange.figures = lines(bucket, legacy=exchange.services.settings.gateway.legacy_headers)
+    return text
 
 
 def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
@@ -64,9 +65,9 @@ def whole(exchange: "Exchange", head: AnswerHead, body: bytes) -> bytes | None:
     kept = head.kept
     if kept is None:
         kept = head.kept = _Kept(head)
-    lines = _limit_lines(exchange)
-    front = kept.limited if lines else kept.plain
-    return b"%b%bx-request-id: %b%b%b" % (front, lines, exchange.request_id_bytes, kept.end, body)
+    limits = _limit_lines(exchange)
+    front = kept.limited if limits else kept.plain
+    return b"%b%bx-request-id: %b%b%b" % (front, limits, exchange.request_id_bytes, kept.end, body)
 
 
 def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes]:

@@ -5,7 +5,7 @@ one record is written, whatever order the client, the upstream and the deadlines
 """
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from time import monotonic_ns
 from uuid import UUID
 
@@ -46,7 +46,7 @@ class Exchange:
     """`domain.journal.decision.Flag`s: how it came to the decision."""
     shadowed: tuple[str, ...] = ()
     """Names of the shadow limits that had no room for it."""
-    figures: tuple[int, ...] = ()
+    figures: Sequence[int] = ()
     """What the bucket said when the answer was made; empty: ask it."""
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""

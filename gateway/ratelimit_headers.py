@@ -6,7 +6,7 @@ Retry-After is the problem document's (gateway.problems).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from domain.quotas.bucket import Bucket
 from domain.quotas.windows import WINDOW_SECONDS, WindowState
@@ -15,28 +15,34 @@ from gateway.ends import Headers
 
 _LARGEST_INTEGER = 999_999_999_999_999
 """RFC 9651 section 3.3.1."""
-_LEGACY_LINES = b"x-ratelimit-limit: %d\r\nx-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
 
 
 class Template(NamedTuple):
     """What stays the same for a bucket: its policy field, the form of its state field, and the limits shown.
 
-    `lines` is the form of both as lines of a head. `all_shown`: the figures fit the form as they are. `positions` are of the limits shown.
+    `all_shown`: the figures fit the form as they are. `positions` are of the limits shown.
     """
 
     policy: tuple[bytes, bytes]
     form: bytes
-    lines: bytes
     positions: tuple[int, ...]
     amounts: tuple[int, ...]
     all_shown: bool
 
 
+class Memo:
+    """What a bucket keeps for us. `lines` belongs to `gateway.ratelimit_lines`."""
+
+    __slots__ = ("lines", "template")
+
+    def __init__(self, template: Template) -> None:
+        self.template = template
+        self.lines: Any = None
+
+
 def render(bucket: Bucket, *, legacy: bool, windows: Sequence[WindowState] | None = None) -> Headers:
     """The fields for an answer; none without limits to show. `windows` stand in for what the bucket knows itself."""
-    template: Template | None = bucket.memo
-    if template is None:
-        template = bucket.memo = make_template(bucket.limits)
+    template = template_of(bucket)
     if not template.positions:
         return []
     if windows is None:
@@ -51,21 +57,13 @@ def render(bucket: Bucket, *, legacy: bool, windows: Sequence[WindowState] | Non
     return fields
 
 
-def lines(bucket: Bucket, figures: tuple[int, ...], *, legacy: bool) -> bytes:
-    """The same fields as lines of a head, from figures that `bucket.numbers` said."""
-    template: Template | None = bucket.memo
-    if template is None:
-        template = bucket.memo = make_template(bucket.limits)
-    if not template.positions:
-        return b""
-    if not template.all_shown:
-        figures = tuple(figure for at in template.positions for figure in figures[2 * at : 2 * at + 2])
-    if not legacy:
-        return template.lines % figures
-    tightest = _tightest(figures)
-    return (template.lines + _LEGACY_LINES) % (
-        *figures, template.amounts[tightest // 2], figures[tightest], figures[tightest + 1],
-    )  # fmt: skip
+def template_of(bucket: Bucket) -> Template:
+    """Made once."""
+    memo = bucket.memo
+    if memo is None:
+        memo = bucket.memo = Memo(make_template(bucket.limits))
+    template: Template = memo.template
+    return template
 
 
 def make_template(limits: Sequence[LimitSnapshot]) -> Template:
@@ -79,7 +77,6 @@ def make_template(limits: Sequence[LimitSnapshot]) -> Template:
     return Template(
         (b"ratelimit-policy", policy.encode()),
         form.encode(),
-        f"ratelimit-policy: {policy.replace('%', '%%')}\r\nratelimit: {form}\r\n".encode(),
         tuple(shown),
         tuple(limits[at].amount for at in shown),
         len(shown) == len(limits),
@@ -93,7 +90,7 @@ def quoted(name: str) -> str:
 
 
 def _legacy(template: Template, figures: tuple[int, ...]) -> Headers:
-    at = _tightest(figures)
+    at = tightest(figures)
     return [
         (b"x-ratelimit-limit", b"%d" % template.amounts[at // 2]),
         (b"x-ratelimit-remaining", b"%d" % figures[at]),
@@ -101,11 +98,11 @@ def _legacy(template: Template, figures: tuple[int, ...]) -> Headers:
     ]
 
 
-def _tightest(figures: tuple[int, ...]) -> int:
+def tightest(figures: tuple[int, ...]) -> int:
     """Where the tightest window stands: least remaining, of several the one that turns last."""
-    tightest, least = 0, figures[0]
+    found, least = 0, figures[0]
     for at in range(2, len(figures), 2):
         remaining = figures[at]
-        if remaining < least or (remaining == least and figures[at + 1] > figures[tightest + 1]):
-            tightest, least = at, remaining
-    return tightest
+        if remaining < least or (remaining == least and figures[at + 1] > figures[found + 1]):
+            found, least = at, remaining
+    return found

@@ -139,9 +139,10 @@ def _uses(gateway: RunningGateway, key: str) -> list[bytes]:
 
 
 async def _database_text(connection: Any) -> str:
-    """Every row of every table as text."""
+    """Every row of every table as text, but of tables that are another session's own: those nobody else can read."""
     tables = await connection.fetch(
-        "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')"
+        "select format('%I.%I', schemaname, tablename) from pg_tables"
+        " where schemaname not in ('pg_catalog', 'information_schema') and schemaname not like 'pg_temp%'"
     )
     rows = [row[0] for (table,) in tables for row in await connection.fetch(f"select t::text from {table} t")]
     return "\n".join(rows)

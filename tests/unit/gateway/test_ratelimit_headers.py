@@ -5,7 +5,8 @@ import pytest
 from domain.quotas.limiter import Limiter
 from domain.settings import RedisSettings
 from domain.snapshots import PlanSnapshot
-from gateway.ratelimit_headers import lines, quoted, render
+from gateway.ratelimit_headers import quoted, render
+from gateway.ratelimit_lines import lines
 from tests.snapshots import key, limit, plan
 
 LIMITS = (
@@ -46,11 +47,25 @@ def test_of_two_empty_windows_the_one_that_turns_last_is_the_tightest():
 
 
 @pytest.mark.parametrize("legacy", [True, False])
-@pytest.mark.parametrize("sold", [None, plan(limit("hour", 10, name='50% "off"')), plan()])
-def test_lines_are_the_same_fields(sold, legacy):
-    made = bucket([1_000, 10_000, 1, 1], sold)
-    fields = b"".join(b"%b: %b\r\n" % field for field in render(made, legacy=legacy))
-    assert lines(made, made.numbers(), legacy=legacy) == fields
+@pytest.mark.parametrize(
+    ("sold", "used"),
+    [
+        (None, [2, 9_999, 7, 1]),
+        (plan(limit("hour", 10, name='50% "off"')), [3]),
+        (plan(limit("hour", 10, name="a"), limit("day", 10, name="b"), limit("minute", 10, name="c")), [3, 3, 4]),
+        (plan(limit("hour", 10, name="a"), limit("day", 10, name="b")), [13, 10]),
+        (plan(), []),
+    ],
+)
+def test_lines_are_the_same_fields(sold, used, legacy):
+    made = bucket(used, sold)
+    for _ in range(2):
+        fields = b"".join(b"%b: %b\r\n" % field for field in render(made, legacy=legacy))
+        text, figures = lines(made, legacy=legacy)
+        assert text == fields
+        assert tuple(figures) in {(), made.numbers()}
+        for allowance in made.allowances:
+            allowance.used -= 1
 
 
 def test_retry_after_is_left_to_the_problem_document():
