@@ -283,7 +283,7 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             if scene.exact(number):
                 failures = scene.spurious
                 try:
-                    await exhaust(scene, number, self.choice)
+                    await exhaust(scene, number, self.choice, scene.alive[1:] if kind == "exhaust held" else ())
                 except AssertionError:
                     await scene.settle_accounts(ground.clock.now())
                     if scene.spurious == failures:
