@@ -49,10 +49,12 @@ class Call:
 
 
 class Account:
-    """`busy` while a call is under way or its refill is read; `queued` while it stands in the limiter's line."""
+    """`busy` while a call is under way or its refill is read, `slow` if that takes longer than a decision may;
+    `queued` while it stands in the limiter's line.
+    """
 
     __slots__ = (
-        "allowances", "busy", "dirty", "known", "limiter", "marker", "organization_id", "queued", "waiting",
+        "allowances", "busy", "dirty", "known", "limiter", "marker", "organization_id", "queued", "slow", "waiting",
     )  # fmt: skip
 
     def __init__(self, limiter: "Limiter", organization_id: UUID) -> None:
@@ -61,7 +63,7 @@ class Account:
         self.allowances: dict[str, Allowance] = {}
         self.dirty: dict[Allowance, None] = {}
         self.waiting: list[Wait] = []
-        self.busy = self.queued = self.known = False
+        self.busy = self.queued = self.known = self.slow = False
 
     def allowance(self, limit: LimitSnapshot, key: KeySnapshot) -> Allowance:
         """The one allowance of a limit, for this organization or for `key`."""
@@ -91,6 +93,8 @@ class Account:
         bundles: dict[Bucket, list[Wait]] = {}
         left_behind: list[Wait] = []
         for wait in self.waiting:
+            if wait.answer.done():
+                continue
             carried = bundles.get(wait.bucket)
             if carried is not None:
                 carried.append(wait)

@@ -175,7 +175,7 @@ class Limiter:
         """The same where nobody has to be asked: Redis is away, or has just said that nothing is left. None: wait."""
         if bucket.retired:
             bucket.attach(self._account(bucket.key.organization_id))
-        if not self._status.redis_ok:
+        if not self._status.redis_ok or bucket.account.slow:
             return self.decide_locally(bucket)
         now = monotonic()
         for allowance in bucket.enforced:

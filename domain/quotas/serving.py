@@ -119,10 +119,11 @@ class Serving:
             asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._again, call.account, later)
 
     def _again(self, account: Account, waits: list[Wait]) -> None:
-        account.waiting += waits
-        self._limiter.queue(account)
         if not self._status.redis_ok:
             self._give_local(waits)
+            return
+        account.waiting += waits
+        self._limiter.queue(account)
 
     def _worth_recalling(self, bucket: Bucket, wait: Wait, now: float) -> bool:
         """Whether every limit that refuses is one of which others hold permits, and there is time."""
@@ -140,9 +141,13 @@ class Serving:
         wait.answer.set_result(self.refusal(bucket))
 
     def _lose(self, call: Call, fault: BaseException) -> None:
-        self._limiter.fail(fault)
-        call.account.keep_dirty(call.windows)
-        self._give_local([wait for waits in call.bundles.values() for wait in waits])
+        if self._status.redis_ok:
+            self._limiter.fail(fault)
+        account = call.account
+        account.keep_dirty(call.windows)
+        # Who came while the call was under way would wait until Redis is back: nothing flies before.
+        later, account.waiting = account.waiting, []
+        self._give_local([*(wait for waits in call.bundles.values() for wait in waits), *later])
 
     def _give_local(self, waits: list[Wait]) -> None:
         for wait in waits:
@@ -171,7 +176,8 @@ class Serving:
                 await asyncio.sleep(_DECLARING_SECONDS)
             await asyncio.wait((reading,), timeout=_RECALL_SECONDS)
             if not reading.done():
-                self._give_local(waits)
+                account.slow = True
+                self._give_local([*waits, *account.waiting])
             for place, figure in zip(places[::2], await reading, strict=True):
                 if isinstance(figure, int):
                     call.windows[place - 1].refill = figure
@@ -179,7 +185,7 @@ class Serving:
                     self._status.refills_unread += 1
                     call.windows[place - 1].refill = 0
         finally:
-            account.busy = False
+            account.busy = account.slow = False
             account.keep_dirty(call.windows)
             account.waiting += [wait for wait in waits if not wait.answer.done()]
             self._limiter.queue(account)

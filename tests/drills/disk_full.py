@@ -25,7 +25,7 @@ from tests.drills.storm import settled
 from tests.drills.storm_report import show
 from tests.drills.victims import again
 
-ROOM_MB = 24
+ROOM_MB = 64
 CAST = [
     *((party, kind, pause) for party in (0, 1) for kind, pause in (
         ("get", 0.02), ("get", 0.02), ("post", 0.03), ("fresh", 0.05), ("events", 0.1), ("leaver", 0.3),
@@ -51,7 +51,7 @@ def disk_full(place: Ground, *, calm: float = 3.0) -> list[str]:
         place.servers.postgres.kill()
         try:
             # Most of the disk is taken by somebody else, as on a real one; the journals get what is left.
-            _fill(ballast, leave_mb=6)
+            _fill(ballast, leave_mb=3)
             full_at = _until_refused(place)
             broken += [] if full_at else ["requests go on for a minute without room for their records"]
             time.sleep(calm)
@@ -78,6 +78,7 @@ def disk_full(place: Ground, *, calm: float = 3.0) -> list[str]:
     lines = [line for line in place.log_end("gateway", 1_000_000).splitlines() if re.search("(?i)journal", line)]
     said = [line for line in lines if re.search("(?i)error|critical", line)]
     print(f"{len(refused)} requests refused with 503 for want of room; the log says:", *said[:4], sep="\n  ")
+    print(*(line for line in lines if line not in said), sep="\n  ")
     broken += [] if said else ["the log does not say that there is no room"]
     broken += [f"the log says {len(said)} times that there is no room"] if len(said) > 12 else []
     return broken

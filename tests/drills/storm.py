@@ -46,9 +46,9 @@ def storm(
         if everybody:
             time.sleep(every)
             victims.everybody()
+        place.until_ready()  # the fault ends when everybody is back
         ended = time.monotonic()
         time.sleep(recovery + MEASURED_SECONDS)
-    place.until_ready()
     hours = int(datetime.now(UTC).timestamp() // 3600 - began_at.timestamp() // 3600) + 1
     evidence = Evidence.of(place.folder)
     evidence.limits = dict.fromkeys(place.limits, HOURLY * hours)

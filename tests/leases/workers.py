@@ -14,6 +14,8 @@ from typing import Any
 
 from tests.leases.worker import Answer, Start
 
+ANSWER_SECONDS = 20.0
+"""Far beyond what any decision may take: nobody may be left waiting (R10)."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -64,12 +66,13 @@ class RemoteWorker:
         return answers
 
     async def call(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Any command. Raises AssertionError with the worker's traceback, EOFError when it dies."""
+        """Any command. Raises AssertionError with the worker's traceback, EOFError when it dies, TimeoutError."""
         self._number += 1
         answer = self._waiting[self._number] = asyncio.get_running_loop().create_future()
         frame = pickle.dumps((self._number, name, arguments, options))
         self._writer.write(len(frame).to_bytes(4, "big") + frame)
-        result, fault = await answer
+        async with asyncio.timeout(ANSWER_SECONDS):
+            result, fault = await answer
         assert not fault, fault
         return result
 
