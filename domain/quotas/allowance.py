@@ -35,7 +35,7 @@ class Allowance:
     """The balance of one window. Take from it through a `Bucket`."""
 
     __slots__ = (
-        "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "heard", "kept", "key_id", "kind", "left", "lent",
+        "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "heard", "heard_at", "kept", "key_id", "kind", "left", "lent",
         "limit", "low", "marked_at", "marked_spent", "misses", "name", "others", "quiet", "rate", "refill", "reset_at", "retired", "returning", "seen_at",
         "seen_spent", "sent_as", "sent_debt", "sent_left", "sent_spent", "shut_until", "since", "tag", "told", "used", "wheeled",
     )  # fmt: skip
@@ -52,7 +52,7 @@ class Allowance:
         self.sent_spent = self.sent_left = self.sent_debt = self.seen_spent = self.marked_spent = 0
         self.low, self.refill = -1, NOT_REFILLED
         self.debt_since = self.deadline = self.reset_at = self.shut_until = self.rate = self.seen_at = 0.0
-        self.since, self.marked_at = math.inf, 0.0
+        self.since, self.marked_at, self.heard_at = math.inf, 0.0, 0.0
         self.returning = self.wheeled = self.quiet = self.retired = False
 
     @property
@@ -141,6 +141,8 @@ class Allowance:
         tail = shape.tail
         if self.kind == MONTH:
             tail = "".join(f" {start}" for start in month_bounds(self.anchor, clock))
+        elif self.kind == SLIDING:
+            tail = f"{tail} {int((now - self.heard_at) * 1000)} {self.heard}"
         return (
             f"{self.kind} {self.amount} {shape.length} {1 if self.enforced else 0} {want} {self.tag} "
             f"{told[0]} {told[1]} {told[2]} {told[3]} {self.refill}{tail}"
@@ -149,7 +151,7 @@ class Allowance:
     def absorb(self, answer: list[int], sent: float, now: float) -> None:
         """Take in what Redis said of this window on `words`, which were sent at `sent`."""
         granted, self.used, reset_ms, self.others, life_ms, tag = answer
-        self.heard = self.sent_as
+        self.heard, self.heard_at = self.sent_as, now
         if self.kind == CONCURRENT:
             self.lent = granted + self.sent_left + self.sent_spent
         elif tag == self.tag or (self.kind == SLIDING and self.tag):

@@ -16,7 +16,8 @@
 --              9 left     unspent; concurrent: slots held, in use or not
 --             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
 --             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
---             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead
+--             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead, milliseconds since
+--                   the holder heard an answer, sequence of that call
 -- the rest   bundles: requests that wait, "m i j ...": m requests, each in need of one permit of windows i, j, ...
 --
 -- Returns { 0, for each window: granted, used, ms to reset, held by others, ms to the permits' deadline, tag; then per
@@ -90,35 +91,39 @@ local function open_fixed(i, w)
   w.seq = w.record and w.record[3] or 0
 end
 
--- Sliding: fields n last time, <slot> spent, h<holder> "held spent seq slot". Slots keep their ages when the clock steps back.
+-- Sliding: fields n last time, f offset, <slot> spent, h<holder> "held spent seq slot time". All of it in the window's own
+-- time, the server's plus the offset, which grows when the server's clock steps back: by how much, the last time tells at
+-- least, and what the holder says of the time between two calls almost exactly.
 local function open_sliding(i, w)
-  w.name, w.slot, w.slots, w.records, w.seq = KEYS[i], math.floor(now_ms / w[3]), {}, {}, 0
+  w.name, w.slots, w.records, w.seq, w.offset = KEYS[i], {}, {}, 0, 0
   local v = redis.call("HGETALL", w.name)
-  local shift = 0
-  w.last = now_ms
+  local last, told = 0, 0
   for j = 1, #v, 2 do
     if v[j] == "n" then
-      local last = tonumber(v[j + 1])
-      shift = math.max(0, math.floor((last - now_ms) / w[3]))
-      w.last = math.max(now_ms, last - shift * w[3])
+      last = tonumber(v[j + 1])
+    elseif v[j] == "f" then
+      w.offset = tonumber(v[j + 1])
+    elseif v[j] == holder and w[15] then
+      local r = numbers(v[j + 1])
+      if r[3] == w[15] then told = r[5] + w[14] end
     end
   end
+  w.now = math.max(now_ms + w.offset, last, told)
+  w.offset, w.slot = w.now - now_ms, math.floor(w.now / w[3])
   local oldest = w.slot - w[12]
   w.gone, w.o, w.u, w.k, w.first = {}, 0, 0, 0, nil
   for j = 1, #v, 2 do
     local name = v[j]
     if string.sub(name, 1, 1) == "h" then
       local r = numbers(v[j + 1])
-      r[4] = r[4] - shift
       if name == holder then w.seq = r[3] end
       if r[4] >= oldest then w.records[name] = r else w.gone[#w.gone + 1] = name end
-    elseif name ~= "n" then
-      local slot, spent = tonumber(name) - shift, tonumber(v[j + 1])
-      if slot >= oldest then w.slots[slot] = (w.slots[slot] or 0) + spent end
-      if slot < oldest or shift > 0 then w.gone[#w.gone + 1] = name end
+    elseif name ~= "n" and name ~= "f" then
+      local slot = tonumber(name)
+      if slot >= oldest then w.slots[slot] = tonumber(v[j + 1]) else w.gone[#w.gone + 1] = name end
     end
   end
-  w.shift, w.record = shift, w.records[holder]
+  w.record = w.records[holder]
 end
 
 -- Concurrent: fields h<holder> "held free seq deadline doubted". A lease past its deadline gets one more term before it
@@ -157,13 +162,14 @@ if #refills > 0 then
 end
 if born == YEAR_2100 then redis.call("SET", marker, now, "EX", 6048000) end
 
--- The server's clock stepped back: what is held belongs to a later window, which keeps what was spent in it.
-local function settle_later_window(i, w)
+-- What it holds is of another window than that of now: that one is over, or the server's clock stepped back out of it.
+-- What is left may be spent while this call travels, so it is spent for all that anybody knows.
+local function settle_other_window(i, w)
   local name = KEYS[i] .. ":" .. text(w[6])
   local v = redis.call("HMGET", name, "u", "o", "k", holder)
   local r = record(v[4])
   if not r then return end
-  redis.call("HSET", name, "u", text(tonumber(v[1]) + w[7] - r[2]), "o", text(tonumber(v[2]) - r[1]),
+  redis.call("HSET", name, "u", text(tonumber(v[1]) + w[7] + w[9] - r[2]), "o", text(tonumber(v[2]) - r[1]),
     "k", text(tonumber(v[3]) - (r[1] > 0 and 1 or 0)), holder, "0 " .. text(w[7]) .. " " .. text(seq))
 end
 
@@ -171,7 +177,7 @@ local function settle_fixed(i, w)
   local r = w.record or { 0, 0, seq }
   w.left, w.spent = w[9], w[7]
   if w[6] ~= w.start then
-    if w[6] > w.start then settle_later_window(i, w) end
+    if w[6] > 0 then settle_other_window(i, w) end
     w.left, w.spent = 0, 0
     w.u = w.u + w[10]
     -- It was in this window before, and the clock stepped: what it heard of then is spent for all that anybody knows.
@@ -193,8 +199,7 @@ local function settle_sliding(w)
   if spent > 0 then
     local slot = math.min(w.slot, r and r[4] or w.slot, w[6] > 0 and w[10] == 0 and w[6] or w.slot)
     w.slots[slot] = (w.slots[slot] or 0) + spent
-    w.touched = w.touched or {}
-    w.touched[slot] = true
+    w.touched = slot
   end
   local oldest = w.slot - w[12]
   w.others, w.others_k = 0, 0
@@ -277,30 +282,22 @@ local function write_sliding(w)
   local tag = w.slot
   if 2 * w.used <= w[2] then
     tag = w.slot + w[13]
-  elseif (w.slot + 1) * w[3] - now_ms < w[3] / 4 then
+  elseif (w.slot + 1) * w[3] - w.now < w[3] / 4 then
     tag = w.slot + 1
   end
   -- What is being spent while this answer travels has its old deadline.
   if w.left > 0 then tag = math.max(tag, w.record and w.record[4] or math.min(w[6], w.slot + w[13])) end
   w.tag = tag
-  w.life = (tag + 1) * w[3] - now_ms
+  w.life = (tag + 1) * w[3] - w.now
   if held > 0 and (not w.first or tag < w.first) then w.first = tag end
-  w.reset = ((w.first or w.slot - 1) + w[12] + 1) * w[3] - now_ms
+  w.reset = ((w.first or w.slot - 1) + w[12] + 1) * w[3] - w.now
   if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
   if held == 0 and not w.record and w.u == 0 and w.others == 0 then return end
-  local fields = { "n", text(w.last), holder, text(held) .. " " .. text(w.spent) .. " " .. text(seq) .. " " .. text(tag) }
-  for slot, n in pairs(w.slots) do
-    if w.shift > 0 or (w.touched and w.touched[slot]) then
-      fields[#fields + 1], fields[#fields + 2] = text(slot), text(n)
-    end
-  end
-  if w.shift > 0 then
-    for name, other in pairs(w.records) do
-      if name ~= holder then
-        fields[#fields + 1] = name
-        fields[#fields + 1] = text(other[1]) .. " " .. text(other[2]) .. " " .. text(other[3]) .. " " .. text(other[4])
-      end
-    end
+  local own = { text(held), text(w.spent), text(seq), text(tag), text(w.now) }
+  local fields = { "n", text(w.now), "f", text(w.offset), holder, table.concat(own, " ") }
+  if w.touched then
+    fields[#fields + 1] = text(w.touched)
+    fields[#fields + 1] = text(w.slots[w.touched])
   end
   redis.call("HSET", w.name, unpack(fields))
   redis.call("PEXPIRE", w.name, text((w[12] + w[13] + 5) * w[3]))

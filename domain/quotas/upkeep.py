@@ -15,7 +15,8 @@ _IDLE_SECONDS, _PLENTY_SECONDS = 1.0, 3.0
 """Unspent permits go back after this long; after the second where at least half of the window is free."""
 _HEARTBEAT_SECONDS = 10.0
 """Slots in use are leased anew when their lease has only this long to live."""
-_QUIET_SECONDS = 30.0
+_QUIET_SECONDS = 90.0
+"""Longer than a sliding window: what it remembers tells Redis's clock, if that was set back, how much time has passed."""
 _MOST_ALLOWANCES = 50_000
 
 
