@@ -8,7 +8,8 @@ from tests.leases.scene import Scene
 QUIET_SECONDS = 3.5
 """Unused permits have gone back after about a second of idleness, those of dead workers within another two."""
 EDGE_SECONDS = 5.0
-ROUNDS = 12
+ROUNDS, PAUSE_SECONDS = 12, 0.03
+"""So often one may have to ask again, in real time only: idle permits do not go back by themselves meanwhile."""
 MOST = 10**6
 """Permits that are tried; who has more has no limit."""
 
@@ -50,8 +51,7 @@ async def exhaust(scene: Scene, bucket: int, choice: random.Random) -> int:
         taken += sum(answer.allowed for answer in answers)
         if taken < room:
             scene.refused_with_room += 1
-            await asyncio.sleep(0.01)
-            await scene.tick(0.2)
+            await asyncio.sleep(PAUSE_SECONDS)
     assert taken >= room, f"{taken} of {room} could be had in {asked} rounds: {scene.targets[bucket][1].limits}"
     return taken
 
@@ -68,8 +68,7 @@ async def _fill(scene: Scene, bucket: int, places: int, choice: random.Random) -
         taken += answers[0].allowed
         if not answers[0].allowed:
             scene.refused_with_room += 1
-            await asyncio.sleep(0.01)
-            await scene.tick(0.2)
+            await asyncio.sleep(PAUSE_SECONDS)
     assert taken >= places, f"{taken} of {places} could be in progress: {scene.targets[bucket][1].limits}"
     for worker in scene.alive:
         await worker.call("done", bucket, 10**6)
