@@ -17,7 +17,7 @@
 --             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
 --             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
 --             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead, milliseconds since
---                   the holder heard an answer, sequence of that call
+--                   the holder heard an answer, sequence of that call, milliseconds since it spent a permit
 -- the rest   bundles: requests that wait, "m i j ...": m requests, each in need of one permit of windows i, j, ...
 --
 -- Returns { 0, for each window: granted, used, ms to reset, held by others, ms to the permits' deadline, tag; then per
@@ -28,7 +28,7 @@
 -- Why exact  What a holder says is absolute (spent, left), so an answer that was lost, or a call that is repeated,
 --            leaves nothing behind: its next call puts the record right. What it was granted without hearing of it, it
 --            never spent. A record that was lost with the server's memory is declared anew by the next call.
--- Sliding    A permit is charged to the slot of its deadline, once spent to the slot in which that was told, if earlier.
+-- Sliding    A permit is charged to the slot of its deadline, once spent to the slot in which the holder last spent one.
 --            All slots from now - length on count, future ones too: never more than the amount in any stretch of time.
 -- Time is the server's.
 
@@ -74,7 +74,9 @@ local function bounds(w)
   return calendar_month()
 end
 
-local function text(number) return string.format("%.0f", number) end
+-- Numbers go to Redis as text of our own: its and Lua's own forms have exponents, and are four times as slow.
+local format = string.format
+local function text(number) return format("%d", number) end
 
 local function record(value)
   if value then return numbers(value) end
@@ -160,7 +162,10 @@ if #refills > 0 then
   if born == YEAR_2100 then redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. marker) end
   return { 1, unpack(refills) }
 end
-if born == YEAR_2100 then redis.call("SET", marker, now, "EX", 6048000) end
+if born == YEAR_2100 then
+  redis.call("SET", marker, now, "EX", 6048000)
+  redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. marker)
+end
 
 -- What it holds is of another window than that of now: that one is over, or the server's clock stepped back out of it.
 -- What is left may be spent while this call travels, so it is spent for all that anybody knows.
@@ -170,7 +175,7 @@ local function settle_other_window(i, w)
   local r = record(v[4])
   if not r then return end
   redis.call("HSET", name, "u", text(tonumber(v[1]) + w[7] + w[9] - r[2]), "o", text(tonumber(v[2]) - r[1]),
-    "k", text(tonumber(v[3]) - (r[1] > 0 and 1 or 0)), holder, "0 " .. text(w[7]) .. " " .. text(seq))
+    "k", text(tonumber(v[3]) - (r[1] > 0 and 1 or 0)), holder, format("0 %d %d", w[7], seq))
 end
 
 local function settle_fixed(i, w)
@@ -197,7 +202,8 @@ local function settle_sliding(w)
   local spent = math.max(0, w[7] - (r and r[2] or w[8])) + w[10]
   w.left, w.spent = w[9], w[7]
   if spent > 0 then
-    local slot = math.min(w.slot, r and r[4] or w.slot, w[6] > 0 and w[10] == 0 and w[6] or w.slot)
+    local slot = math.floor((w.now - (w[10] == 0 and w[16] or 0)) / w[3])
+    slot = math.min(slot, r and r[4] or w.slot, w[6] > 0 and w[10] == 0 and w[6] or w.slot)
     w.slots[slot] = (w.slots[slot] or 0) + spent
     w.touched = slot
   end
@@ -268,7 +274,7 @@ local function write_fixed(w)
   w.used = w.base + held
   if held == 0 and not r and w.u == 0 and w.r == 0 then return end
   redis.call("HSET", w.name, "u", text(w.u), "o", text(w.others + held), "k", text(w.others_k + (held > 0 and 1 or 0)),
-    "r", text(w.r), "d", text(w.d), holder, text(held) .. " " .. text(w.spent) .. " " .. text(seq))
+    "r", text(w.r), "d", text(w.d), holder, format("%d %d %d", held, w.spent, seq))
   if w.fresh then
     local slack = math.min(math.max(w.ends - w.start, 10), 86400)
     redis.call("EXPIREAT", w.name, text(w.ends + slack))
@@ -280,8 +286,10 @@ local function write_sliding(w)
   local held = w.left + w.granted
   w.used = w.base + held
   local tag = w.slot
-  if 2 * w.used <= w[2] then
+  if 8 * w.used <= w[2] then
     tag = w.slot + w[13]
+  elseif 2 * w.used <= w[2] then
+    tag = w.slot + 2
   elseif (w.slot + 1) * w[3] - w.now < w[3] / 4 then
     tag = w.slot + 1
   end
@@ -293,8 +301,8 @@ local function write_sliding(w)
   w.reset = ((w.first or w.slot - 1) + w[12] + 1) * w[3] - w.now
   if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
   if held == 0 and not w.record and w.u == 0 and w.others == 0 then return end
-  local own = { text(held), text(w.spent), text(seq), text(tag), text(w.now) }
-  local fields = { "n", text(w.now), "f", text(w.offset), holder, table.concat(own, " ") }
+  local own = format("%d %d %d %d %d", held, w.spent, seq, tag, w.now)
+  local fields = { "n", text(w.now), "f", text(w.offset), holder, own }
   if w.touched then
     fields[#fields + 1] = text(w.touched)
     fields[#fields + 1] = text(w.slots[w.touched])
@@ -309,11 +317,11 @@ local function write_concurrent(w)
   if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
   for name, other in pairs(w.records) do
     if other.changed then
-      redis.call("HSET", w.name, name, text(other[1]) .. " 0 " .. text(other[3]) .. " " .. text(other[4]) .. " " .. text(other[5] or 0))
+      redis.call("HSET", w.name, name, format("%d 0 %d %d %d", other[1], other[3], other[4], other[5] or 0))
     end
   end
   if held == 0 and not w.record then return end
-  redis.call("HSET", w.name, holder, text(held) .. " 0 " .. text(seq) .. " " .. text(now_ms + w[3]) .. " 0")
+  redis.call("HSET", w.name, holder, format("%d 0 %d %d 0", held, seq, now_ms + w[3]))
   redis.call("PEXPIRE", w.name, text(3 * w[3]))
 end
 
