@@ -26,7 +26,7 @@ SERVICE, OPERATION = UUID(int=1), UUID(int=2)
 TARGETS = [(None, None), (SERVICE, None), (SERVICE, OPERATION)]
 AMOUNTS = {"second": 12, "minute": 30, "hour": 60, "day": 80, "month": 90, "concurrent": 5}
 LIVES = ["crash", "crash at work", "stop", "restart", "restart", "restart"]
-ENDINGS = ["pulse", "exhaust", "exhaust held", "exhaust orphaned"]
+ENDINGS = ["idle", "idle", "idle", "done", "pulse", "exhaust", "exhaust held", "exhaust orphaned"]
 FAULTS = ["script flush", "wipe", "freeze", "server restart", "clock step"]
 TICKS = [0.03, 0.1, 0.26, 0.5, 0.8, 0.9, 0.97, 1.03, 2.0, 3.1]
 STEPS = [3_600.0, -3_600.0, 3.0, -3.0, 0.2, -0.2]
@@ -175,16 +175,12 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             for worker in self.scene.alive[1:]:
                 await self.scene.ask(worker, bucket, 30)
 
-        @rule(worker=anyone, bucket=anything, number=st.integers(1, 5))
-        @precondition(lambda self: self.scene.alive)
-        def done(self, worker: int, bucket: int, number: int) -> None:
-            self.run("done", self.worker(worker).call("done", self.bucket(bucket), number))
-
-        @rule(
-            seconds=st.sampled_from(TICKS), bucket=anything, kind=st.sampled_from(["idle"] * 4 + ["pulse", "exhaust"])
-        )
-        def rest(self, kind: str, seconds: float, bucket: int) -> None:
-            if kind == "idle":
+        @rule(seconds=st.sampled_from(TICKS), bucket=anything, kind=st.sampled_from(ENDINGS), worker=anyone)
+        def rest(self, kind: str, seconds: float, bucket: int, worker: int) -> None:
+            if kind == "done" and self.scene.alive:
+                self.run(kind, self.worker(worker).call("done", self.bucket(bucket), 1 + worker))
+                return
+            if kind in {"idle", "done"}:
                 self.run("idle", self.scene.tick(seconds))
                 return
             if not self.scene.alive:
@@ -287,7 +283,7 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             if scene.exact(number):
                 failures = scene.spurious
                 try:
-                    await exhaust(scene, number, self.choice)
+                    await exhaust(scene, number, self.choice, scene.alive[1:] if kind == "exhaust held" else ())
                 except AssertionError:
                     await scene.settle_accounts(ground.clock.now())
                     if scene.spurious == failures:
