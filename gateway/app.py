@@ -144,11 +144,13 @@ async def _published(services: Services) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await task
         await port.stop()
-        shared.publish(services.counts)
+        with suppress(OSError):
+            shared.publish(services.counts)
 
 
 async def _publish(services: Services, shared: SharedCounts) -> None:
     while True:
         health.take_readings(services)
-        shared.publish(services.counts)
+        with suppress(OSError):  # a full disk ends the figures for a while, not for ever
+            shared.publish(services.counts)
         await asyncio.sleep(PUBLISH_SECONDS)
