@@ -17,6 +17,8 @@ _HEARTBEAT_SECONDS = 10.0
 """Slots in use are leased anew when their lease has only this long to live."""
 _QUIET_SECONDS = 30.0
 _MOST_ALLOWANCES = 50_000
+_MOST_FORGOTTEN = 4_000
+"""At a time: some milliseconds in which nothing else is served."""
 
 
 class Upkeep:
@@ -44,7 +46,10 @@ class Upkeep:
         now = monotonic()
         while self._wheel and self._wheel[0][0] <= now:
             self._look(self._wheel.popleft()[1], now)
-        while self._quiet and (self._quiet[0][0] <= now or self.count > _MOST_ALLOWANCES):
+        # Each at most once: what can't be forgotten yet stands at the end again.
+        for _ in range(min(len(self._quiet), _MOST_FORGOTTEN)):
+            if self._quiet[0][0] > now and self.count <= _MOST_ALLOWANCES:
+                break
             allowance = self._quiet.popleft()[1]
             allowance.quiet = False
             self._forget(allowance)
