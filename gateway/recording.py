@@ -10,9 +10,10 @@ from uuid import UUID
 
 from domain.journal.records import BEGIN, END, OUTCOME_CODE, KnownHead, known_head, pack_known, shortened
 from domain.refusals import Refusal
-from domain.request_log import scrubbed_path, scrubbed_query, scrubbed_text
+from domain.request_log import MASK, scrubbed_path, scrubbed_query, scrubbed_text
 from gateway.deciding import trace_of
 from gateway.policies.admit_recordable import JournalFull
+from gateway.policies.confine_key import holds, presented
 
 if TYPE_CHECKING:
     from domain.quotas.bucket import Bucket
@@ -22,6 +23,7 @@ _MOST_REMEMBERED = 8_192
 _NOBODY = bytes(32)
 _NO_ID = bytes(16)
 _SERVED = OUTCOME_CODE["served"]
+_MASKED = MASK.encode()
 _remembered: dict[int, tuple[Any, bytes]] = {}
 """The bytes of ids by the identity of the snapshot that they belong to, which is kept so that its identity stays its own."""
 
@@ -113,14 +115,19 @@ def _of_head(exchange: "Exchange") -> KnownHead:
     request, user_agent = exchange.request, b""
     for name, value in request.headers:
         if name == b"user-agent":
-            user_agent = scrubbed_text(value)
+            user_agent = value
             break
+    path, query = request.target_path, request.query
+    if not exchange.taken:
+        # Perhaps refused because its key stands where it must not; that of an imported key no pattern would find.
+        for key in presented(request):
+            path, query, user_agent = (_MASKED if holds(text, key) else text for text in (path, query, user_agent))
     return known_head(
         _dimensions(exchange),
         request.method,
-        scrubbed_path(request.target_path),
-        scrubbed_query(request.query),
-        user_agent,
+        scrubbed_path(path),
+        scrubbed_query(query),
+        scrubbed_text(user_agent),
         exchange.address.encode("utf-8", "replace"),
     )
 

@@ -49,7 +49,8 @@ log = logging.getLogger(__name__)
 _PROBE_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 _BOOKS_SECONDS = 1.0
-_MOST_KEYS = 50_000
+_MOST_KEYS = 20_000
+"""Whose buckets are held; with four limits for each key they take 80 MB, whether or not their allowances are in use."""
 
 
 @dataclass(slots=True)
