@@ -118,7 +118,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             admissions=Admissions(catalog),
             record=recording.record,
             record_begin=recording.record_begin,
-            whole_answers=WholeAnswers(recording.record_served),
+            whole_answers=WholeAnswers(recording.record_served, upstreams.clock),
         )
         await stack.enter_async_context(_published(services))
         yield services

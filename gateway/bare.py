@@ -71,7 +71,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             admissions=Admissions(_NeverChanges()),
             record=_record_nothing,
             record_begin=_record_nothing,
-            whole_answers=WholeAnswers(_record_none_of),
+            whole_answers=WholeAnswers(_record_none_of, upstreams.clock),
         )
         yield {}
         await upstreams.close(0.0)

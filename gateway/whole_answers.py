@@ -5,12 +5,12 @@ times over, because the code of each step stays in its nearest cache. An answer 
 longer: microseconds. All records of a turn are in the journal before the first of its answers is written (G3).
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from gateway import answers
+from gateway.upstream.clock import Clock
 
 if TYPE_CHECKING:
     from domain.quotas.bucket import Bucket
@@ -24,10 +24,10 @@ RecordServed = Callable[["list[Exchange]"], None]
 class WholeAnswers:
     """One worker's. `add` takes an answer whose upstream connection is free already."""
 
-    __slots__ = ("_record", "_waiting")
+    __slots__ = ("_at_end", "_record", "_waiting")
 
-    def __init__(self, record: RecordServed) -> None:
-        self._record = record
+    def __init__(self, record: RecordServed, clock: Clock) -> None:
+        self._record, self._at_end = record, clock.at_end
         self._waiting: list[tuple[Exchange, AnswerHead, bytes]] = []
 
     def add(self, exchange: "Exchange", head: "AnswerHead", body: bytes) -> None:
@@ -37,7 +37,7 @@ class WholeAnswers:
         waiting = self._waiting
         waiting.append((exchange, head, body))
         if len(waiting) == 1:
-            asyncio.get_running_loop().call_soon(self._finish)
+            self._at_end(self._finish)
 
     def _finish(self) -> None:
         waiting, self._waiting = self._waiting, []

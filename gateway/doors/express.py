@@ -58,7 +58,7 @@ class ExpressDoor:
         known = self._known
         known.append(request)
         if len(known) == 1:
-            asyncio.get_running_loop().call_soon(self._start_known)
+            services.upstreams.clock.at_end(self._start_known)
         return request
 
     def _start_known(self) -> None:
