@@ -33,6 +33,7 @@ from gateway.problems import answer_refusal
 from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
+from gateway.whole_answers import WholeAnswers
 
 PUBLISH_SECONDS = 1.0
 
@@ -117,6 +118,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             admissions=Admissions(catalog),
             record=recording.record,
             record_begin=recording.record_begin,
+            whole_answers=WholeAnswers(recording.record_served),
         )
         await stack.enter_async_context(_published(services))
         yield services

@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 
 def limit_rate(exchange: "Exchange") -> Awaitable[None] | None:
     """Set `exchange.bucket`; `exchange.taken` once it is admitted; `exchange.verdict` where a bucket alone can't tell."""
-    limiter, matched = exchange.services.limiter, exchange.matched
-    operation = matched.operation
-    bucket = exchange.bucket = limiter.bucket(
-        exchange.key, exchange.plan, matched.service.id, operation.id if operation is not None else None
-    )
+    admission = exchange.admission
+    bucket = admission.bucket if admission is not None else None
+    if bucket is None:
+        matched = exchange.matched
+        operation = matched.operation
+        bucket = exchange.services.limiter.bucket(
+            exchange.key, exchange.plan, matched.service.id, operation.id if operation is not None else None
+        )
+        if admission is not None:
+            admission.bucket = bucket
+    exchange.bucket = bucket
     if bucket.take():
         exchange.taken = True
         if bucket.shadow_violated:
             exchange.shadowed = bucket.shadow_violated
         return None
+    limiter = exchange.services.limiter
     verdict = limiter.decide(bucket)
     if verdict is not None:
         _accept(exchange, verdict)

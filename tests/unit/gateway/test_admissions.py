@@ -7,7 +7,7 @@ import pytest
 from domain.catalog.reading import parse_upstream
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import NO_ID, Match, ServiceSnapshot
-from gateway.admissions import MOST_HELD, Admissions
+from gateway.admissions import MOST_HELD, MOST_WEIGHT, Admissions
 from gateway.client_address import AddressReader
 from gateway.forwarding import known_request, upstream_request
 from gateway.upstream.request_head import request_head
@@ -117,6 +117,20 @@ def test_the_memory_is_bounded():
     held = [number for number in range(MOST_HELD + 50) if admissions.get(number.to_bytes(32, "big")) is not None]
     assert len(held) == MOST_HELD
     assert held[0] == 50
+
+
+def test_the_memory_is_bounded_in_bytes():
+    """Whoever sends a million long heads must not be held whole."""
+    admissions, size = Admissions(Catalog()), 0
+    for number in range(MOST_WEIGHT // 4_000 + 50):
+        mark = number.to_bytes(32, "big")
+        for _ in range(2):
+            admissions.remember(mark, an_exchange((b"x-long", b"%05d" % number + b"v" * 3_500)))
+    for number in range(MOST_WEIGHT // 4_000 + 50):
+        held = admissions.get(number.to_bytes(32, "big"))
+        if held is not None:
+            size += sum(len(value) for _, value in held.request.headers) + sum(map(len, held.heads.values()))
+    assert MOST_WEIGHT // 2 < size <= MOST_WEIGHT
 
 
 def test_a_known_head_goes_upstream_as_an_unknown_one_would():
