@@ -67,8 +67,9 @@ def _let_go(exchange: "Exchange", verdict: "asyncio.Future[Verdict]") -> None:
         bucket.give_back(exchange.begun_ns / 1e9)
 
 
-def _named(limit: LimitSnapshot) -> str:
-    return "" if limit.name == limit.period else f" ({limit.name})"
+def described(limit: LimitSnapshot) -> str:
+    """A windowed limit as callers are told of it: `1000 per hour`, `5 per minute (minute-key)`."""
+    return f"{limit.amount} per {limit.period}" + ("" if limit.name == limit.period else f" ({limit.name})")
 
 
 def _accept(exchange: "Exchange", verdict: Verdict) -> None:
@@ -88,7 +89,6 @@ def _accept(exchange: "Exchange", verdict: Verdict) -> None:
     if all(limits[name].period == "concurrent" for name in verdict.violated):
         raise TooManyAtOnce(f"{first.limit} requests may be in progress at a time ({first.name}).", **about)
     raise RateLimited(
-        f"The limit of {first.limit} per {limits[first.name].period}{_named(limits[first.name])} is used up."
-        f" Try again in {verdict.retry_after_seconds} s.",
+        f"The limit of {described(limits[first.name])} is used up. Try again in {verdict.retry_after_seconds} s.",
         **about,
     )
