@@ -48,8 +48,8 @@ class Admission:
     """
 
     __slots__ = (
-        "address", "bucket", "deadlines", "good_until_ns", "heads", "key", "log", "matched", "plan", "request", "version",
-        "weight",
+        "address", "bucket", "deadlines", "good_until_ns", "heads", "key", "log", "matched", "plan", "request", "upstream",
+        "version", "weight",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", request: ClientRequest, version: int, good_until: float) -> None:
@@ -61,6 +61,7 @@ class Admission:
         service = exchange.matched.service
         self.deadlines: Deadlines = forwarding.deadlines(service)
         self.heads = {origin.url: forwarding.fixed_head(exchange, origin) for origin in service.upstreams}
+        self.upstream = forwarding.known_request(request)
         self.bucket: Bucket | None = None
         self.log: Any = None
         self.weight = _FIXED_WEIGHT + 2 * len(request.target_path + request.query)

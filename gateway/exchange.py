@@ -277,14 +277,15 @@ class Exchange:
             self.fail(fault)
 
     def _send_upstream(self) -> None:
-        service, admission = self.matched.service, self.admission
+        service, admission, upstreams = self.matched.service, self.admission, self.services.upstreams
         origin = forwarding.pick(service.upstreams)
         if admission is None:
-            written, limits = forwarding.upstream_request(self, origin), forwarding.deadlines(service)
+            written, limits, head = forwarding.upstream_request(self, origin), forwarding.deadlines(service), b""
         else:
-            written, limits = forwarding.known_request(self, admission.heads[origin.url]), admission.deadlines
+            written, limits = admission.upstream, admission.deadlines
+            head = forwarding.known_head(self, admission.heads[origin.url])
         self.sent_ns = monotonic_ns()
-        upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections)
+        upstream = upstreams.send(origin, written, self, limits, service.max_connections, head)
         if not self.finished:
             self.upstream = upstream
             if written.body != 0:

@@ -47,6 +47,14 @@ class Counts:
         self.latency[bisect_left(BUCKETS_US, total_us)] += 1
         self.latency_sum_us += total_us
 
+    def served(self, service: str, status: int, totals_us: list[int]) -> None:
+        """Finished exchanges of one kind, by their times."""
+        self.exchanges[service, "served", status // 100] += len(totals_us)
+        latency = self.latency
+        for total_us in totals_us:
+            latency[bisect_left(BUCKETS_US, total_us)] += 1
+        self.latency_sum_us += sum(totals_us)
+
     def snapshot(self) -> dict[str, Any]:
         """As JSON, for the other workers."""
         return {

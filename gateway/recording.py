@@ -42,7 +42,8 @@ def record_served(exchanges: "list[Exchange]") -> None:
     """`record` for many at once, each served whole, admitted, and refused by nobody."""
     now_ns, at_us = time.monotonic_ns(), time.time_ns() // 1000
     services = exchanges[0].services
-    payloads, totals = [], []
+    payloads = []
+    totals: dict[tuple[str, int], list[int]] = {}
     bucket: Bucket | None = None
     trace = b""
     for exchange in exchanges:
@@ -60,7 +61,11 @@ def record_served(exchanges: "list[Exchange]") -> None:
             decision = trace
         begun_ns, sent_ns = exchange.begun_ns, exchange.sent_ns
         total_us = (now_ns - begun_ns) // 1000
-        totals.append(total_us)
+        kind = (exchange.matched.service.slug, exchange.status)
+        if kind in totals:
+            totals[kind].append(total_us)
+        else:
+            totals[kind] = [total_us]
         payloads.append(
             pack_known(
                 exchange.id, head, at_us, total_us, (exchange.first_byte_ns - sent_ns) // 1000, exchange.bytes_in,
@@ -68,9 +73,8 @@ def record_served(exchanges: "list[Exchange]") -> None:
             )
         )  # fmt: skip
     services.journal.append_ends(payloads)
-    counts = services.counts
-    for exchange, total_us in zip(exchanges, totals, strict=True):
-        counts.exchange(exchange.matched.service.slug, "served", exchange.status, total_us)
+    for (service, status), totals_us in totals.items():
+        services.counts.served(service, status, totals_us)
 
 
 def record_begin(exchange: "Exchange") -> None:

@@ -29,6 +29,7 @@ DRAIN_SECONDS = 3.0
 """How long an orderly stop may store what is there; more stays in the journals for the next start."""
 
 _STANDBY_SECONDS = 0.25
+_PIPE_CLOSED = 0
 _ORPHAN_GRACE_SECONDS = 10.0
 log = logging.getLogger("gateway.ingester")
 
@@ -68,7 +69,8 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         running = asyncio.create_task(ingester.run())
         await asyncio.wait((running, end), return_when=asyncio.FIRST_COMPLETED)
         if end.done():
-            orphaned = os.getppid() != supervisor
+            # A process's pipes close before its children get another parent, so the pipe's word counts by itself.
+            orphaned = end.result() == _PIPE_CLOSED or os.getppid() != supervisor
             _begin_end(ingester, end.result(), settings.gateway.shutdown_seconds if orphaned else None)
         try:
             await running
@@ -85,7 +87,7 @@ def _told(end: "asyncio.Future[int]", number: int) -> None:
 
 def _orphaned(loop: asyncio.AbstractEventLoop, life_fd: int, end: "asyncio.Future[int]") -> None:
     loop.remove_reader(life_fd)
-    _told(end, 0)
+    _told(end, _PIPE_CLOSED)
 
 
 def _begin_end(ingester: Ingester, reason: int, shutdown_seconds: float | None) -> None:

@@ -39,8 +39,11 @@ class UpstreamPool:
         reply: Reply,
         deadlines: Deadlines,
         max_connections: int,
+        head: bytes = b"",
     ) -> Exchange:
         """Send a request, at once if a clean connection is idle; `reply` is not called before this returns.
+
+        `head` stands in for `request.head`, so that one `request` may serve many exchanges.
 
         `max_connections` bounds this origin's connections in this worker; behind it requests wait in order, at most
         `queue_limit` of them and at most the connect deadline long, then they fail as "overloaded". Raises ValueError
@@ -48,7 +51,7 @@ class UpstreamPool:
         """
         known = self._known.get(id(origin))
         connections = known[1] if known is not None else self._connections_to(origin)
-        exchange = Exchange(connections, request, reply, deadlines)
+        exchange = Exchange(connections, request, reply, deadlines, head)
         self._active.add(exchange)
         if self._closing:
             assert self._loop is not None

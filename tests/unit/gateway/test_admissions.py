@@ -9,7 +9,7 @@ from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import NO_ID, Match, ServiceSnapshot
 from gateway.admissions import MOST_HELD, MOST_WEIGHT, Admissions
 from gateway.client_address import AddressReader
-from gateway.forwarding import known_request, upstream_request
+from gateway.forwarding import known_head, upstream_request
 from gateway.upstream.request_head import request_head
 from tests.snapshots import key, plan
 from tests.unit.gateway.sample_requests import a_request
@@ -137,4 +137,5 @@ def test_a_known_head_goes_upstream_as_an_unknown_one_would():
     exchange = an_exchange((b"accept", b"*/*"), (b"authorization", b"Basic eA=="))
     held = remembered(Catalog(), exchange)[1]
     long_way = request_head(upstream_request(exchange, ORIGIN))
-    assert known_request(exchange, held.heads[ORIGIN.url]).head == long_way
+    assert known_head(exchange, held.heads[ORIGIN.url]) == long_way
+    assert (held.upstream.method, held.upstream.body) == (exchange.request.method, 0)

@@ -255,3 +255,16 @@ def test_a_state_folder_that_is_none_is_refused_in_one_line(tmp_path):
         assert served.process.wait(10) == 1
         assert served.said("Traceback") == 0
         assert served.said("GATEWAY_STATE_DIR") == 1
+
+
+def test_a_draining_ingester_leaves_a_shared_folder_to_the_one_that_works_on_it(tmp_path):
+    with supervisor(tmp_path / "log") as served:
+        wait_until(lambda: ingester_of(served) is not None)
+        folder = tmp_path / "state" / "journal"
+        wait_until((folder / "ingester.json").exists)
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway.ingester.process", "--drain"],
+            env=environment(state_dir=tmp_path / "state"), cwd=ROOT, timeout=20, capture_output=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0
+        assert b"stores what is there" in ended.stderr
