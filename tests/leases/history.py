@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Redis did not do its part. `away` means that workers had to decide alone, `lost` that counts were lost."""
+    """Redis did not do its part. `alone` are the workers that had to decide alone, `lost` says that counts were lost."""
 
     begin: float
     end: float
-    away: bool = False
+    alone: frozenset[int] = frozenset()
     lost: bool = False
 
 
@@ -45,9 +45,10 @@ class History:
         """How much more than `amount` may have been admitted in a window because of faults that touch it.
 
         Counts that were lost: the amount again for each loss, because permits that were leased before are spent too.
-        Redis away: each worker's share, for each of the `share_windows` local windows that can lie in one of these.
+        Redis away: each worker's share, for each of the `share_windows` local windows that can lie in one of these. What
+        a worker admitted alone is not known to the one that takes its place: that has a share of its own.
         """
         touching = [fault for fault in self.faults if fault.begin < end and fault.end >= begin]
         lost = sum(fault.lost for fault in touching)
-        share = -(-amount // self.workers) * self.workers
-        return lost * amount + (share * share_windows if any(fault.away for fault in touching) else 0)
+        alone = frozenset[int]().union(*(fault.alone for fault in touching))
+        return lost * amount + -(-amount // self.workers) * len(alone) * share_windows

@@ -127,7 +127,8 @@ class Scene:
         began, self._fault_began = self._fault_began, None
         if began is not None:
             end = self.clock.now() + (ROLLING["minute"][1] if lost else 0.0)
-            self.history.faults.append(Fault(began, end, away=True, lost=lost))
+            alone = frozenset(worker.start.number for worker in self.alive)
+            self.history.faults.append(Fault(began, end, alone, lost))
         await self._failed_calls()
 
     async def settle_accounts(self, began: float) -> None:
@@ -154,7 +155,8 @@ class Scene:
     def check(self) -> None:
         """Judge everything that was admitted."""
         self.history.ended = self.clock.now()
-        assert breaches(self.targets, self.log(), self.history) == []
+        found = breaches(self.targets, self.log(), self.history)
+        assert not found, found
 
     def exact(self, bucket: int) -> bool:
         """Whether nothing happened that widens the windows that a target's next requests count in."""

@@ -61,7 +61,7 @@ def test_a_fault_widens_only_the_windows_that_it_touches():
     assert judge(limit("hour", 2), admitted(*[HOUR + 4] * 2, *[HOUR + 6] * 2), **lost) == []
     assert judge(limit("hour", 2), admitted(*[HOUR + 4] * 2, *[HOUR + 6] * 3), **lost)
     assert judge(limit("hour", 2), admitted(*[HOUR + 3_601] * 3), **lost)
-    away = {"faults": [Fault(HOUR + 5, HOUR + 9, away=True)]}
+    away = {"faults": [Fault(HOUR + 5, HOUR + 9, alone=frozenset({0, 1}))]}
     assert judge(limit("hour", 3), admitted(*[HOUR + 4] * 3, *[HOUR + 6] * 4), **away) == []
     assert judge(limit("hour", 3), admitted(*[HOUR + 4] * 3, *[HOUR + 6] * 5), **away)
 
