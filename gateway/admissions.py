@@ -18,6 +18,7 @@ from gateway.ends import ClientRequest, Deadlines
 from gateway.policies.confine_key import is_bearer
 
 if TYPE_CHECKING:
+    from domain.quotas.bucket import Bucket
     from domain.snapshots import KeySnapshot, Match, PlanSnapshot
     from gateway.exchange import Exchange
 
@@ -43,22 +44,13 @@ class Admission:
     """Everything that is the same for every request with these bytes from this peer; shared, so never changed.
 
     `heads` has, by the upstream's URL, its request head without the fields that differ each time. `request` has no
-    credentials in its fields. `log` belongs to who records: what is the same in each record.
+    credentials in its fields. `bucket` and `log` belong to who limits and who records: what is the same each time.
     """
 
     __slots__ = (
-        "address",
-        "deadlines",
-        "good_until_ns",
-        "heads",
-        "key",
-        "log",
-        "matched",
-        "plan",
-        "request",
-        "version",
+        "address", "bucket", "deadlines", "good_until_ns", "heads", "key", "log", "matched", "plan", "request", "version",
         "weight",
-    )
+    )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", request: ClientRequest, version: int, good_until: float) -> None:
         self.request, self.version, self.good_until_ns = request, version, int(good_until * 1e9)
@@ -69,6 +61,7 @@ class Admission:
         service = exchange.matched.service
         self.deadlines: Deadlines = forwarding.deadlines(service)
         self.heads = {origin.url: forwarding.fixed_head(exchange, origin) for origin in service.upstreams}
+        self.bucket: Bucket | None = None
         self.log: Any = None
         self.weight = _FIXED_WEIGHT + 2 * len(request.target_path + request.query)
         self.weight += sum(_FIELD_WEIGHT + len(name) + len(value) for name, value in request.headers)

@@ -287,7 +287,8 @@ class Limiter:
     async def _tick(self) -> None:
         next_look = 0.0
         while True:
-            self.upkeep.turn()
+            while self.upkeep.turn():  # noqa: ASYNC110  requests go first
+                await asyncio.sleep(0)
             if self._books_folder is not None and self._status.redis_ok and monotonic() >= next_look:
                 next_look = monotonic() + _BOOKS_SECONDS
                 try:

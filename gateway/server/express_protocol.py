@@ -33,7 +33,6 @@ class ExpressProtocol(GatewayProtocol):
             return
         self.phase, self.cycle, self._stays_open = BUSY, request, True
         self.pace.deadline = math.inf
-        request.start()
 
     def takes_whole(self) -> bool:
         """Whether an answer may be written as one piece: the request is read to its end, and another may follow."""

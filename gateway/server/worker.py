@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=settings.logs.level, format=f"%(asctime)s %(levelname)s worker {options.index} %(name)s: %(message)s"
     )
+    # What uvicorn says of each start and stop in three lines, the supervisor says in one.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     identity = WorkerIdentity(options.index, options.count)
     application = _load(options.application)(settings, worker=identity)
     # An application that brings no express door is served whole by ASGI.

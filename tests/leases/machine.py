@@ -26,8 +26,9 @@ SERVICE, OPERATION = UUID(int=1), UUID(int=2)
 TARGETS = [(None, None), (SERVICE, None), (SERVICE, OPERATION)]
 AMOUNTS = {"second": 12, "minute": 30, "hour": 60, "day": 80, "month": 90, "concurrent": 5}
 LIVES = ["crash", "crash at work", "stop", "restart", "restart", "restart"]
+ENDINGS = ["idle", "idle", "idle", "done", "pulse", "exhaust", "exhaust held", "exhaust orphaned"]
 FAULTS = ["script flush", "wipe", "freeze", "server restart", "clock step"]
-TICKS = [0.03, 0.1, 0.26, 0.5, 0.97, 1.03, 2.0, 3.1]
+TICKS = [0.03, 0.1, 0.26, 0.5, 0.8, 0.9, 0.97, 1.03, 2.0, 3.1]
 STEPS = [3_600.0, -3_600.0, 3.0, -3.0, 0.2, -0.2]
 
 
@@ -174,19 +175,28 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             for worker in self.scene.alive[1:]:
                 await self.scene.ask(worker, bucket, 30)
 
-        @rule(worker=anyone, bucket=anything, number=st.integers(1, 5))
-        @precondition(lambda self: self.scene.alive)
-        def done(self, worker: int, bucket: int, number: int) -> None:
-            self.run("done", self.worker(worker).call("done", self.bucket(bucket), number))
-
-        @rule(seconds=st.sampled_from(TICKS), bucket=anything, kind=st.sampled_from(["idle"] * 5 + ["exhaust"]))
-        def rest(self, kind: str, seconds: float, bucket: int) -> None:
-            if kind == "idle":
+        @rule(seconds=st.sampled_from(TICKS), bucket=anything, kind=st.sampled_from(ENDINGS), worker=anyone)
+        def rest(self, kind: str, seconds: float, bucket: int, worker: int) -> None:
+            if kind == "done" and self.scene.alive:
+                self.run(kind, self.worker(worker).call("done", self.bucket(bucket), 1 + worker))
+                return
+            if kind in {"idle", "done"}:
                 self.run("idle", self.scene.tick(seconds))
                 return
             if not self.scene.alive:
                 self.run("restart", self.scene.birth())
-            self.run("exhaust", self._exhausted(self.bucket(bucket)))
+            if kind == "pulse":
+                self.run("pulse", self._pulses(self.bucket(bucket), seconds))
+            else:
+                self.run(kind, self._exhausted(self.bucket(bucket), kind))
+
+        async def _pulses(self, bucket: int, seconds: float) -> None:
+            """All that can be had, again and again, with pauses that are short of a window or just as long."""
+            periods = [limit.period for limit in self.scene.targets[bucket][1].limits]
+            length = 60.0 if "minute" in periods and "second" not in periods else 1.0
+            for _ in range(4):
+                await self.scene.everyone(bucket, 15)
+                await self.scene.tick(min(seconds, 1.0) * length)
 
         @rule(kind=st.sampled_from(LIVES), worker=anyone, bucket=anything, number=st.integers(1, 30))
         def life(self, kind: str, worker: int, bucket: int, number: int) -> None:
@@ -257,18 +267,34 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
                 ground.server.start()
             await self.scene.back(lost=True)
 
-        async def _exhausted(self, number: int) -> None:
-            await quiet(self.scene, number)
-            await self.scene.settle_accounts(ground.clock.now())
-            if self.scene.exact(number):
-                failures = self.scene.spurious
+        async def _exhausted(self, number: int, kind: str) -> None:
+            """Of a quiet window; of one whose permits a worker holds ahead of need, or held when it was killed."""
+            scene, periods = self.scene, {limit.period for limit in self.scene.targets[number][1].limits}
+            await quiet(scene, number)
+            if kind != "exhaust":
+                await self._warmed(number)
+            if kind == "exhaust orphaned":
+                await scene.kill(scene.alive[0])
+                if not scene.alive:
+                    await scene.birth()
+            if kind == "exhaust orphaned" or periods & {"second", "minute"}:
+                await quiet(scene, number)
+            await scene.settle_accounts(ground.clock.now())
+            if scene.exact(number):
+                failures = scene.spurious
                 try:
-                    await exhaust(self.scene, number, self.choice)
+                    await exhaust(scene, number, self.choice, scene.alive[1:] if kind == "exhaust held" else ())
                 except AssertionError:
-                    await self.scene.settle_accounts(ground.clock.now())
-                    if self.scene.spurious == failures:
+                    await scene.settle_accounts(ground.clock.now())
+                    if scene.spurious == failures:
                         raise
                 ground.figures.exhausted += 1
+
+        async def _warmed(self, number: int) -> None:
+            """One worker spends for a while, so that it leases ahead of its need."""
+            for _ in range(5):
+                await self.scene.ask(self.scene.alive[0], number)
+                await self.scene.tick(0.1)
 
         @invariant()
         def nothing_was_broken(self) -> None:

@@ -4,7 +4,9 @@ The server runs under libfaketime, which reads its offset from a file for every 
 replaced before anything of the product is imported, and reads its offset from a mapped file. Nothing else is touched.
 """
 
+import importlib.util
 import mmap
+import platform
 import struct
 import time
 from pathlib import Path
@@ -15,14 +17,11 @@ _PLACES = ("usr/lib/{machine}-linux-gnu/faketime", "usr/lib/faketime", "usr/lib6
 
 def library() -> Path | None:
     """libfaketime: that of the Python package of its name, or the distribution's; None where it is not."""
-    found: list[Path] = []
-    try:
-        import libfaketime
-    except ImportError:
-        pass
-    else:
-        found.append(Path(libfaketime.__file__).parent / "vendor/libfaketime/src/libfaketime.so.1")
-    found += [Path("/") / place.format(machine="x86_64") / "libfaketime.so.1" for place in _PLACES]
+    found = [Path("/") / place.format(machine=platform.machine()) / "libfaketime.so.1" for place in _PLACES]
+    package = importlib.util.find_spec("libfaketime")
+    # The package has it built for one kind of machine, whatever its wheel is called.
+    if package is not None and package.origin is not None and platform.machine() == "x86_64":
+        found.insert(0, Path(package.origin).parent / "vendor/libfaketime/src/libfaketime.so.1")
     return next((path for path in found if path.exists()), None)
 
 
