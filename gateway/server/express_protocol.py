@@ -41,9 +41,8 @@ class ExpressProtocol(GatewayProtocol):
     def answer_whole(self, answer: bytes) -> None:
         """Write an answer, and go on; as `write` and `answered` in one, for the ordinary case."""
         transport, pace, state = self.transport, self.pace, self.state
-        self.cycle = self._head = (
-            None  # before the transport may say that the client is slow: it is nobody's matter now
-        )
+        # First: the transport may say that the client is slow, and this request has nobody left to tell.
+        self.cycle = self._head = None
         if not transport.is_closing():
             pace.written += len(answer)
             transport.write(answer)
