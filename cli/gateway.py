@@ -1,5 +1,6 @@
 """`paid-endpoint gateway`: the data plane, as production runs it."""
 
+import logging
 from typing import Annotated
 
 import typer
@@ -22,6 +23,7 @@ def gateway(
     from gateway.server.supervisor import run
 
     settings = settings_or_fail()
+    logging.basicConfig(level=settings.logs.level, format="%(asctime)s %(levelname)s supervisor %(name)s: %(message)s")
     settings.gateway = listener(settings, host, port, workers)
     raise typer.Exit(run(settings))
 

@@ -98,7 +98,10 @@ def explain_(
 
     explanation = with_connection(work)
     if explanation is None:
-        fail(f"no request {request_id} is in the log; rows are kept for LOG_RETENTION_DAYS.")
+        fail(
+            f"No request {request_id} is in the log. Rows are kept for LOG_RETENTION_DAYS; what was answered"
+            " just now is stored in a moment, or waits on the disk (GET /ready)."
+        )
     if as_json:
         print_json(explanation)
         return

@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "services": ("cli.services", "Create and list services (upstream APIs)."),
     "operations": ("cli.operations", "Create and list a service's operations."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
-    "logs": ("cli.logs", "List and follow request logs."),
+    "logs": ("cli.logs", "List, follow and explain request logs."),
 }
 
 

@@ -71,6 +71,8 @@ def _row(concern: str, values: BaseSettings, field: str) -> SettingRow:
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return ""
     if isinstance(value, SecretStr):
         return redact(value.get_secret_value())
     if isinstance(value, bool):

@@ -22,7 +22,10 @@ LARGEST_AMOUNT = 10**15
 """Far within what Redis's Lua counts exactly (2**53)."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
-_FORM = "write AMOUNT/PERIOD, such as 1000/hour, or AMOUNT concurrent, then perhaps: per key, on SERVICE:OPERATION"
+_FORM = (
+    "write AMOUNT/PERIOD, such as 1000/hour (second, minute, hour, day or month), or AMOUNT concurrent,"
+    " then perhaps: per key, on SERVICE:OPERATION"
+)
 _PARTS = re.compile(
     r"\s*(?:(?P<name>[^=\s]*)\s*=)?\s*(?P<window>.*?)"
     r"(?:\s+per\s+(?P<scope>key|organization))?(?:\s+on\s+(?P<service>[^\s:]+)(?::(?P<operation>.+?))?)?\s*",

@@ -30,8 +30,8 @@ def new_request_id() -> UUID:
 
 def text_of(raw: bytes) -> bytes:
     """The 36 characters of an id."""
-    digits = raw.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
+    digits = raw.hex().encode()
+    return b"%b-%b-%b-%b-%b" % (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
 
 
 def time_of(request_id: UUID) -> datetime | None:

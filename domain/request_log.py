@@ -45,13 +45,17 @@ _SECRET_PARTS = ("secret", "token", "passw", "apikey", "signature", "credential"
 _SEPARATORS = str.maketrans("", "", "-_. ")
 _OUR_KEY = re.compile(r"(pe_(?:live|test)_)[A-Za-z0-9_]+")
 _MOST_DECODINGS = 3
+_LOOKED_AT = 2 * PATH_LENGTH
+"""Bytes of a text that are read at all. Each parameter costs microseconds, and strangers decide how many there are."""
+_LONGEST_KNOWN_NAME = 64
+"""Names are chosen by strangers too: what is remembered of them stays small."""
 
 
 def scrub_query(query: bytes) -> str:
     """A raw query string (without `?`) for the log; order, spelling and harmless values stay as they were."""
     if not query:
         return ""
-    text = _storable(query)
+    text = _storable(query[:_LOOKED_AT])
     if ";" in text:
         text = "&".join(";".join(map(_scrub_parameter, part.split(";"))) for part in text.split("&"))
     else:
@@ -61,7 +65,7 @@ def scrub_query(query: bytes) -> str:
 
 def scrub_path(path: bytes) -> str:
     """A raw path for the log: a segment that holds one of our keys in any encoding is masked."""
-    text = _storable(path)
+    text = _storable(path[:_LOOKED_AT])
     if "%" in text:
         text = "/".join(MASK if _hides_key(segment) else segment for segment in text.split("/"))
     return mask_keys(text)[:PATH_LENGTH]
@@ -76,24 +80,27 @@ def scrubbed_path(path: bytes) -> bytes:
 
 def scrubbed_query(query: bytes) -> bytes:
     """`scrub_query` for the journal: bytes, at once where no name and no value asks for a closer look."""
+    query = query[:_LOOKED_AT]
     if b"%" in query or b"pe_" in query or b";" in query:
         return scrub_query(query).encode()
     for parameter in query.split(b"&"):
-        if _may_name_secret(parameter.partition(b"=")[0]):
+        name = parameter.partition(b"=")[0]
+        if _may_name_secret(name) if len(name) <= _LONGEST_KNOWN_NAME else _is_secret_name(_storable(name)):
             return scrub_query(query).encode()
     return query[:PATH_LENGTH]
 
 
 def scrubbed_text(value: bytes) -> bytes:
     """`clean_text` for the journal."""
-    if b"pe_" not in value:
+    if b"%" not in value and b"pe_" not in value:
         return value[:USER_AGENT_LENGTH]
     return clean_text(value).encode()
 
 
 def clean_text(value: bytes, length: int = USER_AGENT_LENGTH) -> str:
     """Any other text from outside, for example a user agent."""
-    return mask_keys(_storable(value))[:length]
+    text = _storable(value[:_LOOKED_AT])
+    return MASK if _hides_key(text) else mask_keys(text)[:length]
 
 
 def mask_keys(text: str) -> str:
@@ -112,8 +119,12 @@ def _scrub_parameter(parameter: str) -> str:
     return mask_keys(parameter)
 
 
-@lru_cache(maxsize=1_024)
 def _is_secret_name(name: str) -> bool:
+    return _known_name(name) if len(name) <= _LONGEST_KNOWN_NAME else _known_name.__wrapped__(name)
+
+
+@lru_cache(maxsize=1_024)
+def _known_name(name: str) -> bool:
     plain = unquote_plus(name).lower().removesuffix("[]").translate(_SEPARATORS)
     return plain in _SECRET_NAMES or any(part in plain for part in _SECRET_PARTS)
 

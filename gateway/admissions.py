@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from gateway.exchange import Exchange
 
 MOST_HELD = 4_096
+MOST_WEIGHT = 16 << 20
+"""Bytes that all of them take, about: callers choose how long their heads are. 4,096 ordinary ones stay below."""
 LONGEST_HEAD_FIELDS = 40
+_FIXED_WEIGHT, _FIELD_WEIGHT = 1_500, 150
 EXPIRY_CHECKED_SECONDS = 1.0
 """Keys that expire do so by the wall clock, which may be set: it is looked at this often."""
 
@@ -45,7 +48,8 @@ class Admission:
     """
 
     __slots__ = (
-        "address", "bucket", "deadlines", "good_until_ns", "heads", "key", "log", "matched", "plan", "request", "version",
+        "address", "bucket", "deadlines", "good_until_ns", "heads", "key", "log", "matched", "plan", "request", "upstream",
+        "version", "weight",
     )  # fmt: skip
 
     def __init__(self, exchange: "Exchange", request: ClientRequest, version: int, good_until: float) -> None:
@@ -57,16 +61,21 @@ class Admission:
         service = exchange.matched.service
         self.deadlines: Deadlines = forwarding.deadlines(service)
         self.heads = {origin.url: forwarding.fixed_head(exchange, origin) for origin in service.upstreams}
+        self.upstream = forwarding.known_request(request)
         self.bucket: Bucket | None = None
         self.log: Any = None
+        self.weight = _FIXED_WEIGHT + 2 * len(request.target_path + request.query)
+        self.weight += sum(_FIELD_WEIGHT + len(name) + len(value) for name, value in request.headers)
+        self.weight += sum(map(len, self.heads.values()))
 
 
 class Admissions:
-    """One worker's memory of admissions: bounded, first in first out."""
+    """One worker's memory of admissions: bounded in number and in bytes, first in first out."""
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._held: OrderedDict[bytes, Admission] = OrderedDict()
+        self._weight = 0
         self._seen: set[bytes] = set()
         self.get = self._held.get
         """The admission under a mark, or None; whether it still stands is for `stands`."""
@@ -91,9 +100,12 @@ class Admissions:
             good_until = min(good_until, now + EXPIRY_CHECKED_SECONDS, now + exchange.key.expires_at - time.time())
         if good_until <= now or len(request.headers) > LONGEST_HEAD_FIELDS:
             return
-        if mark not in self._held and len(self._held) >= MOST_HELD:
-            self._held.popitem(last=False)
-        self._held[mark] = Admission(exchange, _without_key(exchange), version, good_until)
+        admission = Admission(exchange, _without_key(exchange), version, good_until)
+        replaced = self._held.pop(mark, None)
+        self._weight += admission.weight - (replaced.weight if replaced is not None else 0)
+        self._held[mark] = admission
+        while self._weight > MOST_WEIGHT or len(self._held) > MOST_HELD:
+            self._weight -= self._held.popitem(last=False)[1].weight
 
 
 def _is_traced(request: ClientRequest) -> bool:

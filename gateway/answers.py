@@ -1,15 +1,16 @@
 """The header fields of what goes back to the caller: the upstream's own, plus exactly those of DESIGN section 4."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domain.refusals import Refusal
-from gateway import cors, headers, problems, ratelimit_headers
+from gateway import cors, headers, problems, ratelimit_headers, ratelimit_lines
 from gateway.dates import date_now
 from gateway.ends import AnswerHead, Headers
-from gateway.ratelimit_lines import lines
 from gateway.server.answer import BODILESS, head_block
 
 if TYPE_CHECKING:
+    from domain.quotas.bucket import Bucket
     from gateway.exchange import Exchange
 
 
@@ -21,14 +22,14 @@ def _limits(exchange: "Exchange") -> Headers:
     return ratelimit_headers.render(bucket, legacy=legacy, windows=verdict.windows if verdict is not None else None)
 
 
-def _limit_lines(exchange: "Exchange") -> bytes:
-    bucket = exchange.bucket
-    if bucket is None:
-        return b""
-    if exchange.verdict is not None:
-        return b"".join([b"%b: %b\r\n" % field for field in _limits(exchange)])
-    text, exchange.figures = lines(bucket, legacy=exchange.services.settings.gateway.legacy_headers)
-    return text
+def limit_lines(exchange: "Exchange") -> bytes:
+    """The fields of `_limits` as lines of a head, by the long way."""
+    return b"".join([b"%b: %b\r\n" % field for field in _limits(exchange)])
+
+
+def known_lines(exchange: "Exchange", bucket: "Bucket") -> tuple[bytes, Sequence[int]]:
+    """The same from what the bucket keeps, and its figures."""
+    return ratelimit_lines.lines(bucket, legacy=exchange.services.settings.gateway.legacy_headers)
 
 
 def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
@@ -55,19 +56,19 @@ class _Kept:
         self.end = b"\r\ncontent-length: %d\r\n\r\n" % (head.length or 0)
 
 
-def whole(exchange: "Exchange", head: AnswerHead, body: bytes) -> bytes | None:
+def whole(exchange: "Exchange", head: AnswerHead, body: bytes, lines: bytes) -> bytes | None:
     """An upstream's whole answer as the caller gets it: the bytes that `relayed` and `Answer` would make of it.
 
-    None where that is more than putting together what is kept: a policy on origins, a status without a body.
+    `lines` are the limits' fields. None where that is more than putting together what is kept: a policy on origins, a
+    status without a body.
     """
     if exchange.matched.service.cors_origins or head.status in BODILESS or head.length is None:
         return None
     kept = head.kept
     if kept is None:
         kept = head.kept = _Kept(head)
-    limits = _limit_lines(exchange)
-    front = kept.limited if limits else kept.plain
-    return b"%b%bx-request-id: %b%b%b" % (front, limits, exchange.request_id_bytes, kept.end, body)
+    front = kept.limited if lines else kept.plain
+    return b"%b%bx-request-id: %b%b%b" % (front, lines, exchange.request_id_bytes, kept.end, body)
 
 
 def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes]:

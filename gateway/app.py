@@ -33,6 +33,7 @@ from gateway.problems import answer_refusal
 from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
+from gateway.whole_answers import WholeAnswers
 
 PUBLISH_SECONDS = 1.0
 
@@ -117,6 +118,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             admissions=Admissions(catalog),
             record=recording.record,
             record_begin=recording.record_begin,
+            whole_answers=WholeAnswers(recording.record_served, upstreams.clock),
         )
         await stack.enter_async_context(_published(services))
         yield services
@@ -142,11 +144,13 @@ async def _published(services: Services) -> AsyncIterator[None]:
         with suppress(asyncio.CancelledError):
             await task
         await port.stop()
-        shared.publish(services.counts)
+        with suppress(OSError):
+            shared.publish(services.counts)
 
 
 async def _publish(services: Services, shared: SharedCounts) -> None:
     while True:
         health.take_readings(services)
-        shared.publish(services.counts)
+        with suppress(OSError):  # a full disk ends the figures for a while, not for ever
+            shared.publish(services.counts)
         await asyncio.sleep(PUBLISH_SECONDS)

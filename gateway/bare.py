@@ -29,6 +29,7 @@ from gateway.metrics import Counts
 from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
+from gateway.whole_answers import WholeAnswers
 
 if TYPE_CHECKING:
     from domain.refusals import Refusal
@@ -70,6 +71,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             admissions=Admissions(_NeverChanges()),
             record=_record_nothing,
             record_begin=_record_nothing,
+            whole_answers=WholeAnswers(_record_none_of, upstreams.clock),
         )
         yield {}
         await upstreams.close(0.0)
@@ -94,6 +96,10 @@ def _keep_no_room(exchange: "Exchange") -> None:
 
 def _record_nothing(exchange: "Exchange", outcome: str = "", refusal: "Refusal | None" = None) -> None:
     del exchange, outcome, refusal
+
+
+def _record_none_of(exchanges: "list[Exchange]") -> None:
+    del exchanges
 
 
 def _service(url: str) -> ServiceSnapshot:

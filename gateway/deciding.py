@@ -1,12 +1,11 @@
 """What the decision trace says of an exchange: how far it came, and the numbers of its limits at that moment."""
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from domain import refusals
 from domain.journal.decision import DecisionForm, Flag, KeyFault, Step
 from domain.refusals import Refusal
-from domain.snapshots import LimitSnapshot
+from domain.snapshots import LimitSnapshot, PlanSnapshot
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -33,7 +32,7 @@ _MOST_REMEMBERED = 1_024
 _ANSWER = int(Step.ANSWER)
 _WITHOUT_LIMITS = DecisionForm()
 _forms: dict[int, tuple[Any, DecisionForm]] = {}
-"""By the identity of the limits, which are kept so that it stays theirs."""
+"""By the identity of the limits, or of a plan without any, which are kept so that it stays theirs."""
 
 
 def trace_of(exchange: "Exchange", refusal: Refusal | None, *, begun: bool = False) -> bytes:
@@ -43,7 +42,7 @@ def trace_of(exchange: "Exchange", refusal: Refusal | None, *, begun: bool = Fal
     bucket, verdict = exchange.bucket, exchange.verdict
     if bucket is None:
         return _WITHOUT_LIMITS.pack(step, _KEY_FAULTS[exchange.key_fault], flags, 0, ())
-    form, lease_id = _form(bucket.plan.id, bucket.limits), exchange.services.limiter.lease_id
+    form, lease_id = _form(bucket.plan, bucket.limits), exchange.services.limiter.lease_id
     if verdict is None:
         return form.pack(step, 0, flags, lease_id, exchange.figures or bucket.numbers(), (), exchange.shadowed)
     flags |= Flag.LOCAL if verdict.source == "local" else 0
@@ -68,12 +67,14 @@ def step_of(exchange: "Exchange", refusal: Refusal | None) -> Step:
     return Step.FORWARD if exchange.taken else Step.ACCESS
 
 
-def _form(plan_id: UUID, limits: tuple[LimitSnapshot, ...]) -> DecisionForm:
-    known = _forms.get(id(limits))
-    if known is not None and known[0] is limits:
+def _form(plan: PlanSnapshot, limits: tuple[LimitSnapshot, ...]) -> DecisionForm:
+    # Without limits there is one empty tuple for all plans.
+    owner: Any = limits or plan
+    known = _forms.get(id(owner))
+    if known is not None and known[0] is owner:
         return known[1]
     if len(_forms) >= _MOST_REMEMBERED:
         _forms.clear()
-    form = DecisionForm(plan_id, limits)
-    _forms[id(limits)] = limits, form
+    form = DecisionForm(plan.id, limits)
+    _forms[id(owner)] = owner, form
     return form

@@ -117,7 +117,7 @@ class Exchange:
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as fault:  # noqa: BLE001  boundary: a bug must not take the connection handling down
-            self._fault(fault)
+            self.fail(fault)
         else:
             if pending is not None:
                 return self._decide(pending)
@@ -130,7 +130,7 @@ class Exchange:
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as fault:  # noqa: BLE001  boundary, as above
-            self._fault(fault)
+            self.fail(fault)
         else:
             self._forward()
 
@@ -201,21 +201,21 @@ class Exchange:
         self.sink.head(status, answers.relayed(self, headers), length)
 
     def reply_whole(self, head: AnswerHead, body: bytes) -> None:
-        """All of a short answer at once; where the door can, it goes out in one piece."""
-        written = answers.whole(self, head, body) if self.sink.takes_whole() else None
-        if written is None:
-            self.first_byte_ns = monotonic_ns()
-            self.answered, self.status = True, head.status
-            self.sink.head(head.status, answers.relayed(self, head.headers), head.length)
-            if body:
-                self.reply_data(body)
-            self.reply_end()
-            return
+        """All of a short answer at once; where the door can, it goes out in one piece, at the end of this turn."""
+        if self.sink.takes_whole():
+            self.services.whole_answers.add(self, head, body)
+        else:
+            self.reply_in_parts(head, body)
+
+    def reply_in_parts(self, head: AnswerHead, body: bytes) -> None:
+        """The same through head, data and end."""
+        self.upstream = None
         self.first_byte_ns = monotonic_ns()
-        self.status, self.bytes_out, self.upstream = head.status, len(body), None
-        self.answered = True
-        self._settle("served", None)
-        self.sink.whole(written)
+        self.answered, self.status = True, head.status
+        self.sink.head(head.status, answers.relayed(self, head.headers), head.length)
+        if body:
+            self.reply_data(body)
+        self.reply_end()
 
     def reply_data(self, chunk: bytes) -> None:
         """Body bytes, unchanged."""
@@ -274,17 +274,18 @@ class Exchange:
         try:
             self._send_upstream()
         except Exception as fault:  # noqa: BLE001  boundary, as above; a field of ours that can't be written, for one
-            self._fault(fault)
+            self.fail(fault)
 
     def _send_upstream(self) -> None:
-        service, admission = self.matched.service, self.admission
+        service, admission, upstreams = self.matched.service, self.admission, self.services.upstreams
         origin = forwarding.pick(service.upstreams)
         if admission is None:
-            written, limits = forwarding.upstream_request(self, origin), forwarding.deadlines(service)
+            written, limits, head = forwarding.upstream_request(self, origin), forwarding.deadlines(service), b""
         else:
-            written, limits = forwarding.known_request(self, admission.heads[origin.url]), admission.deadlines
+            written, limits = admission.upstream, admission.deadlines
+            head = forwarding.known_head(self, admission.heads[origin.url])
         self.sent_ns = monotonic_ns()
-        upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections)
+        upstream = upstreams.send(origin, written, self, limits, service.max_connections, head)
         if not self.finished:
             self.upstream = upstream
             if written.body != 0:
@@ -299,9 +300,15 @@ class Exchange:
         self._finish("cut", tell=False)
         self.sink.abort()
 
-    def _fault(self, fault: Exception) -> None:
+    def fail(self, fault: Exception) -> None:
+        """A bug: answered as such where nothing was answered yet."""
         logger.error("fault in exchange %s", self.request_id, exc_info=fault)
         self.refuse(InternalFault())
+
+    def fail_unrecorded(self, fault: Exception) -> None:
+        """A bug in recording: what is not written down is not answered."""
+        logger.error("exchange %s can't be recorded", self.request_id, exc_info=fault)
+        self.sink.abort()
 
     def _finish(self, outcome: str, refusal: Refusal | None = None, *, tell: bool = True) -> None:
         """Record first, then let the last byte go (G3)."""
@@ -311,6 +318,10 @@ class Exchange:
 
     def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
+        self.let_go_of_slots()
+        self.services.record(self, outcome, refusal)
+
+    def let_go_of_slots(self) -> None:
+        """What counts requests in progress counts this one no more. Once."""
         if self.taken and self.bucket is not None:
             self.bucket.done()
-        self.services.record(self, outcome, refusal)

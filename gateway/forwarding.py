@@ -17,7 +17,6 @@ VIA = b"1.1 paid-endpoint"
 WEBSOCKET = b"websocket"
 LONGEST_CACHED_HOST = 64
 """Callers choose this text: what is remembered of it stays small."""
-NO_FIELDS: Headers = []
 CHAINED = frozenset((b"forwarded", b"x-forwarded-for"))
 REPLACED = frozenset((b"x-forwarded-proto", b"x-forwarded-host"))
 
@@ -43,14 +42,18 @@ def fixed_head(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
     return request_head(request)[:-2]
 
 
-def known_request(exchange: "Exchange", fixed: bytes) -> UpstreamRequest:
-    """The request for the upstream on a fixed head. Begins a trace; the request's id is its own (`gateway.tracing`)."""
+def known_head(exchange: "Exchange", fixed: bytes) -> bytes:
+    """The head for the upstream on a fixed one. Begins a trace; the request's id is its own (`gateway.tracing`)."""
     trace = exchange.trace_id = exchange.id.hex().encode()
     request_id = exchange.request_id_bytes
-    head = b"%btraceparent: 00-%b-%b-00\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n" % (
+    return b"%btraceparent: 00-%b-%b-00\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n" % (
         fixed, trace, trace[16:], request_id, request_id,
     )  # fmt: skip
-    return UpstreamRequest(exchange.request.method, b"", NO_FIELDS, 0, b"", head)
+
+
+def known_request(request: ClientRequest) -> UpstreamRequest:
+    """What is beside the head of `known_head`: the same for all requests like this one."""
+    return UpstreamRequest(request.method, b"", [], 0)
 
 
 def pick(origins: "tuple[UpstreamSnapshot, ...]") -> "UpstreamSnapshot":
@@ -96,7 +99,7 @@ def _headers(exchange: "Exchange", origin: "UpstreamSnapshot", upgrade: bytes) -
 
 
 def _changing(traceparent: bytes, request_id: bytes) -> Headers:
-    """What is another one in each request; `known_request` writes the same."""
+    """What is another one in each request; `known_head` writes the same."""
     return [(b"traceparent", traceparent), (b"x-request-id", request_id), (b"x-pe-request-id", request_id)]
 
 

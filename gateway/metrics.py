@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +20,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from gateway.metric_texts import TEXTS
+
 BUCKETS_US = (1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000, 30_000_000)
+SILENT_SECONDS = 10.0
+"""Who has said nothing for longer hangs; everybody speaks once a second."""
+
+LAG = "log_lag_seconds"
 
 
 class Counts:
@@ -39,6 +46,14 @@ class Counts:
         self.exchanges[service, outcome, status // 100] += 1
         self.latency[bisect_left(BUCKETS_US, total_us)] += 1
         self.latency_sum_us += total_us
+
+    def served(self, service: str, status: int, totals_us: list[int]) -> None:
+        """Finished exchanges of one kind, by their times."""
+        self.exchanges[service, "served", status // 100] += len(totals_us)
+        latency = self.latency
+        for total_us in totals_us:
+            latency[bisect_left(BUCKETS_US, total_us)] += 1
+        self.latency_sum_us += sum(totals_us)
 
     def snapshot(self) -> dict[str, Any]:
         """As JSON, for the other workers."""
@@ -76,7 +91,12 @@ class SharedCounts:
         """Each worker's last counts, and whether it is alive (gauges of the dead do not count)."""
         for file in self._folder.glob("*.json"):
             try:
-                yield _alive(int(file.stem)), json.loads(file.read_text())
+                silent = time.time() - file.stat().st_mtime
+                said = json.loads(file.read_text())
+                if silent > SILENT_SECONDS and LAG in said["gauges"]:
+                    # An ingester that hangs must not look like one that keeps up.
+                    said["gauges"][LAG] += silent
+                yield _alive(int(file.stem)), said
             except (OSError, ValueError):
                 continue
 
@@ -119,11 +139,10 @@ class _AllWorkers(Collector):
         latency.add_metric([], _cumulative(buckets), total_us / 1e6)
         yield from (exchanges, rejected, latency)
         yield from (
-            CounterMetricFamily(f"paid_endpoint_{name}", name.replace("_", " "), value)
-            for name, value in totals.items()
+            CounterMetricFamily(f"paid_endpoint_{name}", TEXTS.get(name, name), value) for name, value in totals.items()
         )
         yield from (
-            GaugeMetricFamily(f"paid_endpoint_{name}", name.replace("_", " "), value) for name, value in gauges.items()
+            GaugeMetricFamily(f"paid_endpoint_{name}", TEXTS.get(name, name), value) for name, value in gauges.items()
         )
 
 

@@ -16,6 +16,7 @@ from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
 from gateway.metrics import Counts
 from gateway.upstream.pool import UpstreamPool
+from gateway.whole_answers import WholeAnswers
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -48,3 +49,4 @@ class Services:
     admissions: Admissions
     record: Record
     record_begin: RecordBegin
+    whole_answers: WholeAnswers

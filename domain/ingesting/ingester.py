@@ -114,7 +114,7 @@ class Ingester:
             folds=counts.folds,
             faults=counts.faults,
             lag_seconds=self._lag(),
-            spool_bytes=_bytes_below(self._folder),
+            spool_bytes=bytes_below(self._folder),
             fault=self._fault,
         )
 
@@ -193,7 +193,8 @@ def _node_of(folder: Path) -> UUID:
         return made
 
 
-def _bytes_below(folder: Path) -> int:
+def bytes_below(folder: Path) -> int:
+    """What all journals in a folder take of the disk."""
     total = 0
     for path in folder.glob("*/*.seg"):
         try:

@@ -26,6 +26,7 @@ RESERVED = MOST_BEGIN + MOST_END + 2 * FRAME_BYTES
 _TICK_SECONDS = 0.05
 _CARRIED_AT_ONCE = 200
 _CARRY_AFTER = 4
+_END_WORD = END << 24
 _WASTE = MOST_END + 3 * FRAME_BYTES
 """What the end of a segment may leave unused, its SEAL included."""
 
@@ -120,6 +121,27 @@ class Journal:
                 self._forget(payload)
         else:
             self._remember(payload)
+
+    def append_ends(self, payloads: "list[bytes]") -> None:
+        """`append(END, ...)` for each, in order."""
+        words, data, salt = self._words, self._data, self._salt
+        position, limit = self._position, self._limit
+        for done, payload in enumerate(payloads):
+            size = len(payload)
+            end = position + 8 + size
+            if end > limit or self._begun:
+                self._position = position
+                for rest in payloads[done:]:
+                    self.append(END, rest)
+                return
+            index, word = position >> 2, _END_WORD | size
+            words[index + 1] = crc32(payload, word ^ salt)
+            data[position + 8 : end] = payload
+            words[index] = word  # last, as in `append`
+            position = (end + 7) & -8
+            self._open -= 1
+            self._records += 1
+        self._position = position
 
     def status(self) -> JournalStatus:
         """The figures now."""

@@ -10,7 +10,6 @@ import mmap
 import os
 import threading
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -20,6 +19,7 @@ from domain.settings import JournalSettings
 
 _MEBIBYTE = 1024 * 1024
 _FEWEST_SEGMENTS = 4
+_DELETED = "the folder was deleted, what is answered now is not recorded; reload (SIGHUP) makes a new one"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -93,13 +93,18 @@ class SegmentSupply:
             return True
 
     def sync_folder(self) -> None:
-        """Force the names of new segments to the disk. Blocks; raises OSError."""
-        with suppress(FileNotFoundError):
+        """Force the names of new segments to the disk. Blocks; raises OSError, also where somebody deleted the folder."""
+        if self._owned < 0:
+            return
+        try:
             descriptor = os.open(self.folder, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        except FileNotFoundError as fault:
+            # Mapped memory goes on taking records; nobody can ever read them.
+            raise FileNotFoundError(errno.ENOENT, _DELETED, str(self.folder)) from fault
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Delete what was made ahead, and let go of the lock: from here on the journal is dead to its readers."""

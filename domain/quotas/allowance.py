@@ -7,6 +7,7 @@ spent before `deadline` (monotonic seconds of this machine); `kept - left` have 
 """
 
 import math
+from time import monotonic
 from typing import TYPE_CHECKING, Union
 from uuid import UUID
 
@@ -23,7 +24,7 @@ Cells = Union[list[int], "memoryview[int]"]
 LEFT, KEPT, TAG = 0, 1, 2
 """Cells of an allowance in a lease book."""
 NOT_REFILLED, UNKNOWN = -2, -1
-_LEAST_WANTED, _MOST_WANTED = 16, 100_000
+_LEAST_WANTED, _MOST_WANTED = 32, 100_000
 _SLOTS_WANTED = 4
 _HORIZON_SECONDS = 1.0
 _SHORTEST_SECONDS = 0.02
@@ -35,9 +36,9 @@ class Allowance:
     """The balance of one window. Take from it through a `Bucket`."""
 
     __slots__ = (
-        "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "heard", "kept", "key_id", "kind", "left", "lent",
-        "limit", "low", "marked_at", "marked_spent", "misses", "name", "others", "quiet", "rate", "refill", "reset_at", "retired", "returning", "seen_at",
-        "seen_spent", "sent_as", "sent_debt", "sent_left", "sent_spent", "shut_until", "since", "tag", "told", "used", "wheeled",
+        "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "heard", "heard_at", "kept", "key_id", "kind", "left", "lent",
+        "limit", "low", "marked_at", "marked_spent", "misses", "name", "others", "quiet", "rate", "refill", "reset_at", "retired", "returning", "seconds", "seen_at",
+        "seen_spent", "sent_as", "sent_debt", "sent_left", "sent_spent", "shut_until", "since", "spent_at", "tag", "told", "used", "wheeled",
     )  # fmt: skip
 
     def __init__(self, account: "Account", name: str, limit: LimitSnapshot, key: KeySnapshot) -> None:
@@ -45,6 +46,7 @@ class Allowance:
         self.key_id: UUID = key.id
         self.anchor = key.period_start
         self.amount, self.kind = limit.amount, SHAPES[limit.period].kind
+        self.seconds = WINDOW_SECONDS[limit.period]
         self.cells: Cells = [0, 0, 0]
         self.base = self.at = 0
         self.left = self.kept = self.told = self.tag = self.lent = self.debt = 0
@@ -52,7 +54,7 @@ class Allowance:
         self.sent_spent = self.sent_left = self.sent_debt = self.seen_spent = self.marked_spent = 0
         self.low, self.refill = -1, NOT_REFILLED
         self.debt_since = self.deadline = self.reset_at = self.shut_until = self.rate = self.seen_at = 0.0
-        self.since, self.marked_at = math.inf, 0.0
+        self.since, self.marked_at, self.heard_at, self.spent_at = math.inf, 0.0, 0.0, 0.0
         self.returning = self.wheeled = self.quiet = self.retired = False
 
     @property
@@ -92,6 +94,7 @@ class Allowance:
     def count(self, permits: int) -> None:
         """Spend (or with a negative number give back) without having been granted: shadow limits, local slots."""
         self.kept += permits
+        self.spent_at = monotonic()
         if not self.wheeled:
             self.account.watch(self)
 
@@ -141,6 +144,8 @@ class Allowance:
         tail = shape.tail
         if self.kind == MONTH:
             tail = "".join(f" {start}" for start in month_bounds(self.anchor, clock))
+        elif self.kind == SLIDING:
+            tail = f"{tail} {int((now - self.heard_at) * 1000)} {self.heard} {int((now - self.spent_at) * 1000)}"
         return (
             f"{self.kind} {self.amount} {shape.length} {1 if self.enforced else 0} {want} {self.tag} "
             f"{told[0]} {told[1]} {told[2]} {told[3]} {self.refill}{tail}"
@@ -149,7 +154,7 @@ class Allowance:
     def absorb(self, answer: list[int], sent: float, now: float) -> None:
         """Take in what Redis said of this window on `words`, which were sent at `sent`."""
         granted, self.used, reset_ms, self.others, life_ms, tag = answer
-        self.heard = self.sent_as
+        self.heard, self.heard_at = self.sent_as, now
         if self.kind == CONCURRENT:
             self.lent = granted + self.sent_left + self.sent_spent
         elif tag == self.tag or (self.kind == SLIDING and self.tag):

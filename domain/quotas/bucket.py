@@ -59,6 +59,7 @@ class Bucket:
         for allowance in self._enforced:
             left = allowance.left = allowance.left - 1
             allowance.cells[allowance.at] = left
+            allowance.spent_at = now
             if left <= allowance.low:
                 allowance.lack()
         self.taken_at = now
@@ -72,6 +73,7 @@ class Bucket:
             if allowance.left > 0 and now < allowance.deadline:
                 allowance.left -= 1
                 allowance.cells[allowance.at] = allowance.left
+                allowance.spent_at = now
             else:
                 allowance.owe(clock)
         self.taken_at = now
@@ -124,11 +126,12 @@ class Bucket:
         """Remaining and seconds to the reset of each limit, in the order of `limits`."""
         now = monotonic()
         figures: list[int] = []
+        add = figures.append
         for allowance in self.allowances:
             free = allowance.amount - allowance.used + allowance.left
+            add(free if free > 0 else 0)  # noqa: FURB136  max() costs a call
             seconds = allowance.reset_at - now
-            figures.append(max(0, free))
-            figures.append(int(seconds) + 1 if seconds > 0 else WINDOW_SECONDS[allowance.limit.period])
+            add(int(seconds) + 1 if seconds > 0 else allowance.seconds)
         return tuple(figures)
 
     def _count_shadows(self, now: float) -> None:

@@ -16,7 +16,8 @@
 --              9 left     unspent; concurrent: slots held, in use or not
 --             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
 --             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
---             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead
+--             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead, milliseconds since
+--                   the holder heard an answer, sequence of that call, milliseconds since it spent a permit
 -- the rest   bundles: requests that wait, "m i j ...": m requests, each in need of one permit of windows i, j, ...
 --
 -- Returns { 0, for each window: granted, used, ms to reset, held by others, ms to the permits' deadline, tag; then per
@@ -27,7 +28,7 @@
 -- Why exact  What a holder says is absolute (spent, left), so an answer that was lost, or a call that is repeated,
 --            leaves nothing behind: its next call puts the record right. What it was granted without hearing of it, it
 --            never spent. A record that was lost with the server's memory is declared anew by the next call.
--- Sliding    A permit is charged to the slot of its deadline, once spent to the slot in which that was told, if earlier.
+-- Sliding    A permit is charged to the slot of its deadline, once spent to the slot in which the holder last spent one.
 --            All slots from now - length on count, future ones too: never more than the amount in any stretch of time.
 -- Time is the server's.
 
@@ -73,7 +74,9 @@ local function bounds(w)
   return calendar_month()
 end
 
-local function text(number) return string.format("%.0f", number) end
+-- Numbers go to Redis as text of our own: its and Lua's own forms have exponents, and are four times as slow.
+local format = string.format
+local function text(number) return format("%d", number) end
 
 local function record(value)
   if value then return numbers(value) end
@@ -90,35 +93,39 @@ local function open_fixed(i, w)
   w.seq = w.record and w.record[3] or 0
 end
 
--- Sliding: fields n last time, <slot> spent, h<holder> "held spent seq slot". Slots keep their ages when the clock steps back.
+-- Sliding: fields n last time, f offset, <slot> spent, h<holder> "held spent seq slot time". All of it in the window's own
+-- time, the server's plus the offset, which grows when the server's clock steps back: by how much, the last time tells at
+-- least, and what the holder says of the time between two calls almost exactly.
 local function open_sliding(i, w)
-  w.name, w.slot, w.slots, w.records, w.seq = KEYS[i], math.floor(now_ms / w[3]), {}, {}, 0
+  w.name, w.slots, w.records, w.seq, w.offset = KEYS[i], {}, {}, 0, 0
   local v = redis.call("HGETALL", w.name)
-  local shift = 0
-  w.last = now_ms
+  local last, told = 0, 0
   for j = 1, #v, 2 do
     if v[j] == "n" then
-      local last = tonumber(v[j + 1])
-      shift = math.max(0, math.floor((last - now_ms) / w[3]))
-      w.last = math.max(now_ms, last - shift * w[3])
+      last = tonumber(v[j + 1])
+    elseif v[j] == "f" then
+      w.offset = tonumber(v[j + 1])
+    elseif v[j] == holder and w[15] then
+      local r = numbers(v[j + 1])
+      if r[3] == w[15] then told = r[5] + w[14] end
     end
   end
+  w.now = math.max(now_ms + w.offset, last, told)
+  w.offset, w.slot = w.now - now_ms, math.floor(w.now / w[3])
   local oldest = w.slot - w[12]
   w.gone, w.o, w.u, w.k, w.first = {}, 0, 0, 0, nil
   for j = 1, #v, 2 do
     local name = v[j]
     if string.sub(name, 1, 1) == "h" then
       local r = numbers(v[j + 1])
-      r[4] = r[4] - shift
       if name == holder then w.seq = r[3] end
       if r[4] >= oldest then w.records[name] = r else w.gone[#w.gone + 1] = name end
-    elseif name ~= "n" then
-      local slot, spent = tonumber(name) - shift, tonumber(v[j + 1])
-      if slot >= oldest then w.slots[slot] = (w.slots[slot] or 0) + spent end
-      if slot < oldest or shift > 0 then w.gone[#w.gone + 1] = name end
+    elseif name ~= "n" and name ~= "f" then
+      local slot = tonumber(name)
+      if slot >= oldest then w.slots[slot] = tonumber(v[j + 1]) else w.gone[#w.gone + 1] = name end
     end
   end
-  w.shift, w.record = shift, w.records[holder]
+  w.record = w.records[holder]
 end
 
 -- Concurrent: fields h<holder> "held free seq deadline doubted". A lease past its deadline gets one more term before it
@@ -155,23 +162,27 @@ if #refills > 0 then
   if born == YEAR_2100 then redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. marker) end
   return { 1, unpack(refills) }
 end
-if born == YEAR_2100 then redis.call("SET", marker, now, "EX", 6048000) end
+if born == YEAR_2100 then
+  redis.call("SET", marker, now, "EX", 6048000)
+  redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. marker)
+end
 
--- The server's clock stepped back: what is held belongs to a later window, which keeps what was spent in it.
-local function settle_later_window(i, w)
+-- What it holds is of another window than that of now: that one is over, or the server's clock stepped back out of it.
+-- What is left may be spent while this call travels, so it is spent for all that anybody knows.
+local function settle_other_window(i, w)
   local name = KEYS[i] .. ":" .. text(w[6])
   local v = redis.call("HMGET", name, "u", "o", "k", holder)
   local r = record(v[4])
   if not r then return end
-  redis.call("HSET", name, "u", text(tonumber(v[1]) + w[7] - r[2]), "o", text(tonumber(v[2]) - r[1]),
-    "k", text(tonumber(v[3]) - (r[1] > 0 and 1 or 0)), holder, "0 " .. text(w[7]) .. " " .. text(seq))
+  redis.call("HSET", name, "u", text(tonumber(v[1]) + w[7] + w[9] - r[2]), "o", text(tonumber(v[2]) - r[1]),
+    "k", text(tonumber(v[3]) - (r[1] > 0 and 1 or 0)), holder, format("0 %d %d", w[7], seq))
 end
 
 local function settle_fixed(i, w)
   local r = w.record or { 0, 0, seq }
   w.left, w.spent = w[9], w[7]
   if w[6] ~= w.start then
-    if w[6] > w.start then settle_later_window(i, w) end
+    if w[6] > 0 then settle_other_window(i, w) end
     w.left, w.spent = 0, 0
     w.u = w.u + w[10]
     -- It was in this window before, and the clock stepped: what it heard of then is spent for all that anybody knows.
@@ -191,10 +202,10 @@ local function settle_sliding(w)
   local spent = math.max(0, w[7] - (r and r[2] or w[8])) + w[10]
   w.left, w.spent = w[9], w[7]
   if spent > 0 then
-    local slot = math.min(w.slot, r and r[4] or w.slot, w[6] > 0 and w[10] == 0 and w[6] or w.slot)
+    local slot = math.floor((w.now - (w[10] == 0 and w[16] or 0)) / w[3])
+    slot = math.min(slot, r and r[4] or w.slot, w[6] > 0 and w[10] == 0 and w[6] or w.slot)
     w.slots[slot] = (w.slots[slot] or 0) + spent
-    w.touched = w.touched or {}
-    w.touched[slot] = true
+    w.touched = slot
   end
   local oldest = w.slot - w[12]
   w.others, w.others_k = 0, 0
@@ -263,7 +274,7 @@ local function write_fixed(w)
   w.used = w.base + held
   if held == 0 and not r and w.u == 0 and w.r == 0 then return end
   redis.call("HSET", w.name, "u", text(w.u), "o", text(w.others + held), "k", text(w.others_k + (held > 0 and 1 or 0)),
-    "r", text(w.r), "d", text(w.d), holder, text(held) .. " " .. text(w.spent) .. " " .. text(seq))
+    "r", text(w.r), "d", text(w.d), holder, format("%d %d %d", held, w.spent, seq))
   if w.fresh then
     local slack = math.min(math.max(w.ends - w.start, 10), 86400)
     redis.call("EXPIREAT", w.name, text(w.ends + slack))
@@ -275,32 +286,26 @@ local function write_sliding(w)
   local held = w.left + w.granted
   w.used = w.base + held
   local tag = w.slot
-  if 2 * w.used <= w[2] then
+  if 8 * w.used <= w[2] then
     tag = w.slot + w[13]
-  elseif (w.slot + 1) * w[3] - now_ms < w[3] / 4 then
+  elseif 2 * w.used <= w[2] then
+    tag = w.slot + 2
+  elseif (w.slot + 1) * w[3] - w.now < w[3] / 4 then
     tag = w.slot + 1
   end
   -- What is being spent while this answer travels has its old deadline.
   if w.left > 0 then tag = math.max(tag, w.record and w.record[4] or math.min(w[6], w.slot + w[13])) end
   w.tag = tag
-  w.life = (tag + 1) * w[3] - now_ms
+  w.life = (tag + 1) * w[3] - w.now
   if held > 0 and (not w.first or tag < w.first) then w.first = tag end
-  w.reset = ((w.first or w.slot - 1) + w[12] + 1) * w[3] - now_ms
+  w.reset = ((w.first or w.slot - 1) + w[12] + 1) * w[3] - w.now
   if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
   if held == 0 and not w.record and w.u == 0 and w.others == 0 then return end
-  local fields = { "n", text(w.last), holder, text(held) .. " " .. text(w.spent) .. " " .. text(seq) .. " " .. text(tag) }
-  for slot, n in pairs(w.slots) do
-    if w.shift > 0 or (w.touched and w.touched[slot]) then
-      fields[#fields + 1], fields[#fields + 2] = text(slot), text(n)
-    end
-  end
-  if w.shift > 0 then
-    for name, other in pairs(w.records) do
-      if name ~= holder then
-        fields[#fields + 1] = name
-        fields[#fields + 1] = text(other[1]) .. " " .. text(other[2]) .. " " .. text(other[3]) .. " " .. text(other[4])
-      end
-    end
+  local own = format("%d %d %d %d %d", held, w.spent, seq, tag, w.now)
+  local fields = { "n", text(w.now), "f", text(w.offset), holder, own }
+  if w.touched then
+    fields[#fields + 1] = text(w.touched)
+    fields[#fields + 1] = text(w.slots[w.touched])
   end
   redis.call("HSET", w.name, unpack(fields))
   redis.call("PEXPIRE", w.name, text((w[12] + w[13] + 5) * w[3]))
@@ -312,11 +317,11 @@ local function write_concurrent(w)
   if #w.gone > 0 then redis.call("HDEL", w.name, unpack(w.gone)) end
   for name, other in pairs(w.records) do
     if other.changed then
-      redis.call("HSET", w.name, name, text(other[1]) .. " 0 " .. text(other[3]) .. " " .. text(other[4]) .. " " .. text(other[5] or 0))
+      redis.call("HSET", w.name, name, format("%d 0 %d %d %d", other[1], other[3], other[4], other[5] or 0))
     end
   end
   if held == 0 and not w.record then return end
-  redis.call("HSET", w.name, holder, text(held) .. " 0 " .. text(seq) .. " " .. text(now_ms + w[3]) .. " 0")
+  redis.call("HSET", w.name, holder, format("%d 0 %d %d 0", held, seq, now_ms + w[3]))
   redis.call("PEXPIRE", w.name, text(3 * w[3]))
 end
 

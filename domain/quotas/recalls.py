@@ -7,12 +7,17 @@ import asyncio
 from collections.abc import Callable
 
 from domain.quotas.flights import FAULTS
-from domain.redis_client import open_subscriber
+from domain.redis_client import Client, open_subscriber
 from domain.redis_keys import RECALLS
 from domain.settings import RedisSettings
 
 _RETRY_SECONDS = 0.5
 _SILENCE_SECONDS = 5.0
+
+
+async def publish_recall(client: Client, holder: str, name: str) -> None:
+    """Ask every other worker to give back what it has not spent of a window. Raises what a Redis client raises."""
+    await client.execute_command("PUBLISH", RECALLS, f"{holder} {name}")
 
 
 async def hear_recalls(

@@ -2,7 +2,7 @@
 
 Hour, day and month are fixed windows on the server's clock. Second and minute slide in slots: a permit is charged to
 the slot of its deadline, so no stretch of a second (a minute) ever admits more than the amount; what was spent comes
-back up to one slot late.
+back up to one slot late, or later while most of the window is free.
 """
 
 from typing import NamedTuple
@@ -19,11 +19,11 @@ class Shape(NamedTuple):
 
 
 SHAPES = {
-    "second": Shape(SLIDING, 100, " 10 30"),
-    "minute": Shape(SLIDING, 3_000, " 20 10"),
+    "second": Shape(SLIDING, 100, " 10 300"),
+    "minute": Shape(SLIDING, 3_000, " 20 20"),
     "hour": Shape(FIXED, 3_600, ""),
     "day": Shape(FIXED, 86_400, ""),
     "month": Shape(MONTH, 0, ""),
     "concurrent": Shape(CONCURRENT, 15_000, ""),
 }
-"""Sliding tails: slots in a window, and slots that a lease may reach ahead while at least half of the window is free."""
+"""Sliding tails: slots in a window, and slots that a lease may reach ahead while seven eighths of the window are free."""

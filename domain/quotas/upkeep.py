@@ -15,8 +15,11 @@ _IDLE_SECONDS, _PLENTY_SECONDS = 1.0, 3.0
 """Unspent permits go back after this long; after the second where at least half of the window is free."""
 _HEARTBEAT_SECONDS = 10.0
 """Slots in use are leased anew when their lease has only this long to live."""
-_QUIET_SECONDS = 30.0
+_QUIET_SECONDS = 90.0
+"""Longer than a sliding window: what it remembers tells Redis's clock, if that was set back, how much time has passed."""
 _MOST_ALLOWANCES = 50_000
+_AT_ONCE = 400
+"""Looks in one turn: half a millisecond in which no request is served."""
 
 
 class Upkeep:
@@ -39,15 +42,20 @@ class Upkeep:
             allowance.quiet = True
             self._quiet.append((monotonic() + _QUIET_SECONDS, allowance))
 
-    def turn(self) -> None:
-        """Look at what is due."""
+    def turn(self) -> bool:
+        """Look at some of what is due; whether more is."""
         now = monotonic()
-        while self._wheel and self._wheel[0][0] <= now:
+        for _ in range(_AT_ONCE):
+            if not self._wheel or self._wheel[0][0] > now:
+                break
             self._look(self._wheel.popleft()[1], now)
-        while self._quiet and (self._quiet[0][0] <= now or self.count > _MOST_ALLOWANCES):
+        for _ in range(_AT_ONCE):
+            if not self._quiet or (self._quiet[0][0] > now and self.count <= _MOST_ALLOWANCES):
+                return bool(self._wheel and self._wheel[0][0] <= now)
             allowance = self._quiet.popleft()[1]
             allowance.quiet = False
             self._forget(allowance)
+        return self._quiet[0][0] <= now if self._quiet else False
 
     def _look(self, allowance: Allowance, now: float) -> None:
         allowance.wheeled = False

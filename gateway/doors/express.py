@@ -29,6 +29,9 @@ class ExpressDoor:
 
     services: Services
 
+    def __init__(self) -> None:
+        self._known: list[ExpressRequest] = []
+
     def takes(self, target: bytes) -> bool:
         """All but our own routes."""
         return not is_own(target.partition(b"?")[0])
@@ -40,7 +43,11 @@ class ExpressDoor:
         return request
 
     def known(self, connection: ExpressProtocol, mark: bytes) -> "ExpressRequest | None":
-        """A request whose mark is remembered: it has passed the guard and the free policies."""
+        """A request whose mark is remembered: it has passed the guard and the free policies.
+
+        It starts at the end of this turn of the event loop, beside the others that were read in it (see
+        `gateway.whole_answers` for why).
+        """
         services = self.services
         admissions = services.admissions
         admission = admissions.get(mark)
@@ -48,7 +55,17 @@ class ExpressDoor:
             return None
         request = ExpressRequest(connection, admission.request, services)
         request.admission = admission
+        known = self._known
+        known.append(request)
+        if len(known) == 1:
+            services.upstreams.clock.at_end(self._start_known)
         return request
+
+    def _start_known(self) -> None:
+        known, self._known = self._known, []
+        for request in known:
+            if not request.left:
+                request.start()
 
 
 def request_of(connection: ExpressProtocol, head: RequestHead) -> ClientRequest:
@@ -69,6 +86,8 @@ class ExpressRequest:
 
     admission: Admission | None = None
     tunneled = False
+    left = _started = False
+    """`left`: the client went before the exchange began, which then never does."""
     _answer: Answer | None = None
     _body_wanted = _whole = False
     _held: tuple[bytes, ...] = ()
@@ -93,6 +112,7 @@ class ExpressRequest:
 
     def start(self) -> None:
         """Decide and forward; where deciding must wait, in a task."""
+        self._started = True
         pending = self.exchange.begin(self.admission)
         if pending is not None:
             task = asyncio.ensure_future(pending)
@@ -119,7 +139,9 @@ class ExpressRequest:
     def gone(self) -> None:
         """The client left. A tunnel's exchange ends with the tunnel."""
         self.answer.done = True
-        if not self.tunneled:
+        if not self._started:
+            self.left = True
+        elif not self.tunneled:
             self.exchange.client_gone()
 
     def finished(self) -> None:

@@ -29,18 +29,23 @@ DRAIN_SECONDS = 3.0
 """How long an orderly stop may store what is there; more stays in the journals for the next start."""
 
 _STANDBY_SECONDS = 0.25
+_PIPE_CLOSED = 0
 _ORPHAN_GRACE_SECONDS = 10.0
 log = logging.getLogger("gateway.ingester")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until told to end. Exit status 0."""
+    """Run until told to end. Exit status 0, or 1 where the folder can't be used."""
     options = _parser().parse_args(arguments)
     die_with(options.supervisor)
     settings = load_settings()
     logging.basicConfig(level=settings.logs.level, format="%(asctime)s %(levelname)s ingester %(name)s: %(message)s")
     folder = settings.gateway.state_folder / "journal"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault:
+        log.error("cannot use %s: %s", folder, fault.strerror)  # noqa: TRY400  no trace for an operator
+        return 1
     run = _run(settings, folder, options.life_fd, options.supervisor or os.getppid(), drain=options.drain)
     uvloop.run(run)
     return 0
@@ -54,7 +59,7 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         loop.add_signal_handler(number, _told, end, number)
     if life_fd >= 0:
         loop.add_reader(life_fd, _orphaned, loop, life_fd, end)
-    async with _locked(folder / LOCK_FILE, end) as ours:
+    async with _locked(folder / LOCK_FILE, end, stand_by=not drain) as ours:
         if not ours:
             return
         ingester = Ingester(folder, settings.database)
@@ -64,7 +69,8 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         running = asyncio.create_task(ingester.run())
         await asyncio.wait((running, end), return_when=asyncio.FIRST_COMPLETED)
         if end.done():
-            orphaned = os.getppid() != supervisor
+            # A process's pipes close before its children get another parent, so the pipe's word counts by itself.
+            orphaned = end.result() == _PIPE_CLOSED or os.getppid() != supervisor
             _begin_end(ingester, end.result(), settings.gateway.shutdown_seconds if orphaned else None)
         try:
             await running
@@ -81,7 +87,7 @@ def _told(end: "asyncio.Future[int]", number: int) -> None:
 
 def _orphaned(loop: asyncio.AbstractEventLoop, life_fd: int, end: "asyncio.Future[int]") -> None:
     loop.remove_reader(life_fd)
-    _told(end, 0)
+    _told(end, _PIPE_CLOSED)
 
 
 def _begin_end(ingester: Ingester, reason: int, shutdown_seconds: float | None) -> None:
@@ -96,8 +102,8 @@ def _begin_end(ingester: Ingester, reason: int, shutdown_seconds: float | None) 
 
 
 @contextlib.asynccontextmanager
-async def _locked(lock: Path, end: "asyncio.Future[int]") -> AsyncIterator[bool]:
-    """Whether this is the node's ingester: waits until it is, or until told to end."""
+async def _locked(lock: Path, end: "asyncio.Future[int]", *, stand_by: bool) -> AsyncIterator[bool]:
+    """Whether this is the node's ingester: waits until it is, or until told to end. Without `stand_by` it does not wait."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         said = False
@@ -105,8 +111,15 @@ async def _locked(lock: Path, end: "asyncio.Future[int]") -> AsyncIterator[bool]
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                if not stand_by:
+                    log.info("another ingester works on %s and stores what is there", lock.parent)
+                    break
                 if not said:
-                    log.info("another ingester works on %s; standing by", lock.parent)
+                    log.warning(
+                        "another ingester works on %s; standing by. If it is not of a gateway that just stops, two"
+                        " gateways share a GATEWAY_STATE_DIR: give each its own",
+                        lock.parent,
+                    )
                     said = True
                 await asyncio.wait((end,), timeout=_STANDBY_SECONDS)
             else:

@@ -1,6 +1,7 @@
 """What the ingester says of itself: a small file beside the journals, which /ready reads, and the shared files of /metrics."""
 
 import asyncio
+import contextlib
 import json
 import os
 import time
@@ -9,11 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from domain.ingesting.ingester import Ingester, IngesterStatus
-from gateway.metrics import Counts, SharedCounts
+from gateway.metrics import LAG, SILENT_SECONDS, Counts, SharedCounts
 
 STATUS_FILE = "ingester.json"
 PUBLISH_SECONDS = 1.0
-STALE_SECONDS = 10.0
 LATE_SECONDS = 5.0
 """A lag that /ready speaks of."""
 
@@ -32,7 +32,7 @@ class IngesterReport:
     def reasons(self) -> list[str]:
         """What an operator should know, in plain words; empty if all is well."""
         said = []
-        if self.age_seconds > STALE_SECONDS:
+        if self.age_seconds > SILENT_SECONDS:
             said.append(
                 f"request log: the ingester has said nothing for {self.age_seconds:.0f} s; rows wait on the disk"
             )
@@ -48,15 +48,17 @@ class IngesterReport:
 
 def read_report(state_folder: Path) -> IngesterReport | None:
     """What the ingester of this node said last; None if none ever ran here."""
+    file = state_folder / "journal" / STATUS_FILE
     try:
-        said = json.loads((state_folder / "journal" / STATUS_FILE).read_text())
+        age = max(0.0, time.time() - file.stat().st_mtime)
+        said = json.loads(file.read_text())
         return IngesterReport(
-            lag_seconds=said["lag_seconds"],
+            lag_seconds=said["lag_seconds"] + (age if age > SILENT_SECONDS else 0.0),
             rejected=said["rejected"],
             torn=said["torn"],
             spool_bytes=said["spool_bytes"],
             fault=said["fault"],
-            age_seconds=max(0.0, time.time() - said["at"]),
+            age_seconds=age,
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -74,12 +76,17 @@ async def publish_often(ingester: Ingester, folder: Path) -> None:
 
 
 def _publish(status: IngesterStatus, folder: Path, shared: SharedCounts, counts: Counts) -> None:
-    draft = folder / f"{STATUS_FILE}.new"
-    draft.write_text(json.dumps({**asdict(status), "at": time.time(), "pid": os.getpid()}))
-    draft.replace(folder / STATUS_FILE)
-    counts.gauges.update(
-        workers=0, log_lag_seconds=round(status.lag_seconds, 3), journal_bytes=status.spool_bytes, ingesters=1
-    )
+    # A disk that is full or gone takes the words and never the ingester: storing is what makes room.
+    file = folder / STATUS_FILE
+    draft = file.with_suffix(".new")
+    try:
+        draft.write_text(json.dumps({**asdict(status), "pid": os.getpid()}))
+        draft.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+            os.utime(file)
+    counts.gauges.update({LAG: round(status.lag_seconds, 3)}, workers=0, journal_bytes=status.spool_bytes, ingesters=1)
     counts.totals.update(
         log_rows_written=status.stored,
         log_rows_rejected=status.rejected,
@@ -88,4 +95,5 @@ def _publish(status: IngesterStatus, folder: Path, shared: SharedCounts, counts:
         rollup_folds=status.folds,
         ingester_faults=status.faults,
     )
-    shared.publish(counts)
+    with contextlib.suppress(OSError):
+        shared.publish(counts)

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from domain.refusals import KeyInQuery, MalformedRequest
 
 if TYPE_CHECKING:
+    from gateway.ends import ClientRequest
     from gateway.exchange import Exchange
 
 SHORTEST = 12
@@ -20,9 +21,9 @@ def confine_key(exchange: "Exchange") -> None:
     request, key = exchange.request, exchange.key_bytes
     if len(key) < SHORTEST:
         return
-    if _holds(request.target_path, key):
+    if holds(request.target_path, key):
         raise MalformedRequest("The API key stands in the path.")
-    if request.has_query and _holds(request.query, key):
+    if request.has_query and holds(request.query, key):
         raise KeyInQuery
     for name, value in request.headers:
         if key in value and name != b"x-api-key" and not is_bearer(name, value, key):
@@ -34,6 +35,13 @@ def is_bearer(name: bytes, value: bytes, key: bytes) -> bool:
     return name == b"authorization" and value[:7].lower() == b"bearer " and value[7:].strip(b" ") == key
 
 
-def _holds(text: bytes, key: bytes) -> bool:
+def presented(request: "ClientRequest") -> list[bytes]:
+    """Whatever the request presents as a key, accepted or not, that is too long to stand elsewhere by chance."""
+    found = [value for name, value in request.headers if name == b"x-api-key"]
+    found += [value[7:].strip(b" ") for name, value in request.headers if name == b"authorization"]
+    return [key for key in found if len(key) >= SHORTEST]
+
+
+def holds(text: bytes, key: bytes) -> bool:
     """Whether the key stands in `text` as it is or spelled with escapes."""
     return key in text or (b"%" in text and key in unquote_to_bytes(text))

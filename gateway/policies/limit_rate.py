@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from domain.journal.decision import Flag
 from domain.quotas.limiter import Verdict
 from domain.refusals import RateLimited, TooManyAtOnce
+from domain.snapshots import LimitSnapshot
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -66,14 +67,20 @@ def _let_go(exchange: "Exchange", verdict: "asyncio.Future[Verdict]") -> None:
         bucket.give_back(exchange.begun_ns / 1e9)
 
 
+def described(limit: LimitSnapshot) -> str:
+    """A windowed limit as callers are told of it: `1000 per hour`, `5 per minute (minute-key)`."""
+    return f"{limit.amount} per {limit.period}" + ("" if limit.name == limit.period else f" ({limit.name})")
+
+
 def _accept(exchange: "Exchange", verdict: Verdict) -> None:
     exchange.verdict, exchange.shadowed = verdict, verdict.shadow_violated
     if verdict.allowed:
         exchange.taken = True
         return
     windows = {window.name: window for window in verdict.windows}
-    first = windows[verdict.violated[0]]
     limits = {limit.name: limit for limit in exchange.plan.limits}
+    # A cap has no time to name, so a window goes before it.
+    first = windows[min(verdict.violated, key=lambda name: limits[name].period == "concurrent")]
     about: dict[str, Any] = {
         "violated_policies": list(verdict.violated),
         "retry_after_seconds": verdict.retry_after_seconds,
@@ -82,6 +89,6 @@ def _accept(exchange: "Exchange", verdict: Verdict) -> None:
     if all(limits[name].period == "concurrent" for name in verdict.violated):
         raise TooManyAtOnce(f"{first.limit} requests may be in progress at a time ({first.name}).", **about)
     raise RateLimited(
-        f"The limit of {first.limit} per {first.name} is used up. Try again in {verdict.retry_after_seconds} s.",
+        f"The limit of {described(limits[first.name])} is used up. Try again in {verdict.retry_after_seconds} s.",
         **about,
     )

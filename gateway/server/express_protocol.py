@@ -33,7 +33,6 @@ class ExpressProtocol(GatewayProtocol):
             return
         self.phase, self.cycle, self._stays_open = BUSY, request, True
         self.pace.deadline = math.inf
-        request.start()
 
     def takes_whole(self) -> bool:
         """Whether an answer may be written as one piece: the request is read to its end, and another may follow."""
@@ -42,13 +41,14 @@ class ExpressProtocol(GatewayProtocol):
     def answer_whole(self, answer: bytes) -> None:
         """Write an answer, and go on; as `write` and `answered` in one, for the ordinary case."""
         transport, pace, state = self.transport, self.pace, self.state
+        # First: the transport may say that the client is slow, and this request has nobody left to tell.
+        self.cycle = self._head = None
         if not transport.is_closing():
             pace.written += len(answer)
             transport.write(answer)
-        if self._held or pace.paused:
+        if self._held or pace.paused or self.write_paused:
             self.answered(stay_open=True)
             return
-        self.cycle = self._head = None
         state.total_requests += 1
         self.phase = IDLE
         pace.deadline = state.now + self.settings.keepalive_timeout_seconds

@@ -117,11 +117,10 @@ class GatewayProtocol(BodyFlow):
     def eof_received(self) -> bool:
         """The client will send no more. True keeps our side open."""
         self._eof = True
-        if self.phase == IDLE:
-            if self._heads.held:
-                self.refuse(MalformedRequest("The request ended before its head did."))
-            else:
-                self.close()
+        if self.is_idle():
+            self.close()
+        elif self.phase == IDLE:
+            self.refuse(MalformedRequest("The request ended before its head did."))
         elif self.phase == BODY:
             self.break_request(MalformedRequest("The request ended before its body did."))
         elif self.phase == BUSY:
@@ -139,6 +138,8 @@ class GatewayProtocol(BodyFlow):
             self._tunnel.client_slow()
         elif self.cycle is not None:
             self.cycle.choked()
+        elif self.is_idle():
+            self._wait_for_room()
 
     def resume_writing(self) -> None:
         """Fewer than `WRITE_LOW_WATER` wait."""
@@ -241,8 +242,15 @@ class GatewayProtocol(BodyFlow):
             self.pace.resume(pace.HELD)
             if self._eof:
                 self.eof_received()
+            elif self.write_paused and not self._heads.held:
+                self._wait_for_room()
             elif not self._heads.held:
                 self.pace.expect(self.settings.keepalive_timeout_seconds)
+
+    def _wait_for_room(self) -> None:
+        """Begin nothing before the client has taken its answers: what it asks for meanwhile is held like what it pipelines."""
+        self.phase = BUSY
+        self.pace.expect_nothing()
 
     def _go_on(self) -> None:
         """Begin the next request if nothing is in progress; harmless at any time."""
@@ -352,8 +360,9 @@ class GatewayProtocol(BodyFlow):
         lateness.check(self, now)
 
     def is_idle(self) -> bool:
-        """Whether it waits for a request of which nothing has come."""
-        return self.phase == IDLE and not self._heads.held
+        """Whether no request is in progress, and nothing of one has come."""
+        waits = self.phase == IDLE or (self.phase == BUSY and self.cycle is None and not self._held)
+        return waits and not self._heads.held
 
     def shutdown(self) -> None:
         """Uvicorn's name for: close if idle, else close behind the answer (`WorkerState.draining` does that)."""

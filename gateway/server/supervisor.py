@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from domain.settings import Settings
+from domain.state_folder import why_unusable
 from gateway.server.child import Child, spawn
 from gateway.server.companion import Companion
 from gateway.server.worker import APPLICATION
@@ -28,7 +29,10 @@ log = logging.getLogger("gateway.supervisor")
 
 
 def run(settings: Settings, application: str = APPLICATION) -> int:
-    """Serve until SIGTERM or SIGINT. Exit status 0, or 1 when the port is taken or workers don't start."""
+    """Serve until SIGTERM or SIGINT. Exit status 0; 1 when the port is taken, nothing can be kept, or workers don't start."""
+    if why := why_unusable(settings.gateway.state_folder):
+        log.error("cannot keep journals: %s; GATEWAY_STATE_DIR must name a folder that can be written to", why)
+        return 1
     try:
         listener = _listen(settings)
     except OSError as error:
@@ -101,6 +105,7 @@ class Supervisor:
         self._selector.unregister(child.ready_fd)
         if not child.hear():
             return
+        log.info("worker %d (pid %d) is ready", child.index, child.pid)
         self._failed_starts = 0
         predecessor = self._workers.get(child.index)
         if self._successors.get(child.index) is child:

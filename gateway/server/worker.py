@@ -7,6 +7,7 @@ gone, by its pipe's end or by the kernel's word, the worker stops as on SIGTERM,
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=settings.logs.level, format=f"%(asctime)s %(levelname)s worker {options.index} %(name)s: %(message)s"
     )
+    # What uvicorn says of each start and stop in three lines, the supervisor says in one.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     identity = WorkerIdentity(options.index, options.count)
     application = _load(options.application)(settings, worker=identity)
     # An application that brings no express door is served whole by ASGI.
@@ -97,7 +100,9 @@ class GatewayServer(uvicorn.Server):
         # looking rarely makes long pauses.
         gc.set_threshold(5_000, 50, 100)
         if self._ready_fd >= 0:
-            os.write(self._ready_fd, READY)
+            # A supervisor that died meanwhile is found out by its life pipe, and then this worker stops in order.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._ready_fd, READY)
 
     async def main_loop(self) -> None:
         """Move the clock and the deadlines until the end begins."""

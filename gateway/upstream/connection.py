@@ -106,7 +106,7 @@ class Connection(BoundedReads):
         The read that ended the answer looked there; while the loop has not looked again, only what could not be sent a
         second time is worth another look.
         """
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._origin.is_distrusted():
             return False
         if self._drained_in == self._clock.turn and request.body == 0 and request.method in _IDEMPOTENT:
             return True
@@ -183,7 +183,7 @@ class Connection(BoundedReads):
         """Bytes of an answer, of a tunnel, or of an upstream that speaks without being asked."""
         exchange = self.exchange
         if exchange is None:
-            self.discard()
+            self._origin.spoke_unasked(self)
             return
         self._filled = len(data) >= READ_BYTES
         try:

@@ -42,12 +42,14 @@ class Exchange:
     _held: list[bytes] | None = None
     _taken = 0
 
-    def __init__(self, origin: "Origin", request: UpstreamRequest, reply: Reply, deadlines: Deadlines) -> None:
+    def __init__(
+        self, origin: "Origin", request: UpstreamRequest, reply: Reply, deadlines: Deadlines, head: bytes = b""
+    ) -> None:
         self.origin = origin
         self.request = request
         self.reply = reply
         self.deadlines = deadlines
-        self.head = request.head or request_head(request)
+        self.head = head or request.head or request_head(request)
         self.begun = self.since = origin.clock.now
         if request.body != 0:
             self.finished = False

@@ -16,6 +16,10 @@ from gateway.upstream.head_memory import Heads
 if TYPE_CHECKING:
     from asyncio import Task
 
+_SURPLUS_SECONDS = 1.0
+"""Bytes that come so soon behind an answer belong to it; later ones are a server's farewell, a 408 say."""
+_DISTRUSTED_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class OriginStatistics:
@@ -44,6 +48,7 @@ class Origin:
         self.heads = heads
         self.limit = 1
         self.closing = False
+        self._distrusted_until = 0.0
         self._open: set[Connection] = set()
         self._idle: list[Connection] = []
         self._waiting: OrderedDict[Exchange, None] = OrderedDict()
@@ -104,6 +109,18 @@ class Origin:
         else:
             connection.idle_since = self.clock.now
             self._idle.append(connection)
+
+    def spoke_unasked(self, connection: Connection) -> None:
+        """Close it: bytes came behind a whole answer. The next time they may come a moment later and be taken for somebody else's
+        answer, so for a while this origin's connections serve one request each.
+        """
+        if self.clock.now - connection.idle_since < _SURPLUS_SECONDS:
+            self._distrusted_until = self.clock.now + _DISTRUSTED_SECONDS
+        connection.discard()
+
+    def is_distrusted(self) -> bool:
+        """Whether its answers do not end where they say."""
+        return self.clock.now < self._distrusted_until
 
     def lost(self, connection: Connection) -> None:
         """A connection is closed; its place is free."""

@@ -21,7 +21,7 @@ class UpstreamPool:
 
     def __init__(self, settings: UpstreamSettings) -> None:
         self._settings = settings
-        self._clock = Clock()
+        self.clock = Clock()
         self._origins: dict[tuple[str, str, int, bool], Origin] = {}
         # By the identity of snapshots, which are kept here so that it stays theirs: comparing their fields costs more.
         self._known: dict[int, tuple[UpstreamSnapshot, Origin]] = {}
@@ -39,8 +39,11 @@ class UpstreamPool:
         reply: Reply,
         deadlines: Deadlines,
         max_connections: int,
+        head: bytes = b"",
     ) -> Exchange:
         """Send a request, at once if a clean connection is idle; `reply` is not called before this returns.
+
+        `head` stands in for `request.head`, so that one `request` may serve many exchanges.
 
         `max_connections` bounds this origin's connections in this worker; behind it requests wait in order, at most
         `queue_limit` of them and at most the connect deadline long, then they fail as "overloaded". Raises ValueError
@@ -48,7 +51,7 @@ class UpstreamPool:
         """
         known = self._known.get(id(origin))
         connections = known[1] if known is not None else self._connections_to(origin)
-        exchange = Exchange(connections, request, reply, deadlines)
+        exchange = Exchange(connections, request, reply, deadlines, head)
         self._active.add(exchange)
         if self._closing:
             assert self._loop is not None
@@ -87,7 +90,7 @@ class UpstreamPool:
         key = (origin.scheme, origin.host, origin.port, origin.tls_verify)
         connections = self._origins.get(key)
         if connections is None:
-            connections = Origin(Target(*key), self._settings, self._clock, self._active, self._heads)
+            connections = Origin(Target(*key), self._settings, self.clock, self._active, self._heads)
             self._origins[key] = connections
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()
@@ -106,13 +109,13 @@ class UpstreamPool:
 
     def _wake(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._clock.now = self._loop.time()
+        self.clock.now = self._loop.time()
         self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
         """Look at every deadline once; sleeps again when there is nothing to look at."""
         assert self._loop is not None
-        now = self._clock.now = self._loop.time()
+        now = self.clock.now = self._loop.time()
         missed = [(exchange, kind) for exchange in self._active if (kind := overdue(exchange, now)) is not None]
         for exchange, kind in missed:
             exchange.fail_now(kind, f"{kind} of {exchange.origin.target}")

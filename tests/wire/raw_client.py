@@ -102,6 +102,10 @@ class RawClient:
         """Take nothing more from the peer (what is under way may still come)."""
         self._may_read.clear()
 
+    def go_on_reading(self) -> None:
+        """Take what comes again."""
+        self._may_read.set()
+
     def half_close(self) -> None:
         """Say that nothing more will be sent."""
         if self.end != "reset":

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from domain.journal.reading import JournalFolder
+from domain.journal.records import END
 from tests.gateways import RunningGateway, connected, make_service, running_gateway
 from tests.integration.gateway.conftest import World
 from tests.wire.raw_client import RawClient
+from tests.wire.upstream import Script, reached
 
-READERS = 150
+READERS, UNREAD = 150, 700
 MOST_BYTES_EACH = 200_000
 """One read that waits to be written, one that is being written, and the bookkeeping of both connections."""
 
@@ -58,3 +61,37 @@ async def test_readers_that_stop_hold_little_memory_each(world: World, endless_p
             await asyncio.sleep(0.1)
         for client in clients:
             await client.reset()
+
+
+async def test_a_client_that_takes_no_answer_gets_no_further_ones(world: World) -> None:
+    """Each request comes when the one before was answered, so that none is pipelined; each answer comes in one piece."""
+    length = 12_000
+    world.upstream.script(
+        "/hostile-unread", Script(b"HTTP/1.1 200 OK\r\nContent-Length: 12000\r\n\r\n" + b"y" * length)
+    )
+    async with running_gateway(world.database_url, world.redis_url) as gateway:
+        raw = gateway.request("/proxy/hostile-unread", world.tenant.key)
+        await gateway.ask(raw)
+        mark, answered = world.upstream.mark(), 1
+        client = await RawClient.connect(gateway.address, receive_buffer=4_096)
+        client.stop_reading()
+        while answered <= UNREAD and await served(gateway, answered):
+            answered += 1
+            await client.send(raw)
+        assert len(world.upstream.since(mark)) < UNREAD
+        client.go_on_reading()
+        assert await reached(lambda: len(client.received) >= (answered - 1) * length, 20)
+        assert {answer.status for answer in client.transcript().final} == {200}
+        await client.close()
+        assert "Traceback" not in gateway.log
+
+
+async def served(gateway: RunningGateway, number: int) -> bool:
+    """Whether the gateway's only worker records so many requests before long."""
+    journal = next((Path(gateway.environment["GATEWAY_STATE_DIR"]) / "journal").glob("?" * 32))
+    deadline = asyncio.get_running_loop().time() + 1.0
+    while asyncio.get_running_loop().time() < deadline:
+        if sum(kind == END for _, _, kind, _ in JournalFolder(journal).read_from(0, 0)) >= number:
+            return True
+        await asyncio.sleep(0.001)
+    return False

@@ -7,9 +7,9 @@ import pytest
 from domain.catalog.reading import parse_upstream
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import NO_ID, Match, ServiceSnapshot
-from gateway.admissions import MOST_HELD, Admissions
+from gateway.admissions import MOST_HELD, MOST_WEIGHT, Admissions
 from gateway.client_address import AddressReader
-from gateway.forwarding import known_request, upstream_request
+from gateway.forwarding import known_head, upstream_request
 from gateway.upstream.request_head import request_head
 from tests.snapshots import key, plan
 from tests.unit.gateway.sample_requests import a_request
@@ -119,8 +119,23 @@ def test_the_memory_is_bounded():
     assert held[0] == 50
 
 
+def test_the_memory_is_bounded_in_bytes():
+    """Whoever sends a million long heads must not be held whole."""
+    admissions, size = Admissions(Catalog()), 0
+    for number in range(MOST_WEIGHT // 4_000 + 50):
+        mark = number.to_bytes(32, "big")
+        for _ in range(2):
+            admissions.remember(mark, an_exchange((b"x-long", b"%05d" % number + b"v" * 3_500)))
+    for number in range(MOST_WEIGHT // 4_000 + 50):
+        held = admissions.get(number.to_bytes(32, "big"))
+        if held is not None:
+            size += sum(len(value) for _, value in held.request.headers) + sum(map(len, held.heads.values()))
+    assert MOST_WEIGHT // 2 < size <= MOST_WEIGHT
+
+
 def test_a_known_head_goes_upstream_as_an_unknown_one_would():
     exchange = an_exchange((b"accept", b"*/*"), (b"authorization", b"Basic eA=="))
     held = remembered(Catalog(), exchange)[1]
     long_way = request_head(upstream_request(exchange, ORIGIN))
-    assert known_request(exchange, held.heads[ORIGIN.url]).head == long_way
+    assert known_head(exchange, held.heads[ORIGIN.url]) == long_way
+    assert (held.upstream.method, held.upstream.body) == (exchange.request.method, 0)

@@ -216,3 +216,15 @@ async def test_quiet_allowances_are_forgotten_and_their_buckets_go_on(workers, t
     assert not bucket.take()
     assert (await limiter.wait(bucket)).allowed
     assert bucket.states()[0].used == 2
+
+
+async def test_what_others_hold_and_have_not_spent_is_no_usage(workers):
+    one, other = await workers(2)
+    caller, sold = key(), plan(limit("hour", 1_000), limit("concurrent", 50))
+    for _ in range(60):
+        await consume(one, caller, sold)
+        one.bucket(caller, sold).done()
+    assert held(one) > 0
+    hour, cap = await other.peek(caller, sold)
+    assert (hour.used, hour.remaining) == (60, 940)
+    assert cap.used == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import urllib.request
 
 from tests.integration.gateway.exchange.conftest import House
@@ -57,6 +58,8 @@ async def test_metrics_are_on_the_internal_port_only(house: House):
             break
         assert asyncio.get_running_loop().time() < deadline, text
     assert "paid_endpoint_workers 1.0" in text
+    names = re.findall(r"# HELP paid_endpoint_(\w+?)(?:_total)? \1$", text, re.MULTILINE)
+    assert names == [], "without a text in gateway/metric_texts.py"
 
 
 async def test_p22_cors_answers_for_the_listed_origin_only_and_never_allows_credentials(house: House):

@@ -114,6 +114,7 @@ async def test_429_names_the_limit_and_when_again_and_consumes_nothing(house: Ho
     answers = [await house.ask(f"/{slug}/limited", key=tenant.key) for _ in range(4)]
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
     document = problem(answers[3], 429, "rate_limited")
+    assert document["detail"].startswith("The limit of 2 per hour is used up.")
     assert document["violated_policies"] == ["hour"]
     assert 0 < document["retry_after_seconds"] <= 3600
     assert len(answers[3].values("retry-after")) == 1

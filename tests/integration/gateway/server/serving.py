@@ -93,7 +93,7 @@ def supervisor(log: Path, **settings: object) -> Iterator[Served]:
         )
     served = Served(process, ("127.0.0.1", port), log)
     try:
-        wait_until(lambda: served.said("startup complete") >= settings["workers"] or process.poll() is not None)
+        wait_until(lambda: served.said("is ready") >= settings["workers"] or process.poll() is not None)
         yield served
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -92,7 +92,7 @@ async def test_two_reloads_under_load_fail_no_request(tmp_path):
         tasks = [asyncio.create_task(client) for client in clients]
         for reload in (1, 2):
             served.process.send_signal(signal.SIGHUP)
-            await polled(lambda ready=reload: served.said("startup complete") == 2 + 2 * ready)
+            await polled(lambda ready=reload: served.said("is ready") == 2 + 2 * ready)
             await asyncio.sleep(0.5)
         await polled(lambda: len(served.workers()) == 2)
         load.over = True
@@ -114,7 +114,7 @@ async def test_a_killed_worker_costs_no_new_connection_and_is_replaced(tmp_path)
         os.kill(victim, signal.SIGKILL)
         load.over, reached = False, load.answered
         tasks = [asyncio.create_task(load.fresh()) for _ in range(4)]
-        await polled(lambda: served.said("startup complete") == 3 and load.answered > reached + 200)
+        await polled(lambda: served.said("is ready") == 3 and load.answered > reached + 200)
         load.over = True
         await asyncio.gather(*tasks)
         assert load.failures == []
@@ -247,3 +247,24 @@ def test_the_ingester_ends_with_a_killed_supervisor(tmp_path):
         served.process.kill()
         served.process.wait()
         wait_until(lambda: not Path(f"/proc/{ingester}").exists(), 15)
+
+
+def test_a_state_folder_that_is_none_is_refused_in_one_line(tmp_path):
+    (tmp_path / "state").touch()
+    with supervisor(tmp_path / "log") as served:
+        assert served.process.wait(10) == 1
+        assert served.said("Traceback") == 0
+        assert served.said("GATEWAY_STATE_DIR") == 1
+
+
+def test_a_draining_ingester_leaves_a_shared_folder_to_the_one_that_works_on_it(tmp_path):
+    with supervisor(tmp_path / "log") as served:
+        wait_until(lambda: ingester_of(served) is not None)
+        folder = tmp_path / "state" / "journal"
+        wait_until((folder / "ingester.json").exists)
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway.ingester.process", "--drain"],
+            env=environment(state_dir=tmp_path / "state"), cwd=ROOT, timeout=20, capture_output=True, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0
+        assert b"stores what is there" in ended.stderr

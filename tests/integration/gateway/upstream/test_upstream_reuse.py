@@ -203,3 +203,21 @@ async def test_a_post_survives_a_connection_that_closed_before_it_was_written() 
         await asyncio.wait_for(reply.over.wait(), 5)
         assert reply.status == 200
         assert [seen.target for seen in upstream.seen].count(b"/x") == 1
+
+
+@on_uvloop
+async def test_an_upstream_whose_answers_do_not_end_where_they_say_serves_one_request_a_connection() -> None:
+    """Its surplus may come when the connection has been taken again: then nothing tells it from that one's answer."""
+
+    async def script(seen: Seen) -> None:
+        seen.connection.send(HELLO)
+        if seen.target == b"/surplus":
+            await asyncio.sleep(0)
+            seen.connection.send(HELLO)
+
+    async with ScriptedUpstream(script) as upstream, Caller(upstream.snapshot()) as caller:
+        await caller.ask(b"/surplus")
+        await asyncio.wait_for(upstream.connections[0].ended.wait(), 1)
+        for _ in range(3):
+            await caller.ask()
+        assert len(upstream.connections) == 4
