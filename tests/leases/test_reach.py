@@ -37,14 +37,13 @@ async def scene(ground: Ground) -> AsyncIterator[Scene]:
         ground.server.command("FLUSHALL")
 
 
-async def held(scene: Scene) -> int:
-    """What workers hold of the window beyond what they spent: used, as Redis has it, less what was admitted."""
-    state = (await scene.alive[-1].call("peek", 0))[0]
-    return state.used - (300 - scene.room(0))
+async def holds(scene: Scene) -> bool:
+    """Whether the first worker has permits at hand: it admits one without asking Redis."""
+    return (await scene.ask(scene.alive[0], 0))[0].source == "lease"
 
 
 async def test_what_a_worker_holds_is_recalled_when_another_runs_dry(scene: Scene) -> None:
-    assert await held(scene) > 0
+    assert await holds(scene)
     others = scene.alive[1:]
     taken, room = 0, scene.room(0)
     for _ in range(6):
@@ -55,25 +54,26 @@ async def test_what_a_worker_holds_is_recalled_when_another_runs_dry(scene: Scen
 
 
 async def test_what_a_killed_worker_held_comes_back(scene: Scene) -> None:
-    assert await held(scene) > 0
+    assert await holds(scene)
     await scene.kill(scene.alive[0])
     await scene.tick(1.2)
     await asyncio.sleep(0.05)
     await scene.tick(1.2)
-    assert await held(scene) == 0
-    assert await exhaust(scene, 0, CHOICE) == 290
+    assert await exhaust(scene, 0, CHOICE) == 289
 
 
 async def test_what_a_worker_holds_comes_back_when_it_is_idle(scene: Scene) -> None:
-    assert await held(scene) > 0
-    await quiet(scene, 0)
-    assert await held(scene) == 0
+    assert await holds(scene)
+    # While at least half of the window is free it may keep them for some seconds; who needs them recalls them.
+    for _ in range(2):
+        await quiet(scene, 0)
+    assert not await holds(scene)
 
 
 async def test_what_a_worker_holds_comes_back_when_it_stops(scene: Scene) -> None:
-    assert await held(scene) > 0
+    assert await holds(scene)
     await scene.stop(scene.alive[0])
-    assert await held(scene) == 0
+    assert await exhaust(scene, 0, CHOICE) == 289
 
 
 async def test_slots_in_use_by_a_killed_worker_come_back(ground: Ground) -> None:
