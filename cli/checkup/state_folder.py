@@ -56,7 +56,7 @@ def _check_room(settings: Settings, folder: Path) -> Finding:
 def _check_journals(folder: Path) -> Iterator[Finding]:
     journals = open_journals(folder)
     dead = [journal for journal in journals if journal.is_dead()]
-    lock = folder / "ingester.lock"
+    lock = folder / "ingester.held"
     followed = lock.exists() and not is_free(lock)
     size = bytes_below(folder)
     yield judge(

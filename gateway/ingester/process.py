@@ -24,7 +24,7 @@ from domain.settings import Settings, load_settings
 from gateway.ingester.status import publish_often
 from gateway.server.worker import die_with
 
-LOCK_FILE = "ingester.lock"
+LOCK_FILE = "ingester.held"
 DRAIN_SECONDS = 3.0
 """How long an orderly stop may store what is there; more stays in the journals for the next start."""
 

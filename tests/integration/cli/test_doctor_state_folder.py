@@ -61,7 +61,7 @@ async def test_journals_that_nobody_stores(examine, tmp_path):
     finding = examine()["journals"]
     assert (finding.status, "1 of ended ones" in finding.detail) == ("warn", True)
 
-    with (tmp_path / "journal" / "ingester.lock").open("w") as lock:
+    with (tmp_path / "journal" / "ingester.held").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert examine()["journals"].status == "ok"
 

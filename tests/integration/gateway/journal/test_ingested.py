@@ -107,4 +107,4 @@ async def test_the_ingester_goes_on_for_orphans(database, gateway, tenant):
     gateway.signal(signal.SIGKILL)
     await rows_of(database, 1)
     folder = Path(gateway.environment["GATEWAY_STATE_DIR"]) / "journal"
-    await until(lambda: {path.name for path in folder.iterdir()} <= {"node", "ingester.lock", "ingester.json"}, 30)
+    await until(lambda: {path.name for path in folder.iterdir()} <= {"node", "ingester.held", "ingester.json"}, 30)

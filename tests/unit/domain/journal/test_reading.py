@@ -92,7 +92,7 @@ async def test_a_segment_of_another_format_is_recognised_and_left_alone(tmp_path
 
 def test_what_is_no_journal_is_not_one(tmp_path):
     assert open_journals(tmp_path / "absent") == []
-    (tmp_path / "ingester.lock").touch()
+    (tmp_path / "ingester.held").touch()
     (tmp_path / "short").mkdir()
     (tmp_path / ("g" * 32)).mkdir()
     assert open_journals(tmp_path) == []
