@@ -129,19 +129,21 @@ def listens(port: int) -> bool:
 
 def worker_pids(supervisor: int) -> list[int]:
     """Children of a gateway's first process that serve requests; itself if it has none."""
-    return [pid for pid in _children(supervisor) if "gateway.server.worker" in command_line(pid)] or [supervisor]
+    return children(supervisor, "gateway.server.worker") or [supervisor]
 
 
 def ingester_pids(supervisor: int) -> list[int]:
     """Children of a gateway's first process that store its journals; none where the workers do that themselves."""
-    return [pid for pid in _children(supervisor) if "ingester" in command_line(pid)]
+    return children(supervisor, "ingester")
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int, words: str = "") -> list[int]:
+    """Living children of a process whose command line contains `words`; one may end between two looks."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
+    return [int(child) for child in listed if words in command_line(int(child))]
 
 
 def parent(pid: int) -> int:
@@ -151,7 +153,7 @@ def parent(pid: int) -> int:
 
 def family(pid: int) -> list[int]:
     """A process and all that it has started and that has not left it."""
-    return [pid, *(member for child in _children(pid) for member in family(child))]
+    return [pid, *(member for child in children(pid) for member in family(child))]
 
 
 def move(pid: int, core: int) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from loadtests.processes import children
 from tests.drills.audit import RECOVERY_SECONDS, audit
 from tests.drills.evidence import Evidence, Sighting
 from tests.drills.ground import Ground, ground
@@ -78,7 +79,7 @@ class Drill:
         server = self._place.servers.postgres
         assert server.process is not None
         postmaster = server.process.pid
-        with _stopped([postmaster, *_children(postmaster)]):
+        with _stopped([postmaster, *children(postmaster)]):
             yield
 
     @contextmanager
@@ -191,10 +192,6 @@ def _show_phases(phases: list[Phase]) -> None:
             sum(not _good(one) and int(one.ended - phase.began) == second for one in phase.seen) for second in seconds
         ]
         print(f"{phase.name}, good by second: {' '.join(map(str, good))}" + (f"; bad: {bad}" if any(bad) else ""))
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from domain.journal.reading import JournalFolder
 from domain.journal.records import END
+from loadtests import processes
 from tests.gateways import RunningGateway, connected, make_service, running_gateway
 from tests.integration.gateway.conftest import World
 from tests.wire.raw_client import RawClient
@@ -39,8 +40,7 @@ async def endless_port() -> AsyncIterator[int]:
 
 def resident_bytes(gateway: RunningGateway) -> int:
     """Of the gateway's only worker."""
-    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4_096 for pid in children)
+    return sum(processes.resident_bytes(pid) for pid in processes.children(gateway.pid))
 
 
 async def test_readers_that_stop_hold_little_memory_each(world: World, endless_port: int) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from loadtests.processes import children
 from tests.deadlines import until
 from tests.gateways import ROOT, RunningGateway, Tenant, connected, make_service, make_tenant, running_gateway
 from tests.wire.upstream import RecordingUpstream
@@ -35,11 +36,6 @@ async def tenant(database) -> AsyncIterator[Tenant]:
 async def gateway(fresh_database_url, redis_url, tenant) -> AsyncIterator[RunningGateway]:
     async with running_gateway(fresh_database_url, redis_url, workers=2) as started:
         yield started
-
-
-def children(gateway: RunningGateway, module: str) -> list[int]:
-    found = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-    return [int(pid) for pid in found if module in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 async def rows_of(database, wanted: int, seconds: float = 10.0) -> list[asyncpg.Record]:
@@ -82,7 +78,7 @@ async def test_every_answer_is_recorded_once_though_workers_and_ingester_are_kil
 
     for turn in range(6):
         await asyncio.gather(*[call() for _ in range(20)])
-        victims = children(gateway, "gateway.ingester" if turn % 2 else "gateway.server.worker")
+        victims = children(gateway.pid, "gateway.ingester" if turn % 2 else "gateway.server.worker")
         for victim in victims[:1]:
             os.kill(victim, signal.SIGKILL)
     assert await gateway.stop() == 0

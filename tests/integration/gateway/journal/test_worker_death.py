@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from pathlib import Path
 
+from loadtests.processes import children
 from tests.deadlines import until
 from tests.gateways import RunningGateway, connected, make_service, make_tenant, running_gateway
 from tests.wire.raw_client import RawClient
@@ -14,8 +14,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n"
 
 
 def workers(gateway: RunningGateway) -> list[int]:
-    children = Path(f"/proc/{gateway.pid}/task/{gateway.pid}/children").read_text().split()
-    return [int(child) for child in children if "gateway.server.worker" in Path(f"/proc/{child}/cmdline").read_text()]
+    return children(gateway.pid, "gateway.server.worker")
 
 
 async def answered(gateway: RunningGateway, raw: bytes) -> set[str]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from loadtests.processes import children
+
 ROOT = Path(__file__).resolve().parents[4]
 APPLICATION = "tests.integration.gateway.server.recording_app:create_app"
 SUPERVISE = (
@@ -43,9 +45,7 @@ class Served:
 
     def children(self, module: str) -> list[int]:
         """Process ids of the supervisor's children that run this module."""
-        pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [int(child) for child in children if module in Path(f"/proc/{child}/cmdline").read_text()]
+        return children(self.process.pid, module)
 
     def said(self, text: str) -> int:
         """How often `text` stands in the log."""
