@@ -53,6 +53,11 @@ class OutOfCredits(Refusal):
     default_detail = "This operation costs more credits than the organization has available."
 
 
+class SpendCapReached(Refusal):
+    code, status, title = "spend_cap_reached", 402, "Spend cap reached"
+    default_detail = "The spend cap of this key or organization is used up. Raise it, or wait until it begins anew."
+
+
 class OrganizationSuspended(Refusal):
     code, status, title = "organization_suspended", 403, "Organization suspended"
     default_detail = "This organization is suspended. Its owner can ask the operator why."
@@ -98,6 +103,21 @@ class RequestTimeout(Refusal):
     default_detail = "The request did not arrive in time."
 
 
+class InvalidIdempotencyKey(Refusal):
+    code, status, title = "invalid_idempotency_key", 400, "Invalid Idempotency-Key"
+    default_detail = "Send one Idempotency-Key of 1 to 255 visible characters."
+
+
+class StillRunning(Refusal):
+    code, status, title = "still_running", 409, "The first request is still running"
+    default_detail = "A request with this Idempotency-Key is in progress. Repeat it when that one has ended."
+
+
+class IdempotencyMismatch(Refusal):
+    code, status, title = "idempotency_mismatch", 422, "Another request under the same Idempotency-Key"
+    default_detail = "This Idempotency-Key was used for a different request. Use a new key for each request."
+
+
 class BodyTooLarge(Refusal):
     code, status, title = "body_too_large", 413, "Body too large"
     default_detail = "The request body is larger than this service accepts."
@@ -121,6 +141,11 @@ class MisdirectedRequest(Refusal):
 class RateLimited(Refusal):
     code, status, title = "rate_limited", 429, "Limit reached"
     default_detail = "A limit of your plan is used up. Wait, or take a higher plan."
+
+
+class QuotaExceeded(Refusal):
+    code, status, title = "quota_exceeded", 429, "Quota used up"
+    default_detail = "A quota of your plan is used up. Wait for the next period, take a higher plan, or use credits."
 
 
 class TooManyAtOnce(Refusal):

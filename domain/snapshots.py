@@ -1,10 +1,14 @@
 """What the data plane knows of the business: immutable pictures of rows, made by the catalog, shared by all requests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
+from types import MappingProxyType
 from uuid import UUID
 
 Network = IPv4Network | IPv6Network
+
+_NOTHING: Mapping[UUID, int] = MappingProxyType({})
 
 NO_ID = UUID(int=0)
 """Stands in rollups where a dimension is unknown."""
@@ -25,17 +29,26 @@ class LimitSnapshot:
     shadow: bool
     service_id: UUID | None = None
     operation_id: UUID | None = None
+    unit: str = "requests"
+    """What it counts: requests, or quota: the units that each operation takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSnapshot:
-    """A plan; `rank` orders plans from lowest to highest for minimum-plan checks (its sort_order)."""
+    """A plan's terms; `rank` orders plans from lowest to highest for minimum-plan checks (its sort_order).
+
+    `prices` (micro-credits) and `quota_costs` (units) hold, by operation, only what differs from the operation's own.
+    `overage` says what happens when quotas are used up: block or credits.
+    """
 
     id: UUID
     slug: str
     name: str
     rank: int
     limits: tuple[LimitSnapshot, ...]
+    overage: str = "block"
+    prices: Mapping[UUID, int] = field(default=_NOTHING)
+    quota_costs: Mapping[UUID, int] = field(default=_NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,7 @@ class KeySnapshot:
     revoked: bool
     period_start: float | None = None
     period_end: float | None = None
+    billing_mode: str = "credits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +93,7 @@ class UpstreamSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class OperationSnapshot:
-    """One priced operation; `price_micro` in micro-credits."""
+    """One priced operation; `price_micro` in micro-credits, `quota_cost` in units of the plan's quotas."""
 
     id: UUID
     name: str
@@ -88,6 +102,10 @@ class OperationSnapshot:
     price_micro: int
     reserved: bool
     enabled: bool
+    quota_cost: int = 1
+    minimum_plan_id: UUID | None = None
+    cost_formula: str = ""
+    replays: bool = False
 
 
 @dataclass(frozen=True, slots=True)

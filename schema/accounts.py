@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import UUID, ForeignKey, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, ForeignKey, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.readable import Readable
@@ -30,6 +30,13 @@ class MembershipRole(StrEnum):
     VIEWER = "viewer"
 
 
+class BillingMode(StrEnum):
+    """What a request costs an organization: credits, or units of its plan's quotas."""
+
+    CREDITS = "credits"
+    QUOTA = "quota"
+
+
 class Organization(Table, tablename="organization"):
     """A tenant: it owns keys, subscriptions, credits and logs."""
 
@@ -42,11 +49,18 @@ class Organization(Table, tablename="organization"):
         choices=OrganizationState,
         help_text="Keys of a suspended or closed organization are refused.",
     )
+    billing_mode = Text(
+        default=BillingMode.CREDITS, choices=BillingMode, help_text="Whether requests cost credits or quota units."
+    )
+    spend_cap_day_micro = BigInt(null=True, default=None, help_text="Most micro-credits of a UTC day; null: no cap.")
+    spend_cap_month_micro = BigInt(null=True, default=None, help_text="Most micro-credits of a period; null: no cap.")
 
     uq_organization_slug = Unique([slug])
     ck_organization_slug = Check("slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63")
     ck_organization_name = Check("length(name) between 1 and 120")
     ck_organization_state = Check("state in ('active', 'suspended', 'closed')")
+    ck_organization_billing_mode = Check("billing_mode in ('credits', 'quota')")
+    ck_organization_spend_caps = Check("spend_cap_day_micro >= 0 and spend_cap_month_micro >= 0")
 
     @classmethod
     def get_readable(cls) -> Readable:

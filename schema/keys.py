@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from piccolo.columns import UUID, Array, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import UUID, Array, BigInt, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.readable import Readable
@@ -52,6 +52,8 @@ class ApiKey(Table, tablename="api_key"):
         "self", null=True, index=True, on_delete=OnDelete.restrict, help_text="The key that this one replaces."
     )
     last_used_at = Timestamptz(null=True, default=None, help_text="To the minute or so.")
+    spend_cap_day_micro = BigInt(null=True, default=None, help_text="Most micro-credits of a UTC day; null: no cap.")
+    spend_cap_month_micro = BigInt(null=True, default=None, help_text="Most micro-credits of a period; null: no cap.")
     created_by = Integer(null=True, default=None, help_text="The user who made it; null: an operator or a script.")
 
     uq_api_key_public_id = Unique([public_id])
@@ -63,6 +65,7 @@ class ApiKey(Table, tablename="api_key"):
     ck_api_key_hmac = Check(
         "(scheme = 'hmac') = (pepper_version is not null) and (scheme = 'hmac') = (public_id is not null)"
     )
+    ck_api_key_spend_caps = Check("spend_cap_day_micro >= 0 and spend_cap_month_micro >= 0")
     ck_api_key_revoked_reason = Check("revoked_reason is null or revoked_at is not null")
 
     @classmethod

@@ -15,6 +15,8 @@ APP_CONFIG = AppConfig(
             "schema.keys",
             "schema.services",
             "schema.usage",
+            "schema.credits",
+            "schema.idempotency",
         ],
         exclude_imported=True,
     ),

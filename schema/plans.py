@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import UUID, BigInt, Boolean, Char, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, BigInt, Boolean, Char, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.readable import Readable
@@ -31,6 +31,20 @@ class LimitScope(StrEnum):
     KEY = "key"
 
 
+class LimitUnit(StrEnum):
+    """What a limit counts: requests, or the units that their operations take (a quota)."""
+
+    REQUESTS = "requests"
+    QUOTA = "quota"
+
+
+class Overage(StrEnum):
+    """What happens to an organization on quotas when they are used up."""
+
+    BLOCK = "block"
+    CREDITS = "credits"
+
+
 class SubscriptionState(StrEnum):
     """The first three are live: their plan applies."""
 
@@ -54,11 +68,17 @@ class Plan(Table, tablename="plan"):
     price_cents = BigInt(default=0, help_text="Price of a month in the currency's hundredths.")
     currency = Char(length=3, default="USD", help_text="ISO 4217.")
     sort_order = Integer(default=0, help_text="Rank: a higher plan has a greater number.")
+    overage = Text(default=Overage.BLOCK, choices=Overage, help_text="When quotas are used up: refuse, or use credits.")
+    trial_days = Integer(default=0, help_text="Length of a trial in days; 0: none.")
+    trial_calls = BigInt(null=True, default=None, help_text="Most requests in a trial; null: as the plan's limits say.")
+    grace_days = Integer(default=3, help_text="Days after an unpaid period in which the plan still applies.")
 
     uq_plan_slug = Unique([slug])
     ck_plan_slug = Check("slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63")
     ck_plan_name = Check("length(name) between 1 and 120")
     ck_plan_price_cents = Check("price_cents >= 0")
+    ck_plan_overage = Check("overage in ('block', 'credits')")
+    ck_plan_days = Check("trial_days between 0 and 365 and grace_days between 0 and 365 and trial_calls > 0")
     ck_plan_currency = Check("currency ~ '^[A-Z][A-Z][A-Z]$'")
 
     @classmethod
@@ -80,6 +100,7 @@ class PlanLimit(Table, tablename="plan_limit"):
     amount = BigInt(default=None, required=True, help_text="Requests allowed in the window.")
     period = Text(default=None, required=True, choices=LimitPeriod, help_text="The window.")
     scope = Text(default=LimitScope.ORGANIZATION, choices=LimitScope, help_text="Who shares the window.")
+    unit = Text(default=LimitUnit.REQUESTS, choices=LimitUnit, help_text="What it counts.")
     shadow = Boolean(default=False, help_text="Counted and reported, never enforced.")
     service_id: ForeignKey[Table] = ForeignKey(
         LazyTableReference("Service", module_path="schema.services"),
@@ -101,7 +122,44 @@ class PlanLimit(Table, tablename="plan_limit"):
     ck_plan_limit_amount = Check("amount > 0")
     ck_plan_limit_period = Check("period in ('second', 'minute', 'hour', 'day', 'month', 'concurrent')")
     ck_plan_limit_scope = Check("scope in ('organization', 'key')")
+    ck_plan_limit_unit = Check(
+        "unit = 'requests' or (unit = 'quota' and period in ('day', 'month') and scope = 'organization')"
+    )
     ck_plan_limit_operation_id = Check("operation_id is null or service_id is not null")
+
+
+class PlanPrice(Table, tablename="plan_price"):
+    """What one operation costs on one plan, where that is not what it costs otherwise."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    plan_id = ForeignKey(Plan, null=False, index=True, on_delete=OnDelete.cascade, help_text="The plan.")
+    operation_id: ForeignKey[Table] = ForeignKey(
+        LazyTableReference("Operation", module_path="schema.services"),
+        null=False,
+        index=True,
+        on_delete=OnDelete.cascade,
+        help_text="The operation.",
+    )
+    price_micro = BigInt(null=True, default=None, help_text="Micro-credits; null: as for everybody.")
+    quota_cost = BigInt(null=True, default=None, help_text="Quota units; null: as for everybody.")
+
+    uq_plan_price_plan_id_operation_id = Unique([plan_id, operation_id])
+    ck_plan_price_amounts = Check("price_micro >= 0 and quota_cost between 0 and 1000000000")
+    ck_plan_price_something = Check("price_micro is not null or quota_cost is not null")
+
+
+class PlanVersion(Table, tablename="plan_version"):
+    """The terms of a plan as they were sold before an edit, for those who bought them. Never changed: a trigger sees to it."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    plan_id = ForeignKey(Plan, null=False, index=False, on_delete=OnDelete.restrict, help_text="The plan.")
+    number = Integer(default=None, required=True, help_text="1, 2, 3 for each plan.")
+    terms = JSONB(default=None, required=True, help_text="Limits, prices and policies; `domain.plan_terms` reads it.")
+
+    uq_plan_version_plan_id_number = Unique([plan_id, number])
+    ck_plan_version_number = Check("number > 0")
 
 
 class Subscription(Table, tablename="subscription"):
@@ -118,6 +176,53 @@ class Subscription(Table, tablename="subscription"):
     period_start = Timestamptz(default=None, required=True, help_text="Begin of the paid period.")
     period_end = Timestamptz(default=None, required=True, help_text="End of the paid period.")
     cancel_at = Timestamptz(null=True, default=None, help_text="When it ends by the customer's wish.")
+    plan_version_id = ForeignKey(
+        PlanVersion,
+        null=True,
+        index=True,
+        on_delete=OnDelete.restrict,
+        help_text="The terms of this period; null: the plan's own, as they are now.",
+    )
+    next_plan_id = ForeignKey(
+        Plan, null=True, index=True, on_delete=OnDelete.restrict, help_text="The plan from the next period on."
+    )
+    trial_ends_at = Timestamptz(null=True, default=None, help_text="When the trial ends; null: none.")
+    grace_until = Timestamptz(null=True, default=None, help_text="Until when an unpaid plan still applies.")
+    ended_at = Timestamptz(null=True, default=None, help_text="When it ended.")
 
     ck_subscription_state = Check("state in ('trialing', 'active', 'past_due', 'cancelled', 'expired')")
     ck_subscription_period = Check("period_end > period_start")
+
+
+class TrialClaim(Table, tablename="trial_claim"):
+    """Who has had a trial: an organization and an e-mail address have one, whatever becomes of them."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    organization_id = ForeignKey(
+        Organization, null=False, index=False, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    email = Text(default=None, required=True, help_text="The verified address, in lower case.")
+
+    uq_trial_claim_organization_id = Unique([organization_id])
+    uq_trial_claim_email = Unique([email])
+    ck_trial_claim_email = Check("email = lower(email) and email like '%@%' and length(email) <= 254")
+
+
+class LimitOverride(Table, tablename="limit_override"):
+    """Another amount of one of the plan's limits for one organization, perhaps until a date."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    organization_id = ForeignKey(
+        Organization, null=False, index=False, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    limit_name = Text(default=None, required=True, help_text="Name of the limit, as the plan has it.")
+    amount = BigInt(null=True, default=None, help_text="Instead of the plan's; null: as the plan says.")
+    shadow = Boolean(null=True, default=None, help_text="Only count, or enforce; null: as the plan says.")
+    until = Timestamptz(null=True, default=None, help_text="Does not hold from then on; null: for good.")
+    reason = Text(default="", help_text="Why.")
+
+    uq_limit_override_organization_id_limit_name = Unique([organization_id, limit_name])
+    ck_limit_override_amount = Check("amount > 0")
+    ck_limit_override_something = Check("amount is not null or shadow is not null")

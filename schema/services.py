@@ -83,7 +83,13 @@ class Operation(Table, tablename="operation"):
     method = Text(default=None, required=True, help_text="Upper-case HTTP method, or `*` for any.")
     path_pattern = Text(default=None, required=True, help_text="Behind the prefix: `/items/{id}`, `/files/*`.")
     price_micro = BigInt(default=0, help_text="Price of a request in micro-credits (millionths).")
+    quota_cost = BigInt(default=1, help_text="Units that a request takes of the plan's quotas.")
+    minimum_plan_id = ForeignKey(
+        Plan, null=True, index=True, on_delete=OnDelete.restrict, help_text="Lowest plan that may call it; null: any."
+    )
     reserved = Boolean(default=False, help_text="Reserve the price durably before the request goes out.")
+    cost_formula = Text(default="", help_text="Price by the request's fields, at most `price_micro`; empty: fixed.")
+    replays = Boolean(default=False, help_text="Answer a repeated Idempotency-Key with the stored outcome.")
     enabled = Boolean(default=True, help_text="A disabled operation answers 404.")
 
     uq_operation_service_id_method_path_pattern = Unique([service_id, method, path_pattern])
@@ -91,3 +97,5 @@ class Operation(Table, tablename="operation"):
     ck_operation_method = Check("method = '*' or (method ~ '^[A-Z][A-Z-]*$' and length(method) <= 32)")
     ck_operation_path_pattern = Check("path_pattern like '/%' and length(path_pattern) <= 1024")
     ck_operation_price_micro = Check("price_micro >= 0")
+    ck_operation_quota_cost = Check("quota_cost between 0 and 1000000000")
+    ck_operation_cost_formula = Check("length(cost_formula) <= 500")

@@ -247,9 +247,9 @@ class Catalog:
         self.version += 1
         if change.table == "api_key" and change.row_id is not None:
             self._cache.forget_key(change.row_id)
-        elif change.table in {"organization", "subscription"} and change.organization_id is not None:
+        elif change.table in {"organization", "subscription", "limit_override"} and change.organization_id is not None:
             self._cache.forget_organization(change.organization_id)
-        elif change.table in {"plan_limit", "service", "operation"}:
+        elif change.table in {"plan_limit", "plan_price", "plan_version", "service", "operation"}:
             self._reloads.want()
         elif change.table == "plan":
             # Keys hold their plan's slug.

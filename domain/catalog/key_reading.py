@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _SELECT = """
     select k.id, k.organization_id, o.slug as organization_slug, o.state as organization_state,
+           o.billing_mode,
            s.plan_id, coalesce(p.slug, '') as plan_slug, s.period_start, s.period_end,
            k.name, k.prefix, k.environment, k.scopes, k.allowed_ips, k.expires_at,
            k.revoked_at is not null as revoked, k.scheme, k.digest, k.pepper_version
@@ -85,6 +86,7 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         revoked=row["revoked"],
         period_start=_seconds(row["period_start"]),
         period_end=_seconds(row["period_end"]),
+        billing_mode=intern(row["billing_mode"]),
     )
 
 

@@ -17,9 +17,10 @@ from domain.snapshots import LimitSnapshot, OperationSnapshot, PlanSnapshot, Ser
 
 _log = logging.getLogger(__name__)
 
-_PLANS = "select id, slug, name, sort_order from plan"
+_PLANS = "select id, slug, name, sort_order, overage from plan"
+_PRICES = "select plan_id, operation_id, price_micro, quota_cost from plan_price"
 _LIMITS = """
-    select id, plan_id, name, amount, period, scope, shadow, service_id, operation_id from plan_limit
+    select id, plan_id, name, amount, period, scope, unit, shadow, service_id, operation_id from plan_limit
     order by plan_id, array_position(array['second', 'minute', 'hour', 'day', 'month', 'concurrent'], period::text), name
 """
 _SERVICES = """
@@ -29,7 +30,8 @@ _SERVICES = """
     from service
 """
 _OPERATIONS = """
-    select id, service_id, name, method, path_pattern, price_micro, reserved, enabled
+    select id, service_id, name, method, path_pattern, price_micro, quota_cost, minimum_plan_id, reserved, cost_formula,
+           replays, enabled
     from operation order by service_id, path_pattern, method
 """
 _SERVICES_PER_TURN = 32
@@ -49,15 +51,20 @@ async def read_tables(connection: PooledConnection) -> Tables:
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         plan_rows = await connection.fetch(_PLANS)
         limit_rows = await connection.fetch(_LIMITS)
+        price_rows = await connection.fetch(_PRICES)
         service_rows = await connection.fetch(_SERVICES)
         operation_rows = await connection.fetch(_OPERATIONS)
     limits: defaultdict[UUID, list[LimitSnapshot]] = defaultdict(list)
     for row in limit_rows:
         limits[row["plan_id"]].append(_limit(row))
+    prices, quota_costs = _by_plan(price_rows, "price_micro"), _by_plan(price_rows, "quota_cost")
     plans = {
-        row["id"]: PlanSnapshot(row["id"], row["slug"], row["name"], row["sort_order"], tuple(limits[row["id"]]))
+        row["id"]: PlanSnapshot(
+            row["id"], row["slug"], row["name"], row["sort_order"], tuple(limits[row["id"]]), row["overage"],
+            prices.get(row["id"], {}), quota_costs.get(row["id"], {}),
+        )
         for row in plan_rows
-    }
+    }  # fmt: skip
     operations: defaultdict[UUID, list[OperationSnapshot]] = defaultdict(list)
     for row in operation_rows:
         operations[row["service_id"]].append(_operation(row))
@@ -67,6 +74,15 @@ async def read_tables(connection: PooledConnection) -> Tables:
         if number % _SERVICES_PER_TURN == 0:
             await asyncio.sleep(0)
     return Tables(plans, RouteIndex(services))
+
+
+def _by_plan(rows: list[asyncpg.Record], column: str) -> dict[UUID, dict[UUID, int]]:
+    """What plans say of operations in one column, by plan and operation."""
+    found: defaultdict[UUID, dict[UUID, int]] = defaultdict(dict)
+    for row in rows:
+        if row[column] is not None:
+            found[row["plan_id"]][row["operation_id"]] = row[column]
+    return found
 
 
 def _limit(row: asyncpg.Record) -> LimitSnapshot:
@@ -79,6 +95,7 @@ def _limit(row: asyncpg.Record) -> LimitSnapshot:
         shadow=row["shadow"],
         service_id=row["service_id"],
         operation_id=row["operation_id"],
+        unit=row["unit"],
     )
 
 
@@ -91,6 +108,10 @@ def _operation(row: asyncpg.Record) -> OperationSnapshot:
         price_micro=row["price_micro"],
         reserved=row["reserved"],
         enabled=row["enabled"],
+        quota_cost=row["quota_cost"],
+        minimum_plan_id=row["minimum_plan_id"],
+        cost_formula=row["cost_formula"],
+        replays=row["replays"],
     )
 
 

@@ -20,6 +20,17 @@ def test_the_app_has_all_tables():
         "operation",
         "api_key",
         "request_log",
+        "plan_price",
+        "plan_version",
+        "limit_override",
+        "trial_claim",
+        "credit_account",
+        "credit_entry",
+        "credit_grant",
+        "credit_holder",
+        "credit_lease",
+        "credit_reservation",
+        "idempotent_request",
     }
 
 
