@@ -47,8 +47,8 @@ class PlanSnapshot:
     rank: int
     limits: tuple[LimitSnapshot, ...]
     overage: str = "block"
-    prices: Mapping[UUID, int] = field(default=_NOTHING)
-    quota_costs: Mapping[UUID, int] = field(default=_NOTHING)
+    prices: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
+    quota_costs: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
