@@ -27,7 +27,8 @@ FREE: tuple[Policy, ...] = (
     confine_key,  # a key that stands elsewhere too must not travel; needs to know the key
     check_access,  # free checks first: nothing has been counted yet
 )
-"""Change nothing, and hang on nothing but the head, the peer and the catalog: `gateway.admissions` relies on it."""
+"""Change nothing, and hang on nothing but the head, the peer and the catalog, each on the part of the head that
+`gateway.admissions` says: it relies on it."""
 
 COUNTED: tuple[Policy, ...] = (
     limit_rate,  # counts; last thing that may refuse until credits come
@@ -43,7 +44,7 @@ def decide(exchange: "Exchange", free: tuple[Policy, ...], counted: tuple[Policy
         return _go_on(exchange, pending, counted)
     if exchange.answered:
         return None
-    if exchange.mark:
+    if exchange.mark is not None:
         exchange.services.admissions.remember(exchange.mark, exchange)
     return admit(exchange, counted)
 

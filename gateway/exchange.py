@@ -14,12 +14,13 @@ from domain.refusals import BodyTooLarge, InternalFault, Refusal
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 from gateway import answers, forwarding
-from gateway.admissions import Admission
+from gateway.admissions import Mark
 from gateway.chain import admit, decide
 from gateway.dates import date_now
 from gateway.ends import AnswerHead, ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
 from gateway.headers import to_client
+from gateway.known_parts import Admission, KnownLine
 from gateway.services import Services
 from gateway.tunnel import MeteredTunnel
 
@@ -35,9 +36,11 @@ class Exchange:
     key: KeySnapshot
     matched: Match
     plan: PlanSnapshot
-    mark = b""
-    """Under which `services.admissions` may remember what the free policies decide; empty: not at all."""
+    mark: Mark | None = None
+    """Under which `services.admissions` may remember what the free policies decide; None: not at all."""
+    line: KnownLine | None = None
     admission: Admission | None = None
+    """Both or neither: what the free policies decided for a head that is known, and still would."""
     key_bytes = b""
     key_fault = ""
     """Why a key was refused: '', missing, unknown, expired or revoked. For the operator; callers see one kind of 401."""
@@ -57,14 +60,26 @@ class Exchange:
     status = bytes_in = bytes_out = 0
     answered = finished = body_complete = False
 
-    def __init__(self, request: ClientRequest, sink: Sink, services: Services) -> None:
-        self.request, self.sink, self.services = request, sink, services
+    def __init__(self, request: ClientRequest | None, sink: Sink, services: Services) -> None:
+        """Without a request, `line` and `admission` are set before it begins."""
+        self._request, self.sink, self.services = request, sink, services
         self.begun_ns = monotonic_ns()
         self.id = raw = new_raw_id()
         self.request_id_bytes = text_of(raw)
-        self.address = request.peer
+        if request is not None:
+            self.address = request.peer
 
     # -- what policies use
+
+    @property
+    def request(self) -> ClientRequest:
+        """What the client asked; of a known head it is put together where somebody wants to see it."""
+        request = self._request
+        if request is None:
+            assert self.line is not None
+            assert self.admission is not None
+            request = self._request = self.admission.request(self.line)
+        return request
 
     @property
     def request_id(self) -> UUID:
@@ -99,20 +114,16 @@ class Exchange:
 
     # -- what the door calls
 
-    def begin(self, admission: Admission | None = None) -> Awaitable[None] | None:
-        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned.
-
-        `admission` is what the free policies decided for the same head, and still would.
-        """
-        services = self.services
+    def begin(self) -> Awaitable[None] | None:
+        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned."""
+        services, line, admission = self.services, self.line, self.admission
         try:
             services.keep_room(self)
-            if admission is None:
+            if line is None or admission is None:
                 pending = decide(self, services.free, services.counted)
             else:
-                self.admission = admission
-                self.matched, self.key, self.plan = admission.matched, admission.key, admission.plan
-                self.address = admission.address
+                fields = admission.fields
+                self.matched, self.key, self.plan, self.address = line.matched, fields.key, fields.plan, fields.address
                 pending = admit(self, services.counted)
         except Refusal as refusal:
             self.refuse(refusal)
@@ -277,15 +288,15 @@ class Exchange:
             self.fail(fault)
 
     def _send_upstream(self) -> None:
-        service, admission, upstreams = self.matched.service, self.admission, self.services.upstreams
+        service, line, admission = self.matched.service, self.line, self.admission
         origin = forwarding.pick(service.upstreams)
-        if admission is None:
+        if line is None or admission is None:
             written, limits, head = forwarding.upstream_request(self, origin), forwarding.deadlines(service), b""
         else:
-            written, limits = admission.upstream, admission.deadlines
-            head = forwarding.known_head(self, admission.heads[origin.url])
+            written, limits = line.upstream, line.deadlines
+            head = forwarding.known_head(self, line.heads[origin.url], admission.fields.lines)
         self.sent_ns = monotonic_ns()
-        upstream = upstreams.send(origin, written, self, limits, service.max_connections, head)
+        upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections, head)
         if not self.finished:
             self.upstream = upstream
             if written.body != 0:

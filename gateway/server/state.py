@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.server")
 
+MOST_KNOWN = 4_096
+"""Bytes of a head that may be known (`gateway.admissions`); longer ones are rare, and read again each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
@@ -41,6 +44,7 @@ class WorkerState(ServerState):
         self.rules = GuardRules(
             HostRule(settings.allowed_hosts), settings.max_header_bytes, settings.max_headers, settings.max_body_bytes
         )
+        self.most_known = min(MOST_KNOWN, settings.max_header_bytes)
         self.gateway_connections: set[GatewayProtocol] = set()
         self.draining = False
         self.now = 0.0
