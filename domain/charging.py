@@ -9,11 +9,11 @@ UPGRADED = 101
 def is_charged(charge_on: str, outcome: str, status: int, *, headers_arrived: bool) -> bool:
     """Whether a request costs its price.
 
-    `outcome` is that of its record: served, refused, failed, cut or gone. `status` is that of the upstream's answer once
+    `outcome` is that of its record: served, refused (by us, whatever the upstream said), failed, cut or gone. `status` is that of the upstream's answer once
     its headers have arrived. A tunnel is charged when it begins. Where `charge_on` is response, headers are enough;
     where it is success, an answer of 2xx or 3xx that was not cut, or whose client did not wait for its end.
     """
-    if not headers_arrived:
+    if not headers_arrived or outcome == "refused":
         return False
     if status == UPGRADED or charge_on == "response":
         return True

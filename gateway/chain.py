@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.policies.admit_recordable import admit_recordable
 from gateway.policies.authenticate import authenticate
+from gateway.policies.charge_credits import charge_credits
 from gateway.policies.check_access import check_access
 from gateway.policies.confine_key import confine_key
 from gateway.policies.limit_rate import limit_rate
@@ -31,7 +32,8 @@ FREE: tuple[Policy, ...] = (
 `gateway.admissions` says: it relies on it."""
 
 COUNTED: tuple[Policy, ...] = (
-    limit_rate,  # counts; last thing that may refuse until credits come
+    limit_rate,  # counts; free before what costs
+    charge_credits,  # last thing that may refuse: what it holds is given back by nothing but the request's end
 )
 
 POLICIES = (FIRST, *FREE, *COUNTED)

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Sequence
 from time import monotonic_ns
 from uuid import UUID
 
+from domain.credits.holds import Hold
+from domain.credits.wallet import Wallet
 from domain.quotas.limiter import Bucket, Verdict
 from domain.refusals import BodyTooLarge, InternalFault, Refusal
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
-from gateway import answers, forwarding
+from gateway import answers, charges, forwarding
 from gateway.admissions import Mark
 from gateway.chain import admit, decide
 from gateway.dates import date_now
@@ -54,6 +56,16 @@ class Exchange:
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
     verdict: Verdict | None = None
+    overage = False
+    """Whether it is paid with credits although its organization pays with quotas, because these are used up."""
+    price = 0
+    """Micro-credits that are held for it, in `wallet` or as `hold`."""
+    wallet: Wallet | None = None
+    hold: Hold | None = None
+    reported: int | None = None
+    """What the upstream says that it cost, if that may be."""
+    cost = 0
+    """Micro-credits, once it is over."""
     upstream: UpstreamExchange | None = None
     trace_id = b""
     sent_ns = first_byte_ns = 0
@@ -162,12 +174,12 @@ class Exchange:
         if not self.finished and self.upstream is not None:
             self.upstream.finish()
 
-    def client_gone(self) -> None:
-        """The client left, or broke its request: the upstream is cancelled at once."""
+    def client_gone(self, *, cut: bool = False) -> None:
+        """The client left, or broke its request, or we `cut` it off: the upstream is cancelled at once."""
         if self.finished:
             return
         self._drop_upstream()
-        self._finish("gone", tell=False)
+        self._finish("cut" if cut else "gone", tell=False)
 
     def pause_upstream(self) -> None:
         """The client takes no more bytes now."""
@@ -208,6 +220,8 @@ class Exchange:
         """The upstream's final head, with our fields."""
         self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, status
+        if self.hold is not None:
+            charges.note_reported(self, headers)
         self.services.record_begin(self)
         self.sink.head(status, answers.relayed(self, headers), length)
 
@@ -223,6 +237,8 @@ class Exchange:
         self.upstream = None
         self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, head.status
+        if self.hold is not None:
+            charges.note_reported(self, head.headers)
         self.sink.head(head.status, answers.relayed(self, head.headers), head.length)
         if body:
             self.reply_data(body)
@@ -330,9 +346,17 @@ class Exchange:
     def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
         self.let_go_of_slots()
+        if self.price:
+            charges.settle(self, outcome)
         self.services.record(self, outcome, refusal)
 
     def let_go_of_slots(self) -> None:
         """What counts requests in progress counts this one no more. Once."""
         if self.taken and self.bucket is not None:
             self.bucket.done()
+
+    def give_back_permits(self, taken_at: float) -> None:
+        """Refused although it was counted: it has consumed nothing (G1). `taken_at`: the bucket's, when it had just been."""
+        if self.taken and self.bucket is not None:
+            self.taken = False
+            self.bucket.give_back(taken_at)

@@ -6,12 +6,14 @@ fields makes a whole. They are shared, so never changed, but for what belongs to
 
 from typing import TYPE_CHECKING
 
+from domain.prices import price_micro
 from gateway import forwarding
 from gateway.ends import ClientRequest, Deadlines, Headers, UpstreamRequest
 from gateway.policies.confine_key import SHORTEST, is_bearer, spellings
 from gateway.recording import parts_of
 
 if TYPE_CHECKING:
+    from domain.credits.wallet import Wallet
     from domain.quotas.bucket import Bucket
     from domain.snapshots import KeySnapshot, Match, PlanSnapshot
     from gateway.exchange import Exchange
@@ -74,15 +76,17 @@ class KnownFields:
 class Admission:
     """What the free policies decided for one caller's request to one operation, or to a service's default one.
 
-    `bucket` belongs to who limits: what is the same each time. `owner` is whose identity `KnownLine.route` is, kept so
+    `bucket` and `wallet` belong to who limits and who charges: what is the same each time. `owner` is whose identity `KnownLine.route` is, kept so
     that it stays its own.
     """
 
-    __slots__ = ("bucket", "fields", "owner")
+    __slots__ = ("bucket", "fields", "owner", "price", "wallet")
 
     def __init__(self, fields: KnownFields, matched: "Match") -> None:
         self.fields, self.owner = fields, matched.operation or matched.service
+        self.price = price_micro(fields.plan, matched.operation)
         self.bucket: Bucket | None = None
+        self.wallet: Wallet | None = None
 
     def request(self, line: KnownLine) -> ClientRequest:
         """The request as the client sent it, but for its key."""

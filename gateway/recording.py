@@ -21,6 +21,7 @@ from domain.journal.records import (
 )
 from domain.refusals import Refusal
 from domain.request_log import MASK, scrubbed_path, scrubbed_query, scrubbed_text
+from gateway import charges
 from gateway.deciding import trace_of
 from gateway.policies.admit_recordable import JournalFull
 from gateway.policies.confine_key import holds, presented
@@ -79,7 +80,7 @@ def record_served(exchanges: "list[Exchange]") -> None:
         payloads.append(
             pack_known(
                 exchange.id, line, fields, at_us, total_us, (exchange.first_byte_ns - sent_ns) // 1000, exchange.bytes_in,
-                exchange.bytes_out, 0, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
+                exchange.bytes_out, exchange.cost, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
             )
         )  # fmt: skip
     services.journal.append_ends(payloads)
@@ -113,7 +114,7 @@ def _packed(
         upstream_us,
         exchange.bytes_in,
         exchange.bytes_out,
-        0,
+        charges.cost_of(exchange, outcome, exchange.status) if begun and exchange.price else exchange.cost,
         exchange.status,
         OUTCOME_CODE[outcome],
         b"" if refusal is None else refusal.code.encode(),

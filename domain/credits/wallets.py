@@ -8,7 +8,6 @@ end of its journal (`domain.ingesting.charges`).
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from time import monotonic
 from uuid import UUID
@@ -102,7 +101,7 @@ class Wallets:
                 wallet.shut()
         return wallet
 
-    def wait(self, wallet: Wallet, price: int) -> Awaitable[None]:
+    def wait(self, wallet: Wallet, price: int) -> "asyncio.Future[None]":
         """After `take` said False: done once `price` is held. Raises OutOfCredits or CannotDecide, here or when awaited."""
         refusal = wallet.refusal(price, monotonic())
         if refusal is not None:

@@ -140,7 +140,7 @@ class ExpressRequest:
         if not self._started:
             self.left = True
         elif not self.tunneled:
-            self.exchange.client_gone()
+            self.exchange.client_gone(cut=self._connection.state.cutting)
 
     def finished(self) -> None:
         """Nobody waits here."""
@@ -167,7 +167,7 @@ class ExpressRequest:
             request_id = str(self.exchange.request_id)
             log.exception("the answer of exchange %s can't be written", request_id)
             answer_refusal(InternalFault(), self.answer, self._connection.state.date, request_id=request_id)
-            self.exchange.client_gone()
+            self.exchange.client_gone(cut=True)
         else:
             if self._connection.write_paused:
                 self.exchange.pause_upstream()

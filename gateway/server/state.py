@@ -47,6 +47,8 @@ class WorkerState(ServerState):
         self.most_known = min(MOST_KNOWN, settings.max_header_bytes)
         self.gateway_connections: set[GatewayProtocol] = set()
         self.draining = False
+        self.cutting = False
+        """Whether connections end because our own time is up, not because their clients left."""
         self.now = 0.0
         self.date = b""
         self._dated = 0
