@@ -15,23 +15,11 @@ from tests.integration.domain.credits.accounts import (
     NOW,
     account,
     bonus,
-    new_organization,
     new_organizations,
     posted,
     remainders,
     usage,
 )
-
-
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as acquired:
-        yield acquired
-
-
-@pytest.fixture
-async def owner(connection):
-    return await new_organization(connection)
 
 
 async def test_l1_l2_entries_of_several_types_and_what_the_balances_are_after_them(connection, owner):
