@@ -15,7 +15,7 @@ from tests.integration.domain.credits.accounts import (
     NOW,
     account,
     bonus,
-    new_organization,
+    lower,
     new_organizations,
     posted,
     remainders,
@@ -23,21 +23,9 @@ from tests.integration.domain.credits.accounts import (
 )
 
 
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as acquired:
-        yield acquired
-
-
-@pytest.fixture
-async def owner(connection):
-    return await new_organization(connection)
-
-
 async def test_l1_l2_entries_of_several_types_and_what_the_balances_are_after_them(connection, owner):
     purchase = Movement(organization_id=owner, type=EntryType.PURCHASE, amount_micro=100, incoming=True)
-    lower = Movement(organization_id=owner, type=EntryType.ADJUSTMENT, amount_micro=7, incoming=False)
-    entries = await posted(connection, purchase, bonus(owner, 50), usage(owner, 30), lower)
+    entries = await posted(connection, purchase, bonus(owner, 50), usage(owner, 30), lower(owner, 7))
     assert [entry.balance_after_micro for entry in entries] == [100, 150, 120, 113]
     assert [entry.number for entry in entries] == [1, 2, 3, 4]
     assert await account(connection, owner) == {
