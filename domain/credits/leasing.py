@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from domain.credits.expiring import expire_due
+
 CHANNEL = "paid_endpoint_credits"
 """Who runs dry says so here: `holder organization`, both in hexadecimal."""
 
@@ -139,6 +141,8 @@ async def grant(connection: Any, holder_id: UUID, asks: Sequence[Ask]) -> list[G
         await admit_holder(connection, holder_id)
         wanted = [ask.organization_id for ask in asks]
         locked = {row["organization_id"] for row in await connection.fetch(_LOCK, wanted)}
+        if locked:
+            await expire_due(connection, locked)
         here = [ask for ask in asks if ask.organization_id in locked]
         rows = await connection.fetch(_GRANT, holder_id, *_columns(here)) if here else []
         answers = [Granted(*row) for row in rows]

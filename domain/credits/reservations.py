@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from domain.credits.expiring import expire_due
 from domain.credits.leasing import admit_holder, notify, unhold
 from domain.credits.posting import lock_accounts
 
@@ -73,8 +74,9 @@ async def hold(connection: Any, holder_id: UUID, wanted: Reservation, *, recall:
     """
     async with connection.transaction():
         await admit_holder(connection, holder_id)
-        account = (await lock_accounts(connection, [wanted.organization_id]))[wanted.organization_id]
-        available = account.available_micro
+        owner = [wanted.organization_id]
+        account = (await lock_accounts(connection, owner))[wanted.organization_id]
+        available = account.available_micro - sum(entry.amount_micro for entry in await expire_due(connection, owner))
         if await connection.fetchval(_HELD_ALREADY, wanted.id) is not None:
             return Held(done=True, available=available, elsewhere=account.leased_micro)
         if available >= wanted.amount:

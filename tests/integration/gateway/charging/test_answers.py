@@ -43,7 +43,9 @@ async def test_a_free_operation_says_nothing_and_needs_nothing(shop: Shop) -> No
 
 
 async def test_an_upstreams_own_fields_do_not_pass(shop: Shop, buyer: Buyer) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Credits-Charged: 99\r\nX-Credits-Other: 1\r\nX-PE-Cost: 7\r\n\r\nok"
+    head = (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Credits-Charged: 99\r\nX-Credits-Other: 1\r\nX-PE-Cost: 7\r\n\r\nok"
+    )
     for kind in ("free", "fields"):
         target = f"/success/{kind}/{buyer.tenant.slug}"
         shop.upstream.script(target.removeprefix("/success"), Script(head))
