@@ -50,6 +50,9 @@ class Exchange:
     """What the bucket said when the answer was made; empty: ask it."""
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
+    overage = False
+    """Whether it goes beyond its plan's quotas, so that it is paid for with credits."""
+    uncharged = False
     verdict: Verdict | None = None
     upstream: UpstreamExchange | None = None
     trace_id = b""
@@ -318,8 +321,16 @@ class Exchange:
 
     def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
+        if outcome in {"refused", "failed"}:
+            self.uncharge()
         self.let_go_of_slots()
         self.services.record(self, outcome, refusal)
+
+    def uncharge(self, charged: int = 0) -> None:
+        """It was charged only so many micro-credits: spend caps count no more of it. Only the first time, before its slots go."""
+        if self.taken and not self.uncharged and self.bucket is not None:
+            self.uncharged = True
+            self.bucket.uncharge(self.begun_ns / 1e9, charged)
 
     def let_go_of_slots(self) -> None:
         """What counts requests in progress counts this one no more. Once."""

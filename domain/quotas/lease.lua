@@ -15,10 +15,11 @@
 --                         call told
 --              9 left     unspent; concurrent: slots held, in use or not
 --             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
---             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
+--             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled; -3 ask me in any case;
+--                         -4 - n: it says n, which was asked for in any case: so much has been used, whatever is known here
 --             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead, milliseconds since
 --                   the holder heard an answer, sequence of that call, milliseconds since it spent a permit
--- the rest   bundles: requests that wait, "m i j ...": m requests, each in need of one permit of windows i, j, ...
+-- the rest   bundles: requests that wait, "m i v j w ...": m requests, each in need of v permits of window i, w of j, ...
 --
 -- Returns { 0, for each window: granted, used, ms to reset, held by others, ms to the permits' deadline, tag; then per
 -- bundle how many of its requests can go }; used = spent + held, by everybody.
@@ -153,7 +154,7 @@ for i = 1, count do
   windows[i] = w
   if w[1] <= 2 then open_fixed(i, w) elseif w[1] == 3 then open_sliding(i, w) else open_concurrent(i, w) end
   if w.seq >= seq then return { -1 } end
-  if w[1] <= 2 and w.fresh and w[11] == -1 and born > w.start then
+  if w[1] <= 2 and ((w.fresh and w[11] == -1 and born > w.start) or w[11] == -3) then
     refills[#refills + 1] = i
     refills[#refills + 1] = w.start
   end
@@ -194,6 +195,8 @@ local function settle_fixed(i, w)
   end
   if w[11] > 0 then w.r = math.max(w.r, w[11]) end
   w.others, w.others_k = w.o - r[1], w.k - (r[1] > 0 and 1 or 0)
+  -- What is held may be spent, and in the rollups already: it is not added once more.
+  if w[11] <= -4 then w.r = math.max(w.r, -4 - w[11] - w.u - w.others - w.left + w.d) end
   w.base = w.u + math.max(0, w.r - w.d) + w.others
 end
 
@@ -240,21 +243,22 @@ local goes, lacking = {}, false
 for b = 4 + count, #ARGV do
   local bundle = numbers(ARGV[b])
   local n = bundle[1]
-  for j = 2, #bundle do
+  for j = 2, #bundle, 2 do
     local w = windows[bundle[j]]
-    n = math.min(n, w.supply + w.room)
+    n = math.min(n, math.floor((w.supply + w.room) / bundle[j + 1]))
   end
-  for j = 2, #bundle do
-    local w = windows[bundle[j]]
-    if w.supply + w.room < bundle[1] then
+  for j = 2, #bundle, 2 do
+    local w, each = windows[bundle[j]], bundle[j + 1]
+    local need, here = n * each, w.supply + w.room
+    if here < bundle[1] * each then
       lacking = true
-      if publish and w.others > 0 and not w.recalled then
+      if publish and w.others > 0 and here - need + w.others >= each and not w.recalled then
         w.recalled = true
         redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. KEYS[bundle[j]])
       end
     end
-    local held = math.min(w.supply, n)
-    w.supply, w.granted, w.room = w.supply - held, w.granted + n - held, w.room - (n - held)
+    local held = math.min(w.supply, need)
+    w.supply, w.granted, w.room = w.supply - held, w.granted + need - held, w.room - (need - held)
   end
   goes[#goes + 1] = n
 end

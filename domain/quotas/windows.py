@@ -67,13 +67,13 @@ def judge(
     windows: Sequence[LimitSnapshot],
     used: Sequence[int],
     reset_ms: Sequence[int],
-    cost: int,
+    costs: Sequence[int],
     *,
     taken: bool,
     source: Source,
     amounts: Sequence[int] = (),
 ) -> Verdict:
-    """The verdict on counts as they are after the decision: `used` includes `cost` if `taken`.
+    """The verdict on counts as they are after the decision: `used` includes `costs`, by limit, if `taken`.
 
     `amounts` stand in for the plan's own where only a share may be spent.
     """
@@ -83,7 +83,7 @@ def judge(
         seconds, left = max(1, -(-reset // 1000)), max(0, amount - count)
         length = WINDOW_SECONDS[limit.period]
         states.append(WindowState(limit.name, limit.amount, count, left, seconds, length, limit.shadow))
-        if count + (0 if taken else cost) <= amount:
+        if count + (0 if taken else costs[index]) <= amount:
             continue
         if limit.shadow:
             shadow_violated.append(limit.name)

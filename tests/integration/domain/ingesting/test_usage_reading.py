@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from domain.ingesting import session
+from domain.quotas.refill import Question
 from domain.usage_reading import requests_today, used
 from tests.deadlines import until
 from tests.integration.domain.ingesting.conftest import counted
@@ -47,10 +48,10 @@ async def test_admitted_requests_count_and_our_refusals_do_not(database, pool, w
     if folded:
         await counted(database, 10)
     since = now - timedelta(seconds=1)
-    assert await used(pool, organization, None, None, None, since) == 8
-    assert await used(pool, organization, key, None, None, since) == 7
-    assert await used(pool, organization, key, service, None, since) == 7
-    assert await used(pool, organization, None, None, uuid4(), since) == 0
+    assert await used(pool, Question(organization, None, None, None, since)) == 8
+    assert await used(pool, Question(organization, key, None, None, since)) == 7
+    assert await used(pool, Question(organization, key, service, None, since)) == 7
+    assert await used(pool, Question(organization, None, None, uuid4(), since)) == 0
     assert await requests_today(pool, organization, now.date()) == 9
     assert bool(await database.fetchval("select count(*) from usage_unfolded")) is not folded
 
@@ -66,13 +67,13 @@ async def test_since_is_exact_to_the_minute_then_the_hour_then_the_day_and_never
     writer.end(*[record(dimensions=dimensions(organization), at_us=at(day)) for day in days])
     await counted(database, 5)
     for place, day in enumerate(days):
-        assert await used(pool, organization, None, None, None, day) == place + 1
+        assert await used(pool, Question(organization, None, None, None, day)) == place + 1
     minute_after = days[1].replace(second=0) + timedelta(minutes=1)
-    assert await used(pool, organization, None, None, None, minute_after) == 1
+    assert await used(pool, Question(organization, None, None, None, minute_after)) == 1
     hour_after = days[3].replace(minute=0) + timedelta(hours=1)
-    assert await used(pool, organization, None, None, None, hour_after) == 3
+    assert await used(pool, Question(organization, None, None, None, hour_after)) == 3
 
 
 async def test_usage_that_cannot_be_read_is_none():
     async with asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0, max_size=1) as away:
-        assert await used(away, uuid4(), None, None, None, datetime.now(UTC)) is None
+        assert await used(away, Question(uuid4(), None, None, None, datetime.now(UTC))) is None
