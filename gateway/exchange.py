@@ -50,6 +50,8 @@ class Exchange:
     """What the bucket said when the answer was made; empty: ask it."""
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
+    taken_at = 0.0
+    """Monotonic seconds of the take."""
     overage = False
     """Whether it goes beyond its plan's quotas, so that it is paid for with credits."""
     uncharged = False
@@ -330,7 +332,7 @@ class Exchange:
         """It was charged only so many micro-credits: spend caps count no more of it. Only the first time, before its slots go."""
         if self.taken and not self.uncharged and self.bucket is not None:
             self.uncharged = True
-            self.bucket.uncharge(self.begun_ns / 1e9, charged)
+            self.bucket.uncharge(self.taken_at, charged)
 
     def let_go_of_slots(self) -> None:
         """What counts requests in progress counts this one no more. Once."""

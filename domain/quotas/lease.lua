@@ -83,12 +83,13 @@ local function record(value)
   if value then return numbers(value) end
 end
 
--- Fixed: fields u spent, o held, k holders, r refill, d what of it was told anew after a loss, h<holder> "held spent seq".
+-- Fixed: fields u spent, o held, k holders, r refill, d what of it was told anew after a loss, h<holder> "held spent seq",
+-- x if it was begun by who knows no rollups, such as the last word of a dead worker: who does is still asked.
 local function open_fixed(i, w)
   w.start, w.ends = bounds(w)
   w.name = KEYS[i] .. ":" .. text(w.start)
-  local v = redis.call("HMGET", w.name, "u", "o", "k", "r", "d", holder)
-  w.fresh = not v[1]
+  local v = redis.call("HMGET", w.name, "u", "o", "k", "r", "d", holder, "x")
+  w.fresh, w.unfilled = not v[1], not v[1] or v[7]
   w.u, w.o, w.k = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
   w.r, w.d, w.record = tonumber(v[4] or 0), tonumber(v[5] or 0), record(v[6])
   w.seq = w.record and w.record[3] or 0
@@ -154,7 +155,7 @@ for i = 1, count do
   windows[i] = w
   if w[1] <= 2 then open_fixed(i, w) elseif w[1] == 3 then open_sliding(i, w) else open_concurrent(i, w) end
   if w.seq >= seq then return { -1 } end
-  if w[1] <= 2 and ((w.fresh and w[11] == -1 and born > w.start) or w[11] == -3) then
+  if w[1] <= 2 and ((w.unfilled and w[11] == -1 and born > w.start) or w[11] == -3) then
     refills[#refills + 1] = i
     refills[#refills + 1] = w.start
   end
@@ -279,7 +280,9 @@ local function write_fixed(w)
   if held == 0 and not r and w.u == 0 and w.r == 0 then return end
   redis.call("HSET", w.name, "u", text(w.u), "o", text(w.others + held), "k", text(w.others_k + (held > 0 and 1 or 0)),
     "r", text(w.r), "d", text(w.d), holder, format("%d %d %d", held, w.spent, seq))
+  if w.unfilled and (w[11] >= 0 or w[11] <= -4) then redis.call("HDEL", w.name, "x") end
   if w.fresh then
+    if w[11] == -2 then redis.call("HSET", w.name, "x", "1") end
     local slack = math.min(math.max(w.ends - w.start, 10), 86400)
     redis.call("EXPIREAT", w.name, text(w.ends + slack))
     redis.call("EXPIRE", marker, 6048000)

@@ -101,6 +101,7 @@ class LocalLimiter:
                 retry_after_seconds=0,
                 source="local",
                 shadow_violated=bucket.shadow_violated,
+                taken_at=bucket.taken_at,
             )
         names = (*(a.limit.name for a in refusing), *verdict.violated)
         seconds = max(verdict.retry_after_seconds, *(reset_seconds(a, now) for a in refusing), 1)

@@ -72,6 +72,7 @@ class Serving:
                 retry_after_seconds=0,
                 source="redis",
                 shadow_violated=bucket.shadow_violated,
+                taken_at=bucket.taken_at,
             )
         )
 

@@ -37,7 +37,8 @@ class Verdict(NamedTuple):
     """Whether a request is admitted, and every window of its plan in the plan's order.
 
     `violated` names the enforced windows that refuse; `retry_after_seconds` is when all of them have turned (0 if
-    allowed). `shadow_violated` names the windows that would have refused if they were enforced.
+    allowed). `shadow_violated` names the windows that would have refused if they were enforced. `taken_at`: monotonic
+    seconds of the take, 0 if there was none.
     """
 
     allowed: bool
@@ -46,6 +47,7 @@ class Verdict(NamedTuple):
     retry_after_seconds: int
     source: Source
     shadow_violated: tuple[str, ...]
+    taken_at: float = 0.0
 
 
 UNLIMITED = Verdict(allowed=True, windows=(), violated=(), retry_after_seconds=0, source="local", shadow_violated=())

@@ -45,7 +45,7 @@ def _bucket_of(exchange: "Exchange") -> Bucket:
 def _take(exchange: "Exchange", bucket: Bucket) -> Awaitable[None] | None:
     exchange.bucket = bucket
     if bucket.take():
-        exchange.taken = True
+        exchange.taken, exchange.taken_at = True, bucket.taken_at
         if bucket.shadow_violated:
             exchange.shadowed = bucket.shadow_violated
         return None
@@ -77,7 +77,7 @@ def _let_go(exchange: "Exchange", bucket: Bucket, verdict: "asyncio.Future[Verdi
     if not verdict.done():
         verdict.cancel()
     elif not verdict.cancelled() and verdict.result().allowed:
-        bucket.give_back(exchange.begun_ns / 1e9)
+        bucket.give_back(verdict.result().taken_at)
 
 
 def _accept(exchange: "Exchange", bucket: Bucket, verdict: Verdict) -> Awaitable[None] | None:
@@ -88,5 +88,5 @@ def _accept(exchange: "Exchange", bucket: Bucket, verdict: Verdict) -> Awaitable
     exchange.verdict, exchange.shadowed = verdict, verdict.shadow_violated
     if not verdict.allowed:
         raise refusal_of(bucket, verdict)
-    exchange.taken = True
+    exchange.taken, exchange.taken_at = True, verdict.taken_at
     return None
