@@ -207,7 +207,7 @@ def _limits(decision: Decision, limits: list[ExplainedLimit]) -> str:
     if decision.flags & Flag.RECALLED:
         parts.append("other workers were asked to give permits back")
     if decision.flags & Flag.OVERAGE:
-        parts.append("quotas are used up: it goes on with credits")
+        parts.append("quotas are used up: only credits are left")
     if shadow:
         parts.append(f"over, but in shadow: {', '.join(shadow)}")
     return "; ".join(part for part in parts if part)

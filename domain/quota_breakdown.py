@@ -37,16 +37,8 @@ async def units_by_operation(
 ) -> list[OperationUnits] | None:
     """What operations took of a quota in its present window, most first; None if it can't be read."""
     begin = datetime.fromtimestamp(window_begin(quota.period, key.period_start, now.timestamp()), UTC)
-    question = Question(
-        key.organization_id,
-        None,
-        quota.service_id,
-        quota.operation_id,
-        begin,
-        quota.unit,
-        plan.quota_costs,
-        plan.prices,
-    )
+    where = key.organization_id, None, quota.service_id, quota.operation_id
+    question = Question(*where, begin, None, quota.unit, plan.quota_costs, plan.prices)
     try:
         rows = await database.fetch(_NAMED, *parameters_of(question), timeout=READING_SECONDS)
     except FAULTS as fault:

@@ -45,24 +45,28 @@ _UNFOLDED = """
     on r.created_at = u.stored_at and r.organization_id = $1 and r.at >= $8
    and r.at >= (select min(first_at) from usage_unfolded) and r.outcome <> 'refused'
 """
+# Rows that stand in one of the two above, but of requests that had not ended when it was asked.
+_LATER = "from request_log r {joins} {which} and r.organization_id = $1 and r.at >= $9 and r.outcome <> 'refused'"
 _WHICH = """
  where ($2::uuid is null or r.key_id = $2) and ($3::uuid is null or r.service_id = $3)
    and ($4::uuid is null or r.operation_id = $4)
 """
 _REQUESTS = f"""
-select (select coalesce(sum(r.requests - r.refused), 0) {_ROLLUPS} {_WHICH})::bigint
-     + (select count(*) {_UNFOLDED} {_WHICH})
+select greatest((select coalesce(sum(r.requests - r.refused), 0) {_ROLLUPS} {_WHICH})
+              + (select count(*) {_UNFOLDED} {_WHICH})
+              - (select count(*) {_LATER.format(joins="", which=_WHICH)}), 0)::bigint
 """
 _CREDITS = f"""
-select least((select coalesce(sum(r.cost_micro), 0) {_ROLLUPS} {_WHICH})
-           + (select coalesce(sum(r.cost_micro), 0) {_UNFOLDED} {_WHICH}), {MOST})::bigint
+select least(greatest((select coalesce(sum(r.cost_micro), 0) {_ROLLUPS} {_WHICH})
+                    + (select coalesce(sum(r.cost_micro), 0) {_UNFOLDED} {_WHICH})
+                    - (select coalesce(sum(r.cost_micro), 0) {_LATER.format(joins="", which=_WHICH)}), 0), {MOST})::bigint
 """
 
 # What an operation takes and costs: the plan's word, then its own; the default operation, and one that is gone, takes 1.
 _TERMS = """
   left join operation o on o.id = r.operation_id
-  left join unnest($9::uuid[], $10::bigint[]) as plan_cost (id, units) on plan_cost.id = r.operation_id
-  left join unnest($11::uuid[], $12::bigint[]) as plan_price (id, micro) on plan_price.id = r.operation_id
+  left join unnest($10::uuid[], $11::bigint[]) as plan_cost (id, units) on plan_cost.id = r.operation_id
+  left join unnest($12::uuid[], $13::bigint[]) as plan_price (id, micro) on plan_price.id = r.operation_id
 """
 _TAKES = "coalesce(plan_cost.units, o.quota_cost, 1)"
 # Requests paid for with credits took no units. Rollups know only what was paid in all: so many requests as it buys now.
@@ -74,10 +78,13 @@ select service_id, operation_id, sum(requests)::bigint as requests, least(sum(un
     {_ROLLUPS} {_TERMS} {_WHICH}
     union all
     select coalesce(r.service_id, '{NO_ID}'), coalesce(r.operation_id, '{NO_ID}'), 1, {_TAKES}
-    {_UNFOLDED} {_TERMS} {_WHICH} and r.cost_micro = 0) as parts
+    {_UNFOLDED} {_TERMS} {_WHICH} and r.cost_micro = 0
+    union all
+    select coalesce(r.service_id, '{NO_ID}'), coalesce(r.operation_id, '{NO_ID}'), -1, -{_TAKES}
+    {_LATER.format(joins=_TERMS, which=_WHICH)} and r.cost_micro = 0) as parts
  group by service_id, operation_id
 """
-_UNITS = f"select least(coalesce(sum(units), 0), {MOST})::bigint from ({UNITS_BY_OPERATION}) as operations"
+_UNITS = f"select least(greatest(coalesce(sum(units), 0), 0), {MOST})::bigint from ({UNITS_BY_OPERATION}) as operations"
 
 
 async def requests_today(database: "asyncpg.Pool", organization_id: UUID, day: date) -> int | None:
@@ -92,7 +99,7 @@ async def used(database: "asyncpg.Pool", question: Question) -> int | None:
     Never too few of what is stored: `since` is exact to the minute for two days, to the hour for 90 days, then to the
     day, and is rounded down. Units are counted at what operations take now. A request that was paid for with credits
     took none; where such and others of one operation share a rollup and its price has changed since, their numbers
-    are an estimate. None if it can't be read.
+    are an estimate. Requests that end after `until` are left out. None if it can't be read.
     """
     statement = {QUOTA: _UNITS, CREDITS: _CREDITS}.get(question.unit, _REQUESTS)
     return await _count(database, statement, *parameters_of(question))
@@ -100,9 +107,10 @@ async def used(database: "asyncpg.Pool", question: Question) -> int | None:
 
 def parameters_of(question: Question) -> list[object]:
     """What the statements here about a question need."""
-    organization_id, key_id, service_id, operation_id, since, unit, quota_costs, prices = question
-    minutes, hours, days = _bounds(since.astimezone(UTC), datetime.now(UTC))
-    asked: list[object] = [organization_id, key_id, service_id, operation_id, minutes, hours, days, since]
+    organization_id, key_id, service_id, operation_id, since, until, unit, quota_costs, prices = question
+    now = datetime.now(UTC)
+    asked: list[object] = [organization_id, key_id, service_id, operation_id, *_bounds(since.astimezone(UTC), now)]
+    asked += [since, now + timedelta(days=1) if until is None else until]
     if unit == QUOTA:
         asked += [list(quota_costs), list(quota_costs.values()), list(prices), list(prices.values())]
     return asked

@@ -60,8 +60,8 @@ class Flag(IntFlag):
     """Other workers were asked to give permits back."""
     BEGAN = 16
     """What was known when the answer began to stream; no end was recorded."""
-    OVERAGE = 32
-    """Its quotas were used up: it goes on with credits."""
+    OVERAGE = 64
+    """Its quotas were used up: it can only be paid for with credits."""
 
 
 class TracedLimit(NamedTuple):

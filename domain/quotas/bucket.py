@@ -16,7 +16,7 @@ class Bucket:
     """Made by `Buckets`. A request takes one permit of every enforced limit, or nothing at all; others: `WeightedBucket`.
 
     `weights` are permits of each limit; empty: one of each. `beyond` is what a request takes from instead when only
-    quotas refuse it, if it may go on with credits. `memo` belongs to who renders the limits: what stays the same for this
+    quotas refuse it, if it may go on with credits: all but the quotas. `memo` belongs to who renders the limits: what stays the same for this
     bucket.
     """
 
@@ -63,8 +63,8 @@ class Bucket:
         return any(allowance.retired for allowance in self.allowances)
 
     def goes_beyond(self, violated: tuple[str, ...]) -> bool:
-        """Whether a request that these limits refuse may take from `beyond`: they are quotas, all of them."""
-        return self.beyond is not None and {li.name for li in self.limits if li.unit == QUOTA}.issuperset(violated)
+        """Whether a request that these limits refuse may take from `beyond`, whose limits then decide: a quota is among them."""
+        return self.beyond is not None and any(li.unit == QUOTA and li.name in violated for li in self.limits)
 
     def take(self) -> bool:
         """One permit of every enforced window, and a slot of every cap. False: not all of them are here now."""

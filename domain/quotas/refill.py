@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from time import time
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
@@ -15,6 +16,8 @@ _NOTHING: Mapping[UUID, int] = MappingProxyType({})
 class Question(NamedTuple):
     """What was used since then: requests that were admitted, the units that they took, or micro-credits charged for them.
 
+    What ends after `until` is not asked for: live workers tell of it themselves.
+
     A None dimension means all of it. `unit` is that of the limit; `quota_costs` and `prices` are the plan's, by operation,
     where they are not the operation's own.
     """
@@ -24,6 +27,7 @@ class Question(NamedTuple):
     service_id: UUID | None
     operation_id: UUID | None
     since: datetime
+    until: datetime | None = None
     unit: str = REQUESTS
     quota_costs: Mapping[UUID, int] = _NOTHING
     prices: Mapping[UUID, int] = _NOTHING
@@ -35,18 +39,8 @@ UsedSince = Callable[[Question], Awaitable[int | None]]
 
 async def read_refill(allowance: Allowance, start: int, used: UsedSince) -> int | None:
     """What was used of the window that began at `start` (Unix seconds); None if the rollups can't be read."""
-    limit, plan, since = allowance.limit, allowance.plan, datetime.fromtimestamp(start, UTC)
+    limit, plan = allowance.limit, allowance.plan
+    since, now = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(time(), UTC)
     key_id = allowance.key_id if limit.scope == "key" else None
-    organization_id = allowance.account.organization_id
-    return await used(
-        Question(
-            organization_id,
-            key_id,
-            limit.service_id,
-            limit.operation_id,
-            since,
-            limit.unit,
-            plan.quota_costs,
-            plan.prices,
-        )
-    )
+    where = allowance.account.organization_id, key_id, limit.service_id, limit.operation_id
+    return await used(Question(*where, since, now, limit.unit, plan.quota_costs, plan.prices))

@@ -62,17 +62,17 @@ async def _decide(exchange: "Exchange", bucket: Bucket, pending: "Awaitable[Verd
     try:
         await asyncio.wait((verdict,))
     except asyncio.CancelledError:
-        _let_go(exchange, bucket, verdict)
+        _let_go(bucket, verdict)
         raise
     if exchange.finished:
-        _let_go(exchange, bucket, verdict)
+        _let_go(bucket, verdict)
         return
     later = _accept(exchange, bucket, verdict.result())
     if later is not None:
         await later
 
 
-def _let_go(exchange: "Exchange", bucket: Bucket, verdict: "asyncio.Future[Verdict]") -> None:
+def _let_go(bucket: Bucket, verdict: "asyncio.Future[Verdict]") -> None:
     """The client left while its request waited: what it got goes back."""
     if not verdict.done():
         verdict.cancel()
@@ -81,12 +81,13 @@ def _let_go(exchange: "Exchange", bucket: Bucket, verdict: "asyncio.Future[Verdi
 
 
 def _accept(exchange: "Exchange", bucket: Bucket, verdict: Verdict) -> Awaitable[None] | None:
-    if not verdict.allowed and bucket.beyond is not None and bucket.goes_beyond(verdict.violated):
+    if bucket.beyond is not None and bucket.goes_beyond(verdict.violated):
         exchange.overage = True
         exchange.decided |= Flag.OVERAGE
         return _take(exchange, bucket.beyond)
     exchange.verdict, exchange.shadowed = verdict, verdict.shadow_violated
     if not verdict.allowed:
+        exchange.overage = False
         raise refusal_of(bucket, verdict)
     exchange.taken, exchange.taken_at = True, verdict.taken_at
     return None
