@@ -50,3 +50,24 @@ def test_ended_windows_leave_memory():
     for number in range(30_000):
         counters.incr(f"gone{number}", -1.0)
     assert len(counters.expirations) <= 10_000
+
+
+@given(st.integers(1, 60), st.integers(1, 6), st.lists(st.integers(0, 70), min_size=1, max_size=60))
+def test_a_share_in_units_is_rounded_up_to_one_request(amount, workers, costs):
+    sold, caller, limiter = plan(limit("day", amount)), key(), LocalLimiter(workers)
+    taken = [cost for cost in costs if limiter.take(caller, sold.limits, [cost]).allowed]
+    share = -(-amount // workers)
+    assert max(taken, default=0) <= amount
+    first = next((cost for cost in taken if cost), 0)
+    assert sum(taken) <= max(share, first)
+    # Whatever fits the share alone is admitted while nothing else was.
+    assert taken or all(cost > amount for cost in costs)
+
+
+def test_each_limit_takes_its_own():
+    limiter, caller = LocalLimiter(1), key()
+    sold = plan(limit("day", 10), limit("month", 100))
+    assert [limiter.take(caller, sold.limits, [1, 40]).allowed for _ in range(3)] == [True, True, False]
+    verdict = limiter.take(caller, sold.limits, [1, 40])
+    assert verdict.violated == ("month",)
+    assert [window.used for window in verdict.windows] == [2, 80]
