@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from domain.credit_amounts import credits_text
+from domain.credits.standing import Standing, read_standing
 from domain.quota_breakdown import units_by_operation
 from domain.quotas.costs import CREDITS, QUOTA, REQUESTS, applying
 from domain.quotas.windows import WindowState
@@ -18,7 +19,7 @@ from gateway.policies.authenticate import key_of
 
 
 async def user_usage(request: Request) -> Response:
-    """Organization, key, plan, each window, quota and spend cap, and today's requests.
+    """Organization, key, plan, each window, quota and spend cap, credits, and today's requests.
 
     What comes from the database is null while that is away.
     """
@@ -46,6 +47,7 @@ async def user_usage(request: Request) -> Response:
             if limit.unit == QUOTA
         ],
         "spend_caps": [_spend_cap(limit, window, now) for limit, window in found if limit.unit == CREDITS],
+        "credits": _credits(await read_standing(services.database, key.organization_id)),
         "requests_today": await requests_today(services.database, key.organization_id, now.date()),
     }
     return JSONResponse(document, headers={"cache-control": "no-store"})
@@ -84,4 +86,16 @@ def _spend_cap(limit: LimitSnapshot, window: WindowState, now: datetime) -> dict
         "used": credits_text(window.used),
         "remaining": credits_text(window.remaining),
         "resets_at": _reset(window, now),
+    }
+
+
+def _credits(standing: Standing | None) -> dict[str, Any] | None:
+    """Decimal texts, and how many requests have something reserved."""
+    if standing is None:
+        return None
+    return {
+        "balance": credits_text(standing.balance),
+        "reserved": credits_text(standing.reserved),
+        "available": credits_text(standing.available),
+        "open_reservations": standing.reservations,
     }

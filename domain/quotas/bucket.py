@@ -25,6 +25,9 @@ class Bucket:
         "shadow_violated", "taken_at", "weights",
     )  # fmt: skip
 
+    weighted = False
+    """Whether `uncharge` may have something to do."""
+
     def __init__(
         self,
         key: KeySnapshot,

@@ -12,6 +12,7 @@ class WeightedBucket(Bucket):
     """As `Bucket`, all or nothing, with the weights that it was made with. A weight of 0 takes nothing and asks nobody."""
 
     __slots__ = ("_needs", "_spends")
+    weighted = True
 
     def attach(self, account: Account) -> None:
         """As that of `Bucket`."""

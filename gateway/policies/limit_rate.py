@@ -45,7 +45,9 @@ def _bucket_of(exchange: "Exchange") -> Bucket:
 def _take(exchange: "Exchange", bucket: Bucket) -> Awaitable[None] | None:
     exchange.bucket = bucket
     if bucket.take():
-        exchange.taken, exchange.taken_at = True, bucket.taken_at
+        exchange.taken = True
+        if bucket.weighted:
+            exchange.taken_at = bucket.taken_at
         if bucket.shadow_violated:
             exchange.shadowed = bucket.shadow_violated
         return None
@@ -89,5 +91,7 @@ def _accept(exchange: "Exchange", bucket: Bucket, verdict: Verdict) -> Awaitable
     if not verdict.allowed:
         exchange.overage = False
         raise refusal_of(bucket, verdict)
-    exchange.taken, exchange.taken_at = True, verdict.taken_at
+    exchange.taken = True
+    if bucket.weighted:
+        exchange.taken_at = verdict.taken_at
     return None

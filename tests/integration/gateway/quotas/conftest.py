@@ -14,18 +14,19 @@ import pytest
 from domain import keys, organizations, plans
 from domain.limit_texts import parse_limits
 from tests.gateways import RunningGateway, connected, free_port, key_settings, make_service
+from tests.integration.domain.credits.accounts import bonus, posted
 from tests.integration.gateway.conftest import World
 from tests.wire.answers import WireAnswer
+from tests.wire.upstream import RecordingUpstream
 
 CREDIT = 1_000_000
-OPERATIONS = (("cheap", "/cheap/*", 1, CREDIT // 10), ("dear", "/dear/*", 4, CREDIT), ("free", "/free/*", 0, 0))
-"""Name, path, units, micro-credits. What is none of them takes one unit and costs nothing."""
-_FUNDED = """
-with entry as (
-    insert into credit_entry (organization_id, type, debit, credit, amount_micro, balance_after_micro)
-    values ($1, 'bonus', 'bonuses', 'credits', $2, $2) returning id)
-insert into credit_grant (organization_id, entry_id, amount_micro, remaining_micro) select $1, id, $2, $2 from entry
-"""
+OPERATIONS = (
+    ("cheap", "/cheap/*", 1, CREDIT // 10, False),
+    ("dear", "/dear/*", 4, CREDIT, False),
+    ("free", "/free/*", 0, 0, False),
+    ("reserved", "/reserved/*", 1, CREDIT, True),
+)
+"""Name, path, units, micro-credits, whether they are reserved. What is none of them takes one unit and costs nothing."""
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Buyer:
 @dataclass
 class Market:
     gateway: RunningGateway
+    upstream: RecordingUpstream
     connection: Any
     shop: str
     gone: str
@@ -74,7 +76,7 @@ class Market:
     async def buyer(
         self, *quotas: str, limits: tuple[str, ...] = (), billing_mode: str = "quota", **terms: Any
     ) -> Buyer:
-        """On a plan of its own; `terms`: overage, and spend caps of its organization by period, in micro-credits."""
+        """On a plan of its own; `terms`: overage; credits, and spend caps of its organization by period, in micro-credits."""
         slug = f"q-{secrets.token_hex(5)}"
         async with self.connection.transaction():
             await plans.create(self.connection, slug=slug, limits=parse_limits(limits or ["1000000/hour"], [], quotas))
@@ -85,20 +87,11 @@ class Market:
             "update organization set billing_mode = $2, spend_cap_day_micro = $3, spend_cap_month_micro = $4 where id = $1",
             made.id, billing_mode, terms.get("day"), terms.get("month"),
         )  # fmt: skip
-        await self._fund(made.id, 1_000 * CREDIT)
+        await posted(self.connection, bonus(made.id, terms.get("credits", 1_000 * CREDIT)))
         key = await keys.create(
             self.connection, key_settings(), organization_id=made.id, name="k", spend_caps=terms.get("key_caps")
         )
         return Buyer(self, made.id, slug, key.record.id, key.plaintext)
-
-    async def _fund(self, organization_id: UUID, micro: int) -> None:
-        async with self.connection.transaction():
-            await self.connection.execute(
-                "insert into credit_account (organization_id, balance_micro, bonuses_micro) values ($1, $2, $2)",
-                organization_id,
-                micro,
-            )
-            await self.connection.execute(_FUNDED, organization_id, micro)
 
 
 @pytest.fixture
@@ -109,11 +102,11 @@ async def market(world: World, gateway: RunningGateway) -> AsyncIterator[Market]
         for slug, port in ((shop, world.upstream.port), (gone, free_port())):
             async with connection.transaction():
                 service = await make_service(connection, slug, f"/{slug}", port)
-                for name, path, units, micro in OPERATIONS:
+                for operation in OPERATIONS:
                     await connection.execute(
-                        "insert into operation (service_id, name, method, path_pattern, quota_cost, price_micro)"
-                        " values ($1, $2, '*', $3, $4, $5)",
-                        service, name, path, units, micro,
+                        "insert into operation (service_id, name, method, path_pattern, quota_cost, price_micro, reserved)"
+                        " values ($1, $2, '*', $3, $4, $5, $6)",
+                        service, *operation,
                     )  # fmt: skip
             await gateway.serves(f"/{slug}/x")
-        yield Market(gateway, connection, shop, gone)
+        yield Market(gateway, world.upstream, connection, shop, gone)

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 
 from domain.journal.decision import Flag, unpack_decision
-from tests.integration.gateway.quotas.conftest import Market
+from tests.integration.gateway.quotas.conftest import CREDIT, Market
 
 
 async def test_operations_take_their_units_and_a_used_up_quota_says_so(market: Market) -> None:
@@ -89,6 +89,10 @@ async def test_beyond_its_quotas_a_plan_may_go_on_with_credits(market: Market) -
     assert await buyer.statuses(f"/{shop}/cheap/1", f"/{shop}/cheap/2") == [200, 200]
     found = await flags(market, buyer.slug, 6)
     assert [bool(one & Flag.OVERAGE) for one in found] == [False, False, True, True, False, True]
+    rows = await market.connection.fetch(
+        "select cost_micro from request_log where organization_id = $1 order by at, id", buyer.organization_id
+    )
+    assert [row["cost_micro"] for row in rows] == [0, 0, CREDIT, CREDIT, 0, CREDIT // 10]
     # What costs no credits can't be paid for with them.
     problem = json.loads((await buyer.ask(f"/{shop}/other")).body)
     assert (problem["code"], problem["violated_policies"]) == ("quota_exceeded", ["month-quota"])

@@ -1,9 +1,11 @@
 """Spend caps through the whole gateway: what is charged counts, what is not comes back, a change holds at once."""
 
 import json
+import secrets
 
 from domain.spend_caps import set_key_caps, set_organization_caps
 from tests.integration.gateway.quotas.conftest import CREDIT, Market
+from tests.wire.upstream import Script
 
 
 async def test_a_cap_of_the_organization_refuses_what_would_go_over_it(market: Market) -> None:
@@ -48,6 +50,31 @@ async def test_what_is_not_charged_comes_back(market: Market) -> None:
     assert await buyer.statuses(*[f"/{market.gone}/dear/{number}" for number in range(5)]) == [502] * 5
     assert (await buyer.usage())["spend_caps"][0]["used"] == "0"
     assert await buyer.statuses(*[f"/{market.shop}/dear/{number}" for number in range(3)]) == [200, 200, 402]
+
+
+async def test_an_answer_that_is_not_charged_comes_back_and_one_that_cost_less_in_part(market: Market) -> None:
+    buyer, shop, tag = await market.buyer(billing_mode="credits", day=2 * CREDIT), market.shop, secrets.token_hex(4)
+    broken, streamed = f"/dear/broken-{tag}", f"/dear/streamed-{tag}"
+    market.upstream.script(broken, Script(b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"))
+    market.upstream.script(
+        streamed, Script(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n", delay_ms=20, late=b"0\r\n\r\n")
+    )
+    targets = [f"/{shop}{broken}", f"/{shop}{streamed}"]
+    assert await buyer.statuses(*targets * 3) == [500, 404] * 3
+    assert (await buyer.usage())["spend_caps"][0]["used"] == "0"
+    part = f"/reserved/part-{tag}"
+    market.upstream.script(part, Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-PE-Cost: 0.25\r\n\r\nok"))
+    assert await buyer.statuses(*[f"/{shop}{part}"] * 4) == [200] * 4
+    assert (await buyer.usage())["spend_caps"][0]["used"] == "1"
+    assert await buyer.statuses(*[f"/{shop}/dear/{number}" for number in range(2)]) == [200, 402]
+
+
+async def test_who_has_no_credits_uses_up_no_cap(market: Market) -> None:
+    buyer, shop = await market.buyer(billing_mode="credits", day=2 * CREDIT, credits=CREDIT), market.shop
+    answers = [await buyer.ask(f"/{shop}/dear/{number}") for number in range(4)]
+    assert [answer.status for answer in answers] == [200, 402, 402, 402]
+    assert {json.loads(answer.body)["code"] for answer in answers[1:]} == {"out_of_credits"}
+    assert (await buyer.usage())["spend_caps"][0]["used"] == "1"
 
 
 async def test_a_cap_that_is_set_lowered_raised_or_taken_off_holds_within_a_second(market: Market) -> None:
