@@ -196,8 +196,8 @@ local function settle_fixed(i, w)
   end
   if w[11] > 0 then w.r = math.max(w.r, w[11]) end
   w.others, w.others_k = w.o - r[1], w.k - (r[1] > 0 and 1 or 0)
-  -- What is held may be spent, and in the rollups already: it is not added once more.
-  if w[11] <= -4 then w.r = math.max(w.r, -4 - w[11] - w.u - w.others - w.left + w.d) end
+  -- What others hold may be spent, and in the rollups already: it is not added once more.
+  if w[11] <= -4 then w.r = math.max(w.r, -4 - w[11] - w.u - w.others + w.d) end
   w.base = w.u + math.max(0, w.r - w.d) + w.others
 end
 

@@ -6,7 +6,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from domain.quotas.account import NEEDS_REFILL, OVERTAKEN, PER_WINDOW, Account, Call, Wait
-from domain.quotas.allowance import CHECKED, Allowance
+from domain.quotas.allowance import CHECKED, UNKNOWN, Allowance
 from domain.quotas.bucket import Bucket
 from domain.quotas.periods import seconds_left
 from domain.quotas.refill import UsedSince, read_refill
@@ -167,30 +167,50 @@ class Serving:
                 wait.answer.set_result(self._limiter.decide_locally(wait.bucket))
 
     async def _refill(self, call: Call, places: list[int]) -> None:
-        """Read the rollups, then let the call go again. Who waited longer than a decision may take is decided locally."""
+        """Read the rollups, then let the call go again. Who waited longer than a decision may take is decided locally.
+
+        Where they were only to be checked, the call does not wait for them longer than that: they are told when they are here.
+        """
         account, used = call.account, self._used
+        windows = [call.windows[place - 1] for place in places[::2]]
         waits = [wait for waits in call.bundles.values() for wait in waits]
         assert used is not None
         self._status.refills += 1
         reading = asyncio.gather(
-            *(
-                read_refill(call.windows[place - 1], start, used)
-                for place, start in zip(places[::2], places[1::2], strict=True)
-            ),
+            *(read_refill(window, start, used) for window, start in zip(windows, places[1::2], strict=True)),
             return_exceptions=True,
         )
         try:
-            if account.known and any(call.windows[place - 1].refill != CHECKED for place in places[::2]):
+            only_checked = all(window.refill == CHECKED for window in windows)
+            if account.known and not only_checked:
                 await asyncio.sleep(_DECLARING_SECONDS)
             await asyncio.wait((reading,), timeout=_RECALL_SECONDS)
+            if not reading.done() and only_checked:
+                for window in windows:
+                    window.refill = UNKNOWN
+                self._limiter.spawn(self._tell_later(account, windows, reading))
+                return
             if not reading.done():
                 account.slow = True
                 self._give_local([*waits, *account.waiting])
-            for place, figure in zip(places[::2], await reading, strict=True):
+            for window, figure in zip(windows, await reading, strict=True):
                 self._status.refills_unread += not isinstance(figure, int)
-                call.windows[place - 1].refilled(figure if isinstance(figure, int) else 0)
+                window.refilled(figure if isinstance(figure, int) else 0)
         finally:
             account.busy = account.slow = False
             account.keep_dirty(call.windows)
             account.waiting += [wait for wait in waits if not wait.answer.done()]
             self._limiter.queue(account)
+
+    async def _tell_later(
+        self, account: Account, windows: list[Allowance], reading: "asyncio.Future[list[int | BaseException | None]]"
+    ) -> None:
+        figures = await reading
+        while account.busy:  # noqa: ASYNC110  its answer would forget them
+            await asyncio.sleep(_PAUSE_SECONDS)
+        for window, figure in zip(windows, figures, strict=True):
+            self._status.refills_unread += not isinstance(figure, int)
+            if isinstance(figure, int) and not window.retired:
+                window.refill = CHECKED
+                window.refilled(figure)
+                account.mark(window)

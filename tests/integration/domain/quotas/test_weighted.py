@@ -191,6 +191,37 @@ async def test_a_checked_cap_is_not_counted_twice(workers):
     assert 600 + 100 * await drain([one, other], caller, sold, Cost(0, 100)) == 1_000
 
 
+async def test_a_cap_that_is_used_up_is_so_while_the_rollups_are_slow(workers):
+    slow = asyncio.Event()
+    charged = 0
+
+    async def used(question) -> int:
+        if question.unit == "credits" and charged:
+            await slow.wait()
+        return charged if question.unit == "credits" else 0
+
+    one, other, third = await workers(3, used=used)
+    caller, sold = customer(1_000), plan(limit("day", 1_000))
+    for _ in range(5):
+        assert (await ask(one, caller, sold, Cost(0, 100))).allowed
+    # What it held it has given back, as an idle worker does.
+    one._tell_all()
+    held = one.bucket(caller, sold, cost=Cost(0, 100)).allowances[1]
+    await until(lambda: not held.lent and not held.left)
+    charged = 700
+    verdict = await ask(other, caller, sold, Cost(0, 600))
+    assert (verdict.allowed, verdict.source) == (False, "redis")
+    assert (await ask(other, caller, sold, Cost(0, 100))).allowed
+    # When they are here at last, they say that more has been charged.
+    slow.set()
+    deadline = time.monotonic() + 10
+    while (await third.peek(caller, sold))[1].used < 700:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert {limiter.status().decisions_local for limiter in (one, other)} == {0}
+    assert await drain([one, other, third], caller, sold, Cost(0, 100)) == 3
+
+
 async def test_a_wiped_server_is_refilled_with_units(workers):
     units = 0
 
