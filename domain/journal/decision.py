@@ -63,7 +63,7 @@ class Flag(IntFlag):
     LEDGER = 32
     """The ledger of credits was asked while the request waited."""
     OVERAGE = 64
-    """Its quotas were used up: it can only be paid for with credits."""
+    """Beyond the quotas of its plan, and so paid with credits."""
 
 
 class TracedLimit(NamedTuple):

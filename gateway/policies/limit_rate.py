@@ -85,7 +85,6 @@ def _let_go(bucket: Bucket, verdict: "asyncio.Future[Verdict]") -> None:
 def _accept(exchange: "Exchange", bucket: Bucket, verdict: Verdict) -> Awaitable[None] | None:
     if bucket.beyond is not None and bucket.goes_beyond(verdict.violated):
         exchange.overage = True
-        exchange.decided |= Flag.OVERAGE
         return _take(exchange, bucket.beyond)
     exchange.verdict, exchange.shadowed = verdict, verdict.shadow_violated
     if not verdict.allowed:
