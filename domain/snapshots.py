@@ -38,7 +38,7 @@ class PlanSnapshot:
     """A plan's terms; `rank` orders plans from lowest to highest for minimum-plan checks (its sort_order).
 
     `prices` (micro-credits) and `quota_costs` (units) hold, by operation, only what differs from the operation's own.
-    `overage` says what happens when quotas are used up: block or credits.
+    `overage` says what happens when quotas are used up: block or credits. `trial_calls`: most requests in a trial.
     """
 
     id: UUID
@@ -49,6 +49,20 @@ class PlanSnapshot:
     overage: str = "block"
     prices: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
     quota_costs: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
+    trial_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOverride:
+    """Another amount of the limit `name` for one organization, or whether it is only counted; None is as the plan says.
+
+    `until` is Unix seconds, None for good.
+    """
+
+    name: str
+    amount: int | None = None
+    shadow: bool | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,8 @@ class KeySnapshot:
     """One API key with its organization and subscription as they were when read.
 
     `expires_at` is Unix seconds or None. `plan_id` is None without a live subscription. `scopes` empty means all;
-    otherwise service slugs or `service:operation-name`.
+    otherwise service slugs or `service:operation-name`. `plan_version_id` is None where the plan's own terms hold.
+    `access_until` (Unix seconds) is when the plan stops to apply if nobody does anything; None: never.
     """
 
     id: UUID
@@ -75,6 +90,17 @@ class KeySnapshot:
     period_start: float | None = None
     period_end: float | None = None
     billing_mode: str = "credits"
+    plan_version_id: UUID | None = None
+    access_until: float | None = None
+    trialing: bool = False
+    overrides: tuple[LimitOverride, ...] = ()
+    period_anchor: float | None = None
+    """What months are counted from, where that is not `period_start`."""
+
+    @property
+    def month_anchor(self) -> float | None:
+        """What months are counted from (Unix seconds); None is the calendar."""
+        return self.period_start if self.period_anchor is None else self.period_anchor
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,21 @@
 """Reading and verifying one API key: one indexed read, by public id for our format, by SHA-256 for imported keys."""
 
+import json
 import logging
 from datetime import datetime
 from ipaddress import ip_network
 from sys import intern
+from typing import Any
 
 import asyncpg
 
 from domain.catalog.lending import lent
 from domain.databases import Pool
+from domain.entitlements import access_until
 from domain.key_digest import verify_row
 from domain.key_format import crc_ok, parse
-from domain.snapshots import KeySnapshot, Network
+from domain.lifecycle import Subscription, Terms
+from domain.snapshots import KeySnapshot, LimitOverride, Network
 
 READ_SECONDS = 2.0
 LONGEST_KEY = 512
@@ -25,12 +29,20 @@ _SELECT = """
     select k.id, k.organization_id, o.slug as organization_slug, o.state as organization_state,
            o.billing_mode,
            s.plan_id, coalesce(p.slug, '') as plan_slug, s.period_start, s.period_end,
+           s.id as subscription_id, s.state as subscription_state, s.started_at, s.trial_ends_at, s.grace_until,
+           s.cancel_at, s.next_plan_id, v.id as plan_version_id,
+           coalesce((v.terms->>'price_cents')::bigint, p.price_cents) as price_cents,
+           coalesce((v.terms->>'grace_days')::int, p.grace_days) as grace_days,
+           (select json_agg(json_build_array(l.limit_name, l.amount, l.shadow, extract(epoch from l.until)))
+            from limit_override l where l.organization_id = k.organization_id
+            and (l.until is null or l.until > now())) as overrides,
            k.name, k.prefix, k.environment, k.scopes, k.allowed_ips, k.expires_at,
            k.revoked_at is not null as revoked, k.scheme, k.digest, k.pepper_version
     from api_key k
     join organization o on o.id = k.organization_id
     left join subscription s on s.organization_id = k.organization_id and s.state in ('trialing', 'active', 'past_due')
     left join plan p on p.id = s.plan_id
+    left join plan_version v on v.id = s.plan_version_id and v.plan_id = s.plan_id
 """
 _BY_PUBLIC_ID = _SELECT + "where k.public_id = $1 and k.scheme = 'hmac'"
 _BY_DIGEST = _SELECT + "where k.digest = $1 and k.scheme = 'sha256'"
@@ -87,7 +99,32 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         period_start=_seconds(row["period_start"]),
         period_end=_seconds(row["period_end"]),
         billing_mode=intern(row["billing_mode"]),
+        plan_version_id=row["plan_version_id"],
+        overrides=_overrides(row),
+        **_of_subscription(row),
     )
+
+
+def _of_subscription(row: asyncpg.Record) -> dict[str, Any]:
+    """What the rules of subscriptions say of this one."""
+    if row["subscription_id"] is None:
+        return {}
+    subscription = Subscription(
+        row["subscription_id"], row["organization_id"], row["plan_id"], row["subscription_state"],
+        *(row[name] for name in ("started_at", "period_start", "period_end", "cancel_at", "plan_version_id")),
+        *(row[name] for name in ("next_plan_id", "trial_ends_at", "grace_until")),
+    )  # fmt: skip
+    anchor = subscription.anchor
+    return {
+        "trialing": subscription.state == "trialing",
+        "access_until": _seconds(access_until(subscription, Terms(row["price_cents"] == 0, row["grace_days"]))),
+        # Held only where it says more than the period's begin.
+        "period_anchor": None if anchor.day == subscription.period_start.day else anchor.timestamp(),
+    }
+
+
+def _overrides(row: asyncpg.Record) -> tuple[LimitOverride, ...]:
+    return tuple(LimitOverride(*values) for values in json.loads(row["overrides"])) if row["overrides"] else ()
 
 
 def _networks(row: asyncpg.Record) -> tuple[Network, ...]:

@@ -71,8 +71,8 @@ class Account:
         allowance = self.allowances.get(name)
         if allowance is None:
             allowance = self.allowances[name] = self.limiter.new_allowance(self, name, limit, key)
-        elif allowance.limit is not limit or allowance.anchor != key.period_start:
-            allowance.limit, allowance.amount, allowance.anchor = limit, limit.amount, key.period_start
+        elif allowance.limit is not limit or allowance.anchor != key.month_anchor:
+            allowance.limit, allowance.amount, allowance.anchor = limit, limit.amount, key.month_anchor
         return allowance
 
     def mark(self, allowance: Allowance, *, later: bool = False) -> None:

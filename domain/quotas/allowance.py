@@ -44,7 +44,7 @@ class Allowance:
     def __init__(self, account: "Account", name: str, limit: LimitSnapshot, key: KeySnapshot) -> None:
         self.account, self.name, self.limit = account, name, limit
         self.key_id: UUID = key.id
-        self.anchor = key.period_start
+        self.anchor = key.month_anchor
         self.amount, self.kind = limit.amount, SHAPES[limit.period].kind
         self.seconds = WINDOW_SECONDS[limit.period]
         self.cells: Cells = [0, 0, 0]
