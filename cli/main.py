@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "services": ("cli.services", "Create and list services (upstream APIs)."),
     "operations": ("cli.operations", "Create and list a service's operations."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
+    "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
 }
 

@@ -92,12 +92,23 @@ select r.id, r.at, o.slug as organization, k.name as key, r.key_id, s.slug as se
 """
 _NEWEST_ENTRIES = _ENTRIES.format(_WHERE, "$9")
 _ENTRIES_BY_ID = _ENTRIES.format("where r.at between $1 and $2 and r.id = any($3::uuid[])", "$4")
+_CHARGED_ENTRIES = _ENTRIES.format(
+    "where r.organization_id = $1 and r.created_at = $2 and r.at between $3 and $4 and r.cost_micro > 0", "$5"
+)
 _IDS = f"select r.id, r.at from request_log r {_WHERE} order by r.at, r.id"
 
 
 async def list_entries(connection: asyncpg.Connection, wanted: LogFilter, limit: int) -> list[LogEntry]:
     """The newest `limit` rows, newest first. Without `since`, of the last three days."""
     rows = await connection.fetch(_NEWEST_ENTRIES, *_parameters(wanted), limit)
+    return [LogEntry(**row) for row in rows]
+
+
+async def list_charged(
+    connection: Any, organization_id: UUID, stored_at: datetime, between: tuple[datetime, datetime], limit: int
+) -> list[LogEntry]:
+    """Of the rows that were stored in one batch: an organization's with a cost, newest first; they ended `between`."""
+    rows = await connection.fetch(_CHARGED_ENTRIES, organization_id, stored_at, *between, limit)
     return [LogEntry(**row) for row in rows]
 
 

@@ -1001,6 +1001,27 @@ async def forwards():
     manager.add_column(
         table_class_name="CreditEntry",
         tablename="credit_entry",
+        column_name="number",
+        db_column_name="number",
+        column_class_name="BigInt",
+        column_class=BigInt,
+        params={
+            "default": None,
+            "null": False,
+            "primary_key": False,
+            "unique": False,
+            "index": False,
+            "index_method": IndexMethod.btree,
+            "choices": None,
+            "db_column_name": None,
+            "secret": False,
+        },
+        schema=None,
+    )
+
+    manager.add_column(
+        table_class_name="CreditEntry",
+        tablename="credit_entry",
         column_name="refund_of",
         db_column_name="refund_of",
         column_class_name="ForeignKey",
@@ -1537,6 +1558,27 @@ async def forwards():
         tablename="credit_account",
         column_name="expiries_micro",
         db_column_name="expiries_micro",
+        column_class_name="BigInt",
+        column_class=BigInt,
+        params={
+            "default": 0,
+            "null": False,
+            "primary_key": False,
+            "unique": False,
+            "index": False,
+            "index_method": IndexMethod.btree,
+            "choices": None,
+            "db_column_name": None,
+            "secret": False,
+        },
+        schema=None,
+    )
+
+    manager.add_column(
+        table_class_name="CreditAccount",
+        tablename="credit_account",
+        column_name="entries",
+        db_column_name="entries",
         column_class_name="BigInt",
         column_class=BigInt,
         params={
@@ -2385,6 +2427,18 @@ async def forwards():
         constraint_class=Unique,
         params={
             "columns": ["organization_id", "idempotency_key"],
+            "nulls_distinct": True,
+        },
+        schema=None,
+    )
+
+    manager.add_constraint(
+        table_class_name="CreditEntry",
+        tablename="credit_entry",
+        constraint_name="uq_credit_entry_organization_id_number",
+        constraint_class=Unique,
+        params={
+            "columns": ["organization_id", "number"],
             "nulls_distinct": True,
         },
         schema=None,

@@ -66,6 +66,7 @@ class CreditAccount(Table, tablename="credit_account"):
     usage_micro = BigInt(default=0, help_text="Spent on requests, less what was given back.")
     adjustments_micro = BigInt(default=0, help_text="Corrected by operators, up or down.")
     expiries_micro = BigInt(default=0, help_text="Expired unspent.")
+    entries = BigInt(default=0, help_text="How many entries it has: the number of the last.")
 
     uq_credit_account_organization_id = Unique([organization_id])
     ck_credit_account_adds_up = Check(
@@ -95,6 +96,7 @@ class CreditEntry(Table, tablename="credit_entry"):
     credit = Text(default=None, required=True, choices=LedgerAccount, help_text="The account that they came to.")
     amount_micro = BigInt(default=None, required=True, help_text="How many; more than 0.")
     balance_after_micro = BigInt(default=None, required=True, help_text="What the organization owned after it.")
+    number = BigInt(default=None, required=True, help_text="1, 2, 3 for each organization, without a gap.")
     refund_of: ForeignKey[Any] = ForeignKey(
         "self", null=True, index=False, on_delete=OnDelete.restrict, help_text="The entry that it gives back."
     )
@@ -109,6 +111,7 @@ class CreditEntry(Table, tablename="credit_entry"):
     last_at = Timestamptz(null=True, default=None, help_text="Of a usage entry: when the last of them ended.")
 
     uq_credit_entry_organization_id_idempotency_key = Unique([organization_id, idempotency_key])
+    uq_credit_entry_organization_id_number = Unique([organization_id, number])
     ck_credit_entry_type = Check("type in ('purchase', 'bonus', 'usage', 'refund', 'adjustment', 'expiry')")
     ck_credit_entry_amount_micro = Check("amount_micro > 0")
     ck_credit_entry_balance_after_micro = Check("balance_after_micro >= 0")

@@ -16,7 +16,7 @@ async def replace_keys(connection: Any, settings: KeySettings, names: Iterable[s
     for name in names:
         slug, key_name, environment = next(
             (slug, key_name, environment)
-            for slug, _, _, wanted in ORGANIZATIONS
+            for slug, *_, wanted in ORGANIZATIONS
             for variable, key_name, environment in wanted
             if variable == name
         )

@@ -8,6 +8,8 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from domain.credits.accounts import fetch_balance
+from domain.credits.reconciling import reconcile
 from domain.migrating import migrate
 from domain.passwords import verify_password
 from domain.seed import seed
@@ -53,6 +55,11 @@ async def test_seeds_at_once_make_one_demo_and_the_next_changes_nothing(url):
     again = await run(url)
     assert (again.created, again.keys, again.admin_password, again.user_password) == ([], {}, None, None)
     assert await everything(connection) == before
+
+    for slug, given in (("demo", 100), ("demo-free", 100), ("demo-bench", 1_000_000_000)):
+        owner = await connection.fetchval("select id from organization where slug = $1", slug)
+        assert (await fetch_balance(connection, owner)).available_micro == given * 1_000_000
+    assert (await reconcile(connection)).drifts == []
 
     # G7: what was shown is nowhere, in whole or in its secret part.
     for plaintext in (*made[0].keys.values(), made[0].admin_password, made[0].user_password):
