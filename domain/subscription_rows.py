@@ -21,7 +21,8 @@ _SELECT = f"""
 """
 # The live one, of which there is at most one; else the one that ended last.
 _OF_ORGANIZATION = f"""
-    where s.organization_id = $1 order by s.state in {LIVE} desc, s.ended_at desc nulls last, s.started_at desc limit 1
+    where s.organization_id = $1
+    order by s.state in {LIVE} desc, s.ended_at desc nulls last, s.started_at desc, s.created_at desc limit 1
 """
 _CHANGED = (
     "plan_id",
