@@ -72,6 +72,10 @@ class Account:
         if allowance is None:
             allowance = self.allowances[name] = self.limiter.new_allowance(self, name, limit, key)
         elif allowance.limit is not limit or allowance.anchor != key.month_anchor:
+            if limit.amount < allowance.amount and allowance.lent:
+                # Granted when there was more: how much of it there still is, is for Redis to say.
+                allowance.returning = True
+                self.mark(allowance)
             allowance.limit, allowance.amount, allowance.anchor = limit, limit.amount, key.month_anchor
         return allowance
 
