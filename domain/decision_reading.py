@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from domain.credit_amounts import credits_text
 from domain.journal.decision import Decision, Flag, KeyFault, Step, TracedLimit, unpack_decision
 from domain.limit_texts import LimitSpec
 from domain.log_reading import LogEntry, LogFilter, list_entries
@@ -141,7 +142,7 @@ def _steps(entry: LogEntry, decision: Decision, plan: str | None, limits: list[E
         Step.CONFINE: "the key stands nowhere else in the request",
         Step.ACCESS: f"organization, scopes and address allow it{f'; plan {plan}' if plan else ''}",
         Step.LIMIT: _limits(decision, limits),
-        Step.CHARGE: f"{entry.cost_micro / 1e6:g} credits" if entry.cost_micro else "costs no credits",
+        Step.CHARGE: _charge(entry, decision),
         Step.FORWARD: _upstream(entry),
         Step.ANSWER: f"{entry.bytes_out} bytes in {entry.total_us / 1_000:.1f} ms",
     }
@@ -199,6 +200,11 @@ def _limits(decision: Decision, limits: list[ExplainedLimit]) -> str:
     if shadow:
         parts.append(f"over, but in shadow: {', '.join(shadow)}")
     return "; ".join(part for part in parts if part)
+
+
+def _charge(entry: LogEntry, decision: Decision) -> str:
+    text = f"{credits_text(entry.cost_micro)} credits" if entry.cost_micro else "costs no credits"
+    return f"{text}; the ledger was asked" if decision.flags & Flag.LEDGER else text
 
 
 def _upstream(entry: LogEntry) -> str:

@@ -13,6 +13,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from domain.catalog.catalog import Catalog
+from domain.credits.holds import Holds
+from domain.credits.leasing import CHANNEL as CREDITS_CHANNEL
+from domain.credits.wallets import Wallets
 from domain.databases import open_pool
 from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
@@ -89,7 +92,10 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database, "paid-endpoint gateway")
         stack.push_async_callback(_close_pool, pool)
+        journal_id = uuid4()
+        wallets = Wallets(pool, journal_id)
         catalog = Catalog(pool, settings)
+        catalog.hear(CREDITS_CHANNEL, wallets.recalled)
         stack.push_async_callback(catalog.stop)
         await catalog.start()
         limiter = Limiter(
@@ -97,9 +103,14 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         )
         stack.push_async_callback(limiter.stop)
         await limiter.start()
-        journal = Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal)
+        journal = Journal(settings.gateway.state_folder / "journal" / journal_id.hex, settings.journal)
         stack.push_async_callback(journal.stop)
         await journal.start()
+        # From here on what is leased comes back, if not from us then with the journal's end.
+        holds = Holds(wallets.access)
+        for part in (wallets, holds):
+            stack.push_async_callback(part.stop)
+            await part.start()
         upstreams = UpstreamPool(settings.upstream)
         stack.push_async_callback(upstreams.close, 0.0)
         services = Services(
@@ -107,6 +118,8 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             database=pool,
             catalog=catalog,
             limiter=limiter,
+            wallets=wallets,
+            holds=holds,
             journal=journal,
             upstreams=upstreams,
             addresses=AddressReader(settings.gateway.trusted_proxies),

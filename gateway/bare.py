@@ -14,6 +14,8 @@ from starlette.applications import Starlette
 
 from domain.catalog.catalog import Catalog
 from domain.catalog.reading import parse_upstream
+from domain.credits.holds import Holds
+from domain.credits.wallets import Wallets
 from domain.databases import open_pool
 from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
@@ -54,12 +56,14 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
         pool = await open_pool(settings.database, "paid-endpoint bare")
-        upstreams = UpstreamPool(settings.upstream)
+        upstreams, wallets = UpstreamPool(settings.upstream), Wallets(pool, NO_ID)
         door.services = express.services = app.state.services = Services(
             settings=settings,
             database=pool,
             catalog=Catalog(pool, settings),
             limiter=Limiter(settings.redis, worker.count),
+            wallets=wallets,
+            holds=Holds(wallets.access),
             journal=Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal),
             upstreams=upstreams,
             addresses=AddressReader(()),

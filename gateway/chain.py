@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.policies.admit_recordable import admit_recordable
 from gateway.policies.authenticate import authenticate
+from gateway.policies.charge_credits import charge_credits
 from gateway.policies.check_access import check_access
 from gateway.policies.confine_key import confine_key
 from gateway.policies.limit_rate import limit_rate
@@ -27,10 +28,12 @@ FREE: tuple[Policy, ...] = (
     confine_key,  # a key that stands elsewhere too must not travel; needs to know the key
     check_access,  # free checks first: nothing has been counted yet
 )
-"""Change nothing, and hang on nothing but the head, the peer and the catalog: `gateway.admissions` relies on it."""
+"""Change nothing, and hang on nothing but the head, the peer and the catalog, each on the part of the head that
+`gateway.admissions` says: it relies on it."""
 
 COUNTED: tuple[Policy, ...] = (
-    limit_rate,  # counts; last thing that may refuse until credits come
+    limit_rate,  # counts; free before what costs
+    charge_credits,  # last thing that may refuse: what it holds is given back by nothing but the request's end
 )
 
 POLICIES = (FIRST, *FREE, *COUNTED)
@@ -43,7 +46,7 @@ def decide(exchange: "Exchange", free: tuple[Policy, ...], counted: tuple[Policy
         return _go_on(exchange, pending, counted)
     if exchange.answered:
         return None
-    if exchange.mark:
+    if exchange.mark is not None:
         exchange.services.admissions.remember(exchange.mark, exchange)
     return admit(exchange, counted)
 

@@ -62,6 +62,8 @@ def step_of(exchange: "Exchange", refusal: Refusal | None) -> Step:
     if refusal.__class__ is refusals.MalformedRequest:
         return Step.ROUTE if exchange.identity is None else Step.CONFINE
     known = _REFUSED_AT.get(refusal.__class__)
+    if known is Step.KEY and exchange.bucket is not None:
+        known = Step.CHARGE  # the key was known; what could not be decided are the credits
     if known is not None:
         return known
     return Step.FORWARD if exchange.taken else Step.ACCESS

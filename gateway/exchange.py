@@ -9,17 +9,20 @@ from collections.abc import Awaitable, Sequence
 from time import monotonic_ns
 from uuid import UUID
 
+from domain.credits.holds import Hold
+from domain.credits.wallet import Wallet
 from domain.quotas.limiter import Bucket, Verdict
 from domain.refusals import BodyTooLarge, InternalFault, Refusal
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import KeySnapshot, Match, PlanSnapshot
-from gateway import answers, forwarding
-from gateway.admissions import Admission
+from gateway import answers, charges, forwarding
+from gateway.admissions import Mark
 from gateway.chain import admit, decide
 from gateway.dates import date_now
 from gateway.ends import AnswerHead, ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
 from gateway.headers import to_client
+from gateway.known_parts import Admission, KnownLine
 from gateway.services import Services
 from gateway.tunnel import MeteredTunnel
 
@@ -35,9 +38,11 @@ class Exchange:
     key: KeySnapshot
     matched: Match
     plan: PlanSnapshot
-    mark = b""
-    """Under which `services.admissions` may remember what the free policies decide; empty: not at all."""
+    mark: Mark | None = None
+    """Under which `services.admissions` may remember what the free policies decide; None: not at all."""
+    line: KnownLine | None = None
     admission: Admission | None = None
+    """Both or neither: what the free policies decided for a head that is known, and still would."""
     key_bytes = b""
     key_fault = ""
     """Why a key was refused: '', missing, unknown, expired or revoked. For the operator; callers see one kind of 401."""
@@ -51,20 +56,42 @@ class Exchange:
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
     verdict: Verdict | None = None
+    overage = False
+    """Whether it is paid with credits although its organization pays with quotas, because these are used up."""
+    price = 0
+    """Micro-credits that are held for it, in `wallet` or as `hold`."""
+    wallet: Wallet | None = None
+    hold: Hold | None = None
+    reported: int | None = None
+    """What the upstream says that it cost, if that may be."""
+    cost = 0
+    """Micro-credits, once it is over."""
     upstream: UpstreamExchange | None = None
     trace_id = b""
     sent_ns = first_byte_ns = 0
     status = bytes_in = bytes_out = 0
     answered = finished = body_complete = False
 
-    def __init__(self, request: ClientRequest, sink: Sink, services: Services) -> None:
-        self.request, self.sink, self.services = request, sink, services
+    def __init__(self, request: ClientRequest | None, sink: Sink, services: Services) -> None:
+        """Without a request, `line` and `admission` are set before it begins."""
+        self._request, self.sink, self.services = request, sink, services
         self.begun_ns = monotonic_ns()
         self.id = raw = new_raw_id()
         self.request_id_bytes = text_of(raw)
-        self.address = request.peer
+        if request is not None:
+            self.address = request.peer
 
     # -- what policies use
+
+    @property
+    def request(self) -> ClientRequest:
+        """What the client asked; of a known head it is put together where somebody wants to see it."""
+        request = self._request
+        if request is None:
+            assert self.line is not None
+            assert self.admission is not None
+            request = self._request = self.admission.request(self.line)
+        return request
 
     @property
     def request_id(self) -> UUID:
@@ -99,20 +126,16 @@ class Exchange:
 
     # -- what the door calls
 
-    def begin(self, admission: Admission | None = None) -> Awaitable[None] | None:
-        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned.
-
-        `admission` is what the free policies decided for the same head, and still would.
-        """
-        services = self.services
+    def begin(self) -> Awaitable[None] | None:
+        """Decide, then forward. Never raises. Where deciding must wait, the door awaits what is returned."""
+        services, line, admission = self.services, self.line, self.admission
         try:
             services.keep_room(self)
-            if admission is None:
+            if line is None or admission is None:
                 pending = decide(self, services.free, services.counted)
             else:
-                self.admission = admission
-                self.matched, self.key, self.plan = admission.matched, admission.key, admission.plan
-                self.address = admission.address
+                fields = admission.fields
+                self.matched, self.key, self.plan, self.address = line.matched, fields.key, fields.plan, fields.address
                 pending = admit(self, services.counted)
         except Refusal as refusal:
             self.refuse(refusal)
@@ -151,12 +174,12 @@ class Exchange:
         if not self.finished and self.upstream is not None:
             self.upstream.finish()
 
-    def client_gone(self) -> None:
-        """The client left, or broke its request: the upstream is cancelled at once."""
+    def client_gone(self, *, cut: bool = False) -> None:
+        """The client left, or broke its request, or we `cut` it off: the upstream is cancelled at once."""
         if self.finished:
             return
         self._drop_upstream()
-        self._finish("gone", tell=False)
+        self._finish("cut" if cut else "gone", tell=False)
 
     def pause_upstream(self) -> None:
         """The client takes no more bytes now."""
@@ -197,6 +220,8 @@ class Exchange:
         """The upstream's final head, with our fields."""
         self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, status
+        if self.hold is not None:
+            charges.note_reported(self, headers)
         self.services.record_begin(self)
         self.sink.head(status, answers.relayed(self, headers), length)
 
@@ -212,6 +237,8 @@ class Exchange:
         self.upstream = None
         self.first_byte_ns = monotonic_ns()
         self.answered, self.status = True, head.status
+        if self.hold is not None:
+            charges.note_reported(self, head.headers)
         self.sink.head(head.status, answers.relayed(self, head.headers), head.length)
         if body:
             self.reply_data(body)
@@ -277,15 +304,15 @@ class Exchange:
             self.fail(fault)
 
     def _send_upstream(self) -> None:
-        service, admission, upstreams = self.matched.service, self.admission, self.services.upstreams
+        service, line, admission = self.matched.service, self.line, self.admission
         origin = forwarding.pick(service.upstreams)
-        if admission is None:
+        if line is None or admission is None:
             written, limits, head = forwarding.upstream_request(self, origin), forwarding.deadlines(service), b""
         else:
-            written, limits = admission.upstream, admission.deadlines
-            head = forwarding.known_head(self, admission.heads[origin.url])
+            written, limits = line.upstream, line.deadlines
+            head = forwarding.known_head(self, line.heads[origin.url], admission.fields.lines)
         self.sent_ns = monotonic_ns()
-        upstream = upstreams.send(origin, written, self, limits, service.max_connections, head)
+        upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections, head)
         if not self.finished:
             self.upstream = upstream
             if written.body != 0:
@@ -319,9 +346,17 @@ class Exchange:
     def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
         self.let_go_of_slots()
+        if self.price:
+            charges.settle(self, outcome)
         self.services.record(self, outcome, refusal)
 
     def let_go_of_slots(self) -> None:
         """What counts requests in progress counts this one no more. Once."""
         if self.taken and self.bucket is not None:
             self.bucket.done()
+
+    def give_back_permits(self, taken_at: float) -> None:
+        """Refused although it was counted: it has consumed nothing (G1). `taken_at`: the bucket's, when it had just been."""
+        if self.taken and self.bucket is not None:
+            self.taken = False
+            self.bucket.give_back(taken_at)

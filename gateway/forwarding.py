@@ -34,20 +34,27 @@ def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> Upstre
     )
 
 
-def fixed_head(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
-    """The beginning of the head that every request like this one has: all but `_changing`. Raises ValueError."""
-    request = UpstreamRequest(
-        exchange.request.method, _target(exchange, origin), _fixed(exchange, origin, goes_on=False)
-    )
-    return request_head(request)[:-2]
+def known_lines(exchange: "Exchange") -> tuple[dict[str, bytes], bytes]:
+    """The head that every request like this one has, all but `_changing`, in two: by the origin's URL what hangs on the
+    request line, and what hangs on its fields and the peer. Raises ValueError.
+    """
+    method, heads, rest = exchange.request.method, {}, b""
+    for origin in exchange.matched.service.upstreams:
+        target = _target(exchange, origin)
+        whole = request_head(UpstreamRequest(method, target, _fixed(exchange, origin, goes_on=False)))[:-2]
+        begin = request_head(UpstreamRequest(method, target, [(b"host", origin.host_header)]))[:-2]
+        if not whole.startswith(begin) or (rest and rest != whole[len(begin) :]):
+            raise ValueError("a head does not begin with what hangs on its line")
+        heads[origin.url], rest = begin, whole[len(begin) :]
+    return heads, rest
 
 
-def known_head(exchange: "Exchange", fixed: bytes) -> bytes:
-    """The head for the upstream on a fixed one. Begins a trace; the request's id is its own (`gateway.tracing`)."""
+def known_head(exchange: "Exchange", begin: bytes, lines: bytes) -> bytes:
+    """The head for the upstream on both parts. Begins a trace; the request's id is its own (`gateway.tracing`)."""
     trace = exchange.trace_id = exchange.id.hex().encode()
     request_id = exchange.request_id_bytes
-    return b"%btraceparent: 00-%b-%b-00\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n" % (
-        fixed, trace, trace[16:], request_id, request_id,
+    return b"%b%btraceparent: 00-%b-%b-00\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n" % (
+        begin, lines, trace, trace[16:], request_id, request_id,
     )  # fmt: skip
 
 

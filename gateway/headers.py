@@ -18,6 +18,7 @@ OURS = frozenset(
     (b"x-api-key", b"forwarded", b"x-real-ip", b"x-request-id", b"traceparent", b"x-original-url", b"x-rewrite-url")
 )
 RESERVED_PREFIXES = (b"x-pe-", b"x-forwarded-")
+ANSWER_PREFIXES = (b"x-pe-", b"x-credits-")
 NEVER_TO_UPSTREAM = HOP_BY_HOP | FRAMING | OURS
 
 ANSWER_RESERVED = HOP_BY_HOP | {b"content-length", b"x-request-id"}
@@ -66,6 +67,6 @@ def to_client(headers: Headers, *, replace: Iterable[bytes] = (), own_cors: bool
         for name, value in headers
         if name not in dropped
         and name not in named
-        and not name.startswith(b"x-pe-")
+        and not name.startswith(ANSWER_PREFIXES)
         and not (own_cors and name.startswith(_CORS))
     ]

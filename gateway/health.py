@@ -35,6 +35,11 @@ def readiness(services: Services) -> dict[str, Any]:
         degraded.append(
             f"change listener: {catalog.reason or 'lost'}; changes arrive within {services.settings.keys.degraded_ttl_seconds:g} s"
         )
+    purse = services.wallets.status()
+    if not purse.ok:
+        reasons.append(
+            f"credits: {purse.fault or 'the ledger is away'}; what is leased is spent, then priced requests are 503"
+        )
     if journal.full:
         reasons.append(f"journal: {journal.fault}; requests are refused")
     elif journal.fault:
@@ -52,6 +57,7 @@ def readiness(services: Services) -> dict[str, Any]:
             "age_seconds": round(catalog.age_seconds, 3),
         },
         "redis": {"ok": limiter.redis_ok},
+        "credits": {"ok": purse.ok, "leases": purse.leased, "reservations": len(services.holds)},
         "request_log": {"lag_seconds": round(report.lag_seconds, 3) if report else None},
         "journal": {"ok": not journal.full, "segment": journal.segment, "open": journal.open},
     }
@@ -60,12 +66,17 @@ def readiness(services: Services) -> dict[str, Any]:
 def take_readings(services: Services) -> None:
     """Put what the parts know of themselves among the worker's counts."""
     catalog, limiter, journal = services.catalog.status(), services.limiter.status(), services.journal.status()
+    purse = services.wallets.status()
     services.counts.gauges.update(
         keys_cached=catalog.keys_cached,
         listener_lost=0 if catalog.listener_ok else 1,
         redis_away=0 if limiter.redis_ok else 1,
         journal_full=1 if journal.full else 0,
         journal_open=journal.open,
+        ledger_away=0 if purse.ok else 1,
+        credit_leases=purse.leased,
+        credit_leased_micro=purse.leased_micro,
+        credit_reservations_open=len(services.holds),
     )
     services.counts.totals.update(
         journal_records=journal.records,
@@ -73,4 +84,8 @@ def take_readings(services: Services) -> None:
         limit_decisions_redis=limiter.decisions_redis,
         limit_decisions_local=limiter.decisions_local,
         limit_refusals_shadow=limiter.shadow_refused,
+        credit_lease_calls=purse.calls,
+        credit_lease_recalls=purse.recalls,
+        credit_refusals=purse.refused,
+        credit_undecided=purse.undecided,
     )

@@ -8,15 +8,27 @@ import time
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from domain.journal.records import BEGIN, END, OUTCOME_CODE, KnownHead, known_head, pack_known, shortened
+from domain.journal.records import (
+    BEGIN,
+    END,
+    OUTCOME_CODE,
+    FieldsPart,
+    LinePart,
+    fields_part,
+    line_part,
+    pack_known,
+    shortened,
+)
 from domain.refusals import Refusal
 from domain.request_log import MASK, scrubbed_path, scrubbed_query, scrubbed_text
+from gateway import charges
 from gateway.deciding import trace_of
 from gateway.policies.admit_recordable import JournalFull
 from gateway.policies.confine_key import holds, presented
 
 if TYPE_CHECKING:
     from domain.quotas.bucket import Bucket
+    from domain.snapshots import Match
     from gateway.exchange import Exchange
 
 _MOST_REMEMBERED = 8_192
@@ -47,12 +59,11 @@ def record_served(exchanges: "list[Exchange]") -> None:
     bucket: Bucket | None = None
     trace = b""
     for exchange in exchanges:
-        admission = exchange.admission
-        head: KnownHead | None = None if admission is None else admission.log
-        if head is None:
-            head = _of_head(exchange)
-            if admission is not None:
-                admission.log = head
+        known, admission = exchange.line, exchange.admission
+        if known is None or admission is None:
+            line, fields = parts_of(exchange, confined=exchange.taken)
+        else:
+            line, fields = known.log, admission.fields.log
         if exchange.decided or exchange.shadowed or exchange.verdict is not None or exchange.bucket is None:
             decision = trace_of(exchange, None)
         else:
@@ -68,8 +79,8 @@ def record_served(exchanges: "list[Exchange]") -> None:
             totals[kind] = [total_us]
         payloads.append(
             pack_known(
-                exchange.id, head, at_us, total_us, (exchange.first_byte_ns - sent_ns) // 1000, exchange.bytes_in,
-                exchange.bytes_out, 0, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
+                exchange.id, line, fields, at_us, total_us, (exchange.first_byte_ns - sent_ns) // 1000, exchange.bytes_in,
+                exchange.bytes_out, exchange.cost, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
             )
         )  # fmt: skip
     services.journal.append_ends(payloads)
@@ -88,23 +99,22 @@ def record_begin(exchange: "Exchange") -> None:
 def _packed(
     exchange: "Exchange", outcome: str, refusal: Refusal | None, total_us: int, *, begun: bool = False
 ) -> bytes:
-    admission, sent_ns = exchange.admission, exchange.sent_ns
-    if admission is None:
-        head = _of_head(exchange)
+    known, admission, sent_ns = exchange.line, exchange.admission, exchange.sent_ns
+    if known is None or admission is None:
+        line, fields = parts_of(exchange, confined=exchange.taken)
     else:
-        head = admission.log
-        if head is None:
-            head = admission.log = _of_head(exchange)
+        line, fields = known.log, admission.fields.log
     upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000 if sent_ns else -1
     return pack_known(
         exchange.id,
-        head,
+        line,
+        fields,
         time.time_ns() // 1000,
         total_us,
         upstream_us,
         exchange.bytes_in,
         exchange.bytes_out,
-        0,
+        charges.cost_of(exchange, outcome, exchange.status) if begun and exchange.price else exchange.cost,
         exchange.status,
         OUTCOME_CODE[outcome],
         b"" if refusal is None else refusal.code.encode(),
@@ -114,38 +124,34 @@ def _packed(
     )
 
 
-def _of_head(exchange: "Exchange") -> KnownHead:
-    """What is the same for each request with this head."""
+def parts_of(exchange: "Exchange", *, confined: bool) -> tuple[LinePart, FieldsPart]:
+    """What is the same for each request with this line, and with these fields from this peer.
+
+    `confined`: the policies have made sure that its key stands nowhere else.
+    """
     request, user_agent = exchange.request, b""
     for name, value in request.headers:
         if name == b"user-agent":
             user_agent = value
             break
     path, query = request.target_path, request.query
-    if not exchange.taken:
+    if not confined:
         # Perhaps refused because its key stands where it must not; that of an imported key no pattern would find.
-        for key in presented(request):
-            path, query, user_agent = (_MASKED if holds(text, key) else text for text in (path, query, user_agent))
-    return known_head(
-        _dimensions(exchange),
-        request.method,
-        scrubbed_path(path),
-        scrubbed_query(query),
-        scrubbed_text(user_agent),
-        exchange.address.encode("utf-8", "replace"),
-    )
-
-
-def _dimensions(exchange: "Exchange") -> bytes:
-    """Organization, key, service, operation: 16 bytes each."""
-    key, route = exchange.identity, exchange.route
+        for secret in presented(request):
+            path, query, user_agent = (_MASKED if holds(text, secret) else text for text in (path, query, user_agent))
+    line = line_part(_target_ids(exchange.route), request.method, scrubbed_path(path), scrubbed_query(query))
+    key = exchange.identity
     caller = _NOBODY if key is None else _ids(key, key.organization_id, key.id)
+    return line, fields_part(caller, scrubbed_text(user_agent), exchange.address.encode("utf-8", "replace"))
+
+
+def _target_ids(route: "Match | None") -> bytes:
     if route is None:
-        return caller + _NOBODY
+        return _NOBODY
     operation = route.operation
     if operation is None:
-        return caller + _ids(route.service, route.service.id, None)
-    return caller + _ids(operation, route.service.id, operation.id)
+        return _ids(route.service, route.service.id, None)
+    return _ids(operation, route.service.id, operation.id)
 
 
 def _ids(owner: object, first: UUID, second: UUID | None) -> bytes:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from domain.catalog.catalog import Catalog
+from domain.credits.holds import Holds
+from domain.credits.wallets import Wallets
 from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.refusals import Refusal
@@ -38,6 +40,8 @@ class Services:
     database: "asyncpg.Pool"
     catalog: Catalog
     limiter: Limiter
+    wallets: Wallets
+    holds: Holds
     journal: Journal
     upstreams: UpstreamPool
     addresses: AddressReader

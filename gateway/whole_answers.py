@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from gateway import answers
+from gateway import answers, charges
 from gateway.upstream.clock import Clock
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class WholeAnswers:
     def add(self, exchange: "Exchange", head: "AnswerHead", body: bytes) -> None:
         """Finish it at the end of this turn. Until then its client may still leave."""
         exchange.first_byte_ns = monotonic_ns()
-        exchange.upstream = None
+        exchange.upstream, exchange.status = None, head.status
         waiting = self._waiting
         waiting.append((exchange, head, body))
         if len(waiting) == 1:
@@ -53,24 +53,30 @@ class WholeAnswers:
                 if not exchange.sink.takes_whole():
                     exchange.reply_in_parts(head, body)
                     continue
+                charged = b""
+                if exchange.price:
+                    charges.note_reported(exchange, head.headers)
+                    charged = charges.lines(exchange, head.status)
                 bucket = exchange.bucket
                 if bucket is None or exchange.verdict is not None:
-                    answer = answers.whole(exchange, head, body, answers.limit_lines(exchange))
+                    answer = answers.whole(exchange, head, body, answers.limit_lines(exchange), charged)
                 else:
                     # Within a turn nothing is taken: one bucket's figures are the same for all its answers.
                     if bucket is not known:
                         lines, figures = answers.known_lines(exchange, bucket)
                         known = bucket
                     exchange.figures = figures
-                    answer = answers.whole(exchange, head, body, lines)
+                    answer = answers.whole(exchange, head, body, lines, charged)
                 if answer is None:
                     exchange.reply_in_parts(head, body)
                     continue
             except Exception as fault:  # noqa: BLE001  boundary: one answer's fault must not be another's
                 exchange.fail(fault)
                 continue
-            exchange.status, exchange.bytes_out = head.status, len(body)
+            exchange.bytes_out = len(body)
             exchange.answered = exchange.finished = True
+            if exchange.price:
+                charges.settle(exchange, "served")
             whole.append(exchange)
             written.append(answer)
         if whole:

@@ -9,7 +9,7 @@ of a key that was good a moment ago: a database that hangs is noticed by the rea
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic, time
@@ -93,6 +93,10 @@ class Catalog:
         """Moves with everything that may change what `match`, `find_key` or `plan` say, but for a key's age."""
         self._deaf_since: float | None = None
         self._lost()
+
+    def hear(self, channel: str, told: Callable[[str], None]) -> None:
+        """Lend this catalog's ear: `told(payload)` for each notification on a channel. Before `start`."""
+        self._listener.hear(channel, told)
 
     async def start(self) -> None:
         """Begin to hear changes and read the tables. Without the database it returns after some seconds and goes on

@@ -46,6 +46,7 @@ class ChangeListener:
         self._on_found = on_found
         self._on_lost = on_lost
         self._on_missed = on_missed
+        self._others: dict[str, Callable[[str], None]] = {}
         self._unheard: tuple[int, float] | None = None
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._pause = _FIRST_PAUSE
@@ -53,6 +54,10 @@ class ChangeListener:
         self.reason = "not connected yet"
         self.generation = 0
         self.confirmed_at = monotonic()
+
+    def hear(self, channel: str, told: Callable[[str], None]) -> None:
+        """Also call `told(payload)` for what comes on another channel. Before `run`; what is missed is not told."""
+        self._others[channel] = told
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -80,6 +85,8 @@ class ChangeListener:
         try:
             with deadline(connection, ANSWER_SECONDS):
                 await connection.add_listener(CHANNEL, self._notified)
+                for channel in self._others:
+                    await connection.add_listener(channel, self._told)
                 self.generation = int(await connection.fetchval(GENERATION_SQL))
             self._unheard = None
             await self._on_found()
@@ -98,6 +105,10 @@ class ChangeListener:
         self.generation = max(self.generation, change.generation)
         self.confirmed_at = monotonic()
         self._on_change(change)
+
+    def _told(self, connection: Any, pid: int, channel: str, payload: Any) -> None:
+        del connection, pid
+        self._others[channel](str(payload))
 
     def _beat(self, generation: int) -> None:
         self.confirmed_at = now = monotonic()

@@ -8,7 +8,8 @@ from uuid import UUID
 from domain.ingesting.positions import Move
 
 _AT = struct.Struct("=q")
-_AT_OFFSET = 80
+_AT_OFFSET, _COST_OFFSET = 80, 120
+_FREE = bytes(8)
 
 
 class Place(NamedTuple):
@@ -38,3 +39,11 @@ def at_us(record: bytes) -> int:
     """When the request of a record ended, microseconds since 1970."""
     moment: int = _AT.unpack_from(record, _AT_OFFSET)[0]
     return moment
+
+
+def cost_micro(record: bytes) -> int:
+    """What its request cost, in micro-credits."""
+    if record[_COST_OFFSET : _COST_OFFSET + 8] == _FREE:
+        return 0
+    cost: int = _AT.unpack_from(record, _COST_OFFSET)[0]
+    return cost

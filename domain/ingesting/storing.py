@@ -1,4 +1,4 @@
-"""Stores one batch: positions, request log, and the note that the rollups lack it, in one transaction.
+"""Stores one batch: positions, request log, the note that the rollups lack it, and its charges, in one transaction.
 
 The positions move first. So a transaction of ours whose COMMIT got no answer and that may still be ending is waited for
 on the rows of the positions, and is then recognised by them, before any row could meet its own copy.
@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from domain.ingesting.batches import Batch, Place, at_us
+from domain.ingesting.charges import charge
 from domain.ingesting.copying import COLUMNS, COPY_HEAD, COPY_TAIL, encoded
 from domain.ingesting.positions import LOG, move
 from domain.partitions import ensure_partitions
@@ -81,7 +82,7 @@ async def _in_transaction(connection: asyncpg.Connection, batch: Batch, owner: U
             await _copy(connection, batch.records)
             first = datetime.fromtimestamp(min(map(at_us, batch.records)) / 1e6, UTC)
             stored_at = await connection.fetchval(_NOTE, owner, first)
-        # Ledger entries of records with a cost belong here: one transaction with their rows and positions.
+        await charge(connection, batch, stored_at)
     except (asyncpg.PostgresError, *_UNENCODABLE):
         await connection.execute("rollback")
         raise

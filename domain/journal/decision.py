@@ -60,6 +60,8 @@ class Flag(IntFlag):
     """Other workers were asked to give permits back."""
     BEGAN = 16
     """What was known when the answer began to stream; no end was recorded."""
+    LEDGER = 32
+    """The ledger of credits was asked while the request waited."""
 
 
 class TracedLimit(NamedTuple):

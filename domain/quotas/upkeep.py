@@ -64,7 +64,8 @@ class Upkeep:
         spent = allowance.kept - allowance.left
         if spent != allowance.marked_spent:
             allowance.marked_spent, allowance.marked_at = spent, now
-        if self._due(allowance, now, now - allowance.marked_at):
+        # A slot that came and went between two looks leaves no other trace.
+        if self._due(allowance, now, now - max(allowance.marked_at, allowance.spent_at)):
             allowance.account.mark(allowance)
         if allowance.outstanding:
             self.watch(allowance)

@@ -5,10 +5,9 @@ What the connection reads goes to the exchange, what the exchange answers goes t
 
 import asyncio
 import logging
-from time import monotonic_ns
 
 from domain.refusals import InternalFault
-from gateway.admissions import Admission
+from gateway.admissions import Mark
 from gateway.ends import ClientRequest, Headers, UpstreamTunnel
 from gateway.exchange import Exchange
 from gateway.own_paths import is_own
@@ -36,25 +35,27 @@ class ExpressDoor:
         """All but our own routes."""
         return not is_own(target.partition(b"?")[0])
 
-    def admit(self, connection: ExpressProtocol, head: RequestHead, mark: bytes) -> "ExpressRequest":
+    def admit(self, connection: ExpressProtocol, head: RequestHead, mark: Mark | None) -> "ExpressRequest":
         """One request on `connection`; a `mark` stands for all of its head and who sent it."""
         request = ExpressRequest(connection, request_of(connection, head), self.services)
+        request.head_only = head.method == b"HEAD"
         request.exchange.mark = mark
         return request
 
-    def known(self, connection: ExpressProtocol, mark: bytes) -> "ExpressRequest | None":
-        """A request whose mark is remembered: it has passed the guard and the free policies.
+    def known(
+        self, connection: ExpressProtocol, line: bytes, fields: bytes, fields_mark: bytes
+    ) -> "ExpressRequest | None":
+        """A request whose line and fields are remembered: the guard and the free policies would let it through.
 
         It starts at the end of this turn of the event loop, beside the others that were read in it (see
         `gateway.whole_answers` for why).
         """
         services = self.services
-        admissions = services.admissions
-        admission = admissions.get(mark)
-        if admission is None or not admissions.stands(admission, monotonic_ns()):
+        found = services.admissions.find(line, fields, fields_mark)
+        if found is None:
             return None
-        request = ExpressRequest(connection, admission.request, services)
-        request.admission = admission
+        request = ExpressRequest(connection, None, services)
+        request.exchange.line, request.exchange.admission = found
         known = self._known
         known.append(request)
         if len(known) == 1:
@@ -84,8 +85,7 @@ class ExpressRequest:
     What an ordinary request never changes stands in the class, so that it costs nothing.
     """
 
-    admission: Admission | None = None
-    tunneled = False
+    head_only = tunneled = False
     left = _started = False
     """`left`: the client went before the exchange began, which then never does."""
     _answer: Answer | None = None
@@ -93,7 +93,7 @@ class ExpressRequest:
     _held: tuple[bytes, ...] = ()
     _full = 0
 
-    def __init__(self, connection: ExpressProtocol, request: ClientRequest, services: Services) -> None:
+    def __init__(self, connection: ExpressProtocol, request: ClientRequest | None, services: Services) -> None:
         self._connection = connection
         self.exchange = Exchange(request, self, services)
 
@@ -104,16 +104,14 @@ class ExpressRequest:
         """Frames what is not written whole."""
         made = self._answer
         if made is None:
-            asked = self.exchange.request
-            made = self._answer = Answer(
-                self._connection, head_only=asked.method == b"HEAD", http10=asked.version == "1.0"
-            )
+            http10 = self.exchange.request.version == "1.0"
+            made = self._answer = Answer(self._connection, head_only=self.head_only, http10=http10)
         return made
 
     def start(self) -> None:
         """Decide and forward; where deciding must wait, in a task."""
         self._started = True
-        pending = self.exchange.begin(self.admission)
+        pending = self.exchange.begin()
         if pending is not None:
             task = asyncio.ensure_future(pending)
             tasks = self._connection.state.tasks
@@ -142,7 +140,7 @@ class ExpressRequest:
         if not self._started:
             self.left = True
         elif not self.tunneled:
-            self.exchange.client_gone()
+            self.exchange.client_gone(cut=self._connection.state.cutting)
 
     def finished(self) -> None:
         """Nobody waits here."""
@@ -169,14 +167,14 @@ class ExpressRequest:
             request_id = str(self.exchange.request_id)
             log.exception("the answer of exchange %s can't be written", request_id)
             answer_refusal(InternalFault(), self.answer, self._connection.state.date, request_id=request_id)
-            self.exchange.client_gone()
+            self.exchange.client_gone(cut=True)
         else:
             if self._connection.write_paused:
                 self.exchange.pause_upstream()
 
     def takes_whole(self) -> bool:
         """While nothing was written yet."""
-        return self._answer is None and self._connection.takes_whole() and self.exchange.request.method != b"HEAD"
+        return self._answer is None and self._connection.takes_whole() and not self.head_only
 
     def whole(self, answer: bytes) -> None:
         """One write, and the connection goes on. Nobody calls this request any more: the circle is opened, so that

@@ -122,7 +122,7 @@ class _AsgiSide:
             if client is not None:
                 client.on_gone = None
             if not self._tunneled:
-                exchange.client_gone()
+                exchange.client_gone(cut=client is not None and client.cutting)
 
     async def _pass_on(self, message: Message) -> None:
         if message["type"] == "paid_endpoint.cut":
@@ -160,7 +160,7 @@ class _AsgiSide:
         A request that became a tunnel is over then, but its exchange is not: the tunnel ends that.
         """
         if not self._tunneled:
-            self._exchange.client_gone()
+            self._exchange.client_gone(cut=self._client is not None and self._client.cutting)
         self._outbox.append(None)
         self._wake.set()
 

@@ -44,4 +44,9 @@ def presented(request: "ClientRequest") -> list[bytes]:
 
 def holds(text: bytes, key: bytes) -> bool:
     """Whether the key stands in `text` as it is or spelled with escapes."""
-    return key in text or (b"%" in text and key in unquote_to_bytes(text))
+    return key in spellings(text)
+
+
+def spellings(text: bytes) -> bytes:
+    """Whatever a key is looked for in: a line of a head as it is and, where it has escapes, what they may stand for."""
+    return b"%b\n%b" % (text, unquote_to_bytes(text)) if b"%" in text else text

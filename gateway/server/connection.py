@@ -34,6 +34,11 @@ class ClientConnection:
         return self._cycle.connection.state.draining
 
     @property
+    def cutting(self) -> bool:
+        """Whether connections end now because this worker's time is up."""
+        return self._cycle.connection.state.cutting
+
+    @property
     def request_body_length(self) -> int | None:
         """Announced length: 0 without a body, None when chunked."""
         return self._head.body

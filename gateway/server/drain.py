@@ -63,6 +63,7 @@ class Drain:
         state = self._state
         if state.gateway_connections:
             log.warning("cutting %d connections that did not end in time", len(state.gateway_connections))
+        state.cutting = True
         for connection in tuple(state.gateway_connections):
             if connection.is_idle():
                 connection.close()

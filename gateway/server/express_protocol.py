@@ -1,4 +1,4 @@
-"""The short way through a client's connection: heads that are known byte for byte, answers that are written whole.
+"""The short way through a client's connection: heads whose parts are known byte for byte, answers that are written whole.
 
 Both say what the long way says of the same bytes; whatever is out of the ordinary takes that one.
 """
@@ -6,12 +6,11 @@ Both say what the long way says of the same bytes; whatever is out of the ordina
 import math
 from hashlib import sha256
 
-from gateway.bounded_reads import block
+from gateway.admissions import Mark
+from gateway.bounded_reads import room
+from gateway.server.guard import CRLF
 from gateway.server.phases import BUSY, IDLE
 from gateway.server.protocol import GatewayProtocol
-
-MOST_KNOWN = 4_096
-"""Bytes of a head that may be known; longer ones are rare, and read again each time."""
 
 
 class ExpressProtocol(GatewayProtocol):
@@ -19,17 +18,20 @@ class ExpressProtocol(GatewayProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """The loop has read. What is known has no body and keeps the connection."""
-        if self.phase != IDLE or nbytes > MOST_KNOWN or not self._heads.is_fresh():
-            self.data_received(block[:nbytes].tobytes())
+        data = room[:nbytes]
+        if self.phase != IDLE or nbytes > self.state.most_known or not self._heads.is_fresh():
+            self.data_received(data)
             return
         door = self.state.door
         assert door is not None
-        mark = sha256(block[:nbytes]).digest() + self._peer
-        request = door.known(self, mark)
+        line, _, fields = data.partition(CRLF)
+        fields_mark = sha256(fields).digest() + self._peer
+        request = door.known(self, line, fields, fields_mark)
         if request is None:
-            self._mark = mark
-            self.data_received(block[:nbytes].tobytes())
-            self._mark = b""
+            # What begins with an empty line has its request line behind it.
+            self._mark = Mark(line, fields, fields_mark) if line else None
+            self.data_received(data)
+            self._mark = None
             return
         self.phase, self.cycle, self._stays_open = BUSY, request, True
         self.pace.deadline = math.inf

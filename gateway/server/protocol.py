@@ -29,6 +29,7 @@ from gateway.server.tunnel_end import ClientTunnelEnd
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
+    from gateway.admissions import Mark
     from gateway.server.express_protocol import ExpressProtocol
 
 WRITE_HIGH_WATER = 65_536
@@ -62,7 +63,8 @@ class GatewayProtocol(BodyFlow):
         self.phase = IDLE
         self.cycle: Served | None = None
         self.write_paused = False
-        self._mark = self._peer = b""
+        self._mark: Mark | None = None
+        self._peer = b""
         self._head: guard.RequestHead | None = None
         self._reader: BodyReader | None = None
         self._tunnel: ClientTunnelEnd | None = None
@@ -171,7 +173,7 @@ class GatewayProtocol(BodyFlow):
         door = self.state.door
         if door is not None and door.takes(head.target):
             # The mark is of all that was read: of this head, if nothing stands behind it.
-            mark, self._mark = b"" if rest or not head.keep_alive else self._mark, b""
+            mark, self._mark = None if rest or not head.keep_alive else self._mark, None
             cycle: Served = door.admit(cast("ExpressProtocol", self), head, mark)
         else:
             cycle = Cycle(self, head)

@@ -6,6 +6,7 @@ from gateway.server.answer import Answer
 from gateway.server.guard import RequestHead
 
 if TYPE_CHECKING:
+    from gateway.admissions import Mark
     from gateway.server.express_protocol import ExpressProtocol
 
 
@@ -47,8 +48,11 @@ class Door(Protocol):
     def takes(self, target: bytes) -> bool:
         """Whether a request for this target is served here; else it goes to the ASGI application."""
 
-    def admit(self, connection: "ExpressProtocol", head: RequestHead, mark: bytes) -> Served:
-        """The request, not started yet. `mark` stands for exactly these bytes from exactly this peer, or is empty."""
+    def admit(self, connection: "ExpressProtocol", head: RequestHead, mark: "Mark | None") -> Served:
+        """The request, not started yet. `mark` stands for exactly these bytes from exactly this peer."""
 
-    def known(self, connection: "ExpressProtocol", mark: bytes) -> Served | None:
-        """The request whose whole head has this mark, if it need not be read again; it has no body and asks for no end."""
+    def known(self, connection: "ExpressProtocol", line: bytes, fields: bytes, fields_mark: bytes) -> Served | None:
+        """The request with this line and, behind it, these fields from this peer, if it need not be read again.
+
+        It has no body and asks for no end.
+        """

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gateway.server")
 
+MOST_KNOWN = 4_096
+"""Bytes of a head that may be known (`gateway.admissions`); longer ones are rare, and read again each time."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerIdentity:
@@ -41,8 +44,11 @@ class WorkerState(ServerState):
         self.rules = GuardRules(
             HostRule(settings.allowed_hosts), settings.max_header_bytes, settings.max_headers, settings.max_body_bytes
         )
+        self.most_known = min(MOST_KNOWN, settings.max_header_bytes)
         self.gateway_connections: set[GatewayProtocol] = set()
         self.draining = False
+        self.cutting = False
+        """Whether connections end because our own time is up, not because their clients left."""
         self.now = 0.0
         self.date = b""
         self._dated = 0

@@ -33,6 +33,12 @@ def usage(organization_id: UUID, amount: int, **fields) -> Movement:
     return Movement(organization_id=organization_id, type=EntryType.USAGE, amount_micro=amount, incoming=False, **given)
 
 
+def lower(organization_id: UUID, amount: int) -> Movement:
+    return Movement(
+        organization_id=organization_id, type=EntryType.ADJUSTMENT, amount_micro=amount, incoming=False, reason="r"
+    )
+
+
 async def posted(connection, *movements: Movement):
     """Post in one transaction."""
     async with connection.transaction():

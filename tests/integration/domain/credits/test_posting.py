@@ -15,6 +15,7 @@ from tests.integration.domain.credits.accounts import (
     NOW,
     account,
     bonus,
+    lower,
     new_organizations,
     posted,
     remainders,
@@ -24,8 +25,7 @@ from tests.integration.domain.credits.accounts import (
 
 async def test_l1_l2_entries_of_several_types_and_what_the_balances_are_after_them(connection, owner):
     purchase = Movement(organization_id=owner, type=EntryType.PURCHASE, amount_micro=100, incoming=True)
-    lower = Movement(organization_id=owner, type=EntryType.ADJUSTMENT, amount_micro=7, incoming=False)
-    entries = await posted(connection, purchase, bonus(owner, 50), usage(owner, 30), lower)
+    entries = await posted(connection, purchase, bonus(owner, 50), usage(owner, 30), lower(owner, 7))
     assert [entry.balance_after_micro for entry in entries] == [100, 150, 120, 113]
     assert [entry.number for entry in entries] == [1, 2, 3, 4]
     assert await account(connection, owner) == {

@@ -8,7 +8,8 @@ from domain.journal.records import (
     MOST_BEGIN,
     MOST_END,
     OUTCOME_CODE,
-    known_head,
+    fields_part,
+    line_part,
     pack_end,
     pack_known,
     shortened,
@@ -76,8 +77,11 @@ def packed_known(**changes) -> bytes:
         "limit_name": b"", "trace_id": b"", "decision": b"\x01\x00",
     }  # fmt: skip
     head = {"method": b"GET", "path": b"/proxy/items", "query": b"a=1", "user_agent": b"curl/8", "client": b"127.0.0.1"}
-    made = known_head(DIMS, **{name: changes.pop(name, value) for name, value in head.items()})
-    return pack_known(head=made, **(values | changes))
+    head = {name: changes.pop(name, value) for name, value in head.items()}
+    line = line_part(DIMS[32:], head["method"], head["path"], head["query"])
+    return pack_known(
+        line=line, fields=fields_part(DIMS[:32], head["user_agent"], head["client"]), **(values | changes)
+    )
 
 
 @given(
