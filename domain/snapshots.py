@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from types import MappingProxyType
 from uuid import UUID
 
 Network = IPv4Network | IPv6Network
-
-_NOTHING: Mapping[UUID, int] = MappingProxyType({})
 
 NO_ID = UUID(int=0)
 """Stands in rollups where a dimension is unknown."""
@@ -47,8 +44,8 @@ class PlanSnapshot:
     rank: int
     limits: tuple[LimitSnapshot, ...]
     overage: str = "block"
-    prices: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
-    quota_costs: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
+    prices: Mapping[UUID, int] = field(default_factory=dict)
+    quota_costs: Mapping[UUID, int] = field(default_factory=dict)
     trial_calls: int | None = None
 
 

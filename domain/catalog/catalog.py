@@ -34,6 +34,7 @@ from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot
 TABLES_SECONDS = 10.0
 PROBE_SECONDS = 0.5
 _ATTEMPTS = 5
+_JUST_NOW_SECONDS = 5.0
 _GRACE_SECONDS = READ_SECONDS + 0.5
 
 _log = logging.getLogger(__name__)
@@ -158,7 +159,10 @@ class Catalog:
         ends = [override.until for override in key.overrides if override.until is not None]
         ends += [] if key.access_until is None else [key.access_until]
         now = time()
-        return min(until, monotonic() + min((end - now for end in ends if end > now), default=self._ttl))
+        if any(now - _JUST_NOW_SECONDS < end <= now for end in ends):
+            # What is asked about may have been decided before.
+            return 0.0
+        return min([until, *(monotonic() + end - now for end in ends if end > now)])
 
     def plan_of(self, key: KeySnapshot) -> PlanSnapshot:
         """The terms of a key's subscription at this moment, with what its organization has of its own.
