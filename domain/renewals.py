@@ -13,8 +13,8 @@ from domain.faults import Conflict
 from domain.lifecycle import LIVE, Subscription
 from domain.subscription_rows import as_settled, fetch_subscription, settle, transition
 
-_DUE = f"""
-    select s.id from subscription s join plan p on p.id = s.plan_id
+_IS_DUE = f"""
+    from subscription s join plan p on p.id = s.plan_id
     where s.state in {LIVE} and (
         s.cancel_at <= $1
         or case s.state
@@ -22,7 +22,6 @@ _DUE = f"""
             when 'trialing' then coalesce(s.trial_ends_at, s.period_end)
             else coalesce(s.grace_until, s.period_end + p.grace_days * interval '24 hours')
         end <= $1)
-    order by s.period_end, s.id limit $2
 """
 
 
@@ -43,12 +42,17 @@ async def settle_due(connection: Any, *, now: datetime | None = None, most: int 
     """
     moment = now or await connection.fetchval("select clock_timestamp()")
     made = []
-    for row in await connection.fetch(_DUE, moment, most):
+    for row in await connection.fetch(f"select s.id {_IS_DUE} order by s.period_end, s.id limit $2", moment, most):
         async with connection.transaction():
             done = await settle(connection, row["id"], moment)
         if done is not None:
             made.append(Settled(done[0].organization_id, *done))
     return made
+
+
+async def count_overdue(connection: Any, since: datetime) -> int:
+    """Live subscriptions of which something was due at `since` already."""
+    return int(await connection.fetchval(f"select count(*) {_IS_DUE}", since))
 
 
 async def roll(connection: Any, organization_id: UUID, *, now: datetime | None = None) -> Subscription:

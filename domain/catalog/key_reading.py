@@ -6,6 +6,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from sys import intern
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -22,6 +23,9 @@ LONGEST_KEY = 512
 OUR_PREFIXES = (b"pe_live_", b"pe_test_")
 _ALL_SCOPES: frozenset[str] = frozenset()
 _NOBODY: tuple[Network, ...] = (ip_network("255.255.255.255/32"),)
+
+_MOST_PLAN_IDS = 10_000
+_plan_ids: dict[UUID, UUID] = {}
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         organization_id=row["organization_id"],
         organization_slug=intern(row["organization_slug"]),
         organization_state=intern(row["organization_state"]),
-        plan_id=row["plan_id"],
+        plan_id=_shared(row["plan_id"]),
         plan_slug=intern(row["plan_slug"]),
         name=row["name"],
         prefix=row["prefix"],
@@ -99,10 +103,19 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         period_start=_seconds(row["period_start"]),
         period_end=_seconds(row["period_end"]),
         billing_mode=intern(row["billing_mode"]),
-        plan_version_id=row["plan_version_id"],
+        plan_version_id=_shared(row["plan_version_id"]),
         overrides=_overrides(row),
         **_of_subscription(row),
     )
+
+
+def _shared(plan_id: UUID | None) -> UUID | None:
+    """One object for all keys of a plan or version."""
+    if plan_id is None:
+        return None
+    if len(_plan_ids) >= _MOST_PLAN_IDS:
+        _plan_ids.clear()
+    return _plan_ids.setdefault(plan_id, plan_id)
 
 
 def _of_subscription(row: asyncpg.Record) -> dict[str, Any]:

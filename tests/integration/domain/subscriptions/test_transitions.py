@@ -8,7 +8,7 @@ import pytest
 from domain import subscriptions, trials
 from domain.billing_periods import months_after
 from domain.faults import Conflict, InvalidValue, NotFound
-from domain.renewals import roll, settle_due
+from domain.renewals import count_overdue, roll, settle_due
 from domain.subscription_reading import fetch_entitlements, fetch_record, list_subscriptions
 from domain.subscription_rows import fetch_subscription
 from tests.subscriptions import fresh
@@ -297,8 +297,10 @@ async def test_sweeps_at_once_settle_each_subscription_once(pool, connection, pr
 async def test_a_sweep_is_bounded(connection, pro, new_customer):
     customers = [await new_customer(pro) for _ in range(3)]
     end = max([(await held(connection, one)).period_end for one in customers])
+    assert await count_overdue(connection, end) >= 3
     sizes = []
     while made := await settle_due(connection, now=end, most=2):
         sizes.append(len(made))
     assert max(sizes) <= 2
+    assert await count_overdue(connection, end) == 0
     assert all([(await held(connection, one)).period_end > end for one in customers])
