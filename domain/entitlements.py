@@ -116,9 +116,13 @@ def effective_limits(
 ) -> tuple[LimitSnapshot, ...]:
     """The plan's limits with overrides; in a trial, with its number of calls as one more, for each month of it."""
     if trial_calls is not None and all(limit.name != TRIAL_LIMIT for limit in limits):
-        id_ = uuid5(_TRIAL_SCOPE, plan_id.hex)
-        limits = (*limits, LimitSnapshot(id_, TRIAL_LIMIT, trial_calls, "month", "organization", shadow=False))
+        limits = (*limits, trial_limit(plan_id, trial_calls))
     return overridden(limits, overrides) if overrides else limits
+
+
+def trial_limit(plan_id: UUID, calls: int) -> LimitSnapshot:
+    """The number of calls of a plan's trial, as a limit that always has the same id."""
+    return LimitSnapshot(uuid5(_TRIAL_SCOPE, plan_id.hex), TRIAL_LIMIT, calls, "month", "organization", shadow=False)
 
 
 def _standing(subscription: Subscription, terms: lifecycle.Terms, now: datetime) -> tuple[str, str]:
