@@ -8,6 +8,8 @@ from domain.credit_amounts import credits_text
 from gateway.ends import Headers
 
 if TYPE_CHECKING:
+    from domain.credits.holds import Hold
+    from domain.credits.wallet import Wallet
     from gateway.exchange import Exchange
 
 logger = logging.getLogger("paid_endpoint.gateway")
@@ -16,53 +18,60 @@ REPORTED = b"x-pe-cost"
 """An upstream's word for what a reserved request cost, in credits; no caller sees it."""
 
 
-def note_reported(exchange: "Exchange", headers: Headers) -> None:
-    """Heed the upstream's X-PE-Cost, if something is reserved. One that can't be: the whole of it is due."""
-    hold = exchange.hold
-    if hold is None:
-        return
-    said = [value for name, value in headers if name == REPORTED]
-    if not said:
-        return
-    exchange.reported = reported_cost(said[0], hold.amount) if len(said) == 1 else None
-    if exchange.reported is None:
-        service = exchange.matched.service.slug
-        logger.error("X-PE-Cost of %s is not within what was held: %.80r (%s)", service, said, exchange.request_id)
+class Charge:
+    """Of one request: `price` micro-credits are held in `wallet` or as `hold`; none are where it was refused.
 
-
-def cost_of(exchange: "Exchange", outcome: str, status: int) -> int:
-    """Micro-credits of a request whose price is held, if it ends so."""
-    arrived = exchange.first_byte_ns > 0 or status == UPGRADED
-    if not is_charged(exchange.matched.service.charge_on, outcome, status, headers_arrived=arrived):
-        return 0
-    return exchange.price if exchange.reported is None else exchange.reported
-
-
-def settle(exchange: "Exchange", outcome: str) -> None:
-    """Set `exchange.cost`; the rest of what was held is free again. Once for each request with a price."""
-    cost = exchange.cost = cost_of(exchange, outcome, exchange.status)
-    if exchange.hold is not None:
-        exchange.services.holds.ended(exchange.hold)
-    elif exchange.wallet is not None:
-        exchange.wallet.settle(exchange.price, cost)
-
-
-def lines(exchange: "Exchange", status: int) -> bytes:
-    """The fields of an answer as lines of a head: what it costs if it comes whole, and what remains then.
-
-    Without a `status` it is ours, and costs nothing.
+    `reported` is what the upstream says that it cost, if that may be; `cost` what it cost, once it is over.
     """
-    cost = cost_of(exchange, "served", status) if exchange.price and status else 0
-    back = exchange.price - cost
-    if exchange.wallet is not None:
-        return exchange.wallet.lines(cost, back)
-    if exchange.hold is None:
-        return b""
-    remaining = exchange.hold.remaining + back
-    return f"x-credits-charged: {credits_text(cost)}\r\nx-credits-remaining: {credits_text(remaining)}\r\n".encode()
 
+    __slots__ = ("cost", "hold", "price", "reported", "wallet")
 
-def fields(exchange: "Exchange", status: int) -> Headers:
-    """The same as header fields."""
-    pairs = (line.split(b": ") for line in lines(exchange, status).split(b"\r\n") if line)
-    return [(name, value) for name, value in pairs]
+    def __init__(self, price: int, wallet: "Wallet | None", hold: "Hold | None" = None) -> None:
+        self.price, self.wallet, self.hold = price, wallet, hold
+        self.reported: int | None = None
+        self.cost = 0
+
+    def heed(self, headers: Headers) -> None:
+        """Note the upstream's X-PE-Cost, if something is reserved. Where that can't be, the whole of it is due."""
+        hold = self.hold
+        if hold is None:
+            return
+        said = [value for name, value in headers if name == REPORTED]
+        if not said:
+            return
+        self.reported = reported_cost(said[0], hold.amount) if len(said) == 1 else None
+        if self.reported is None:
+            logger.error("X-PE-Cost %.80r is not within the %d micro-credits held for %s", said, hold.amount, hold.id)
+
+    def cost_of(self, exchange: "Exchange", outcome: str, status: int) -> int:
+        """Micro-credits, if it ends so."""
+        arrived = exchange.first_byte_ns > 0 or status == UPGRADED
+        if not is_charged(exchange.matched.service.charge_on, outcome, status, headers_arrived=arrived):
+            return 0
+        return self.price if self.reported is None else self.reported
+
+    def settle(self, exchange: "Exchange", outcome: str) -> None:
+        """Set `cost`; the rest of what was held is free again. Once."""
+        cost = self.cost = self.cost_of(exchange, outcome, exchange.status)
+        if self.hold is not None:
+            exchange.services.holds.ended(self.hold)
+        elif self.wallet is not None:
+            self.wallet.settle(self.price, cost)
+
+    def lines(self, exchange: "Exchange", status: int) -> bytes:
+        """The fields of an answer as lines of a head: what it costs if it comes whole, and what remains then.
+
+        Without a `status` it is ours, and costs nothing.
+        """
+        cost = self.cost_of(exchange, "served", status) if status else 0
+        if self.wallet is not None:
+            return self.wallet.lines(cost, self.price - cost)
+        if self.hold is None:
+            return b""
+        remaining = credits_text(self.hold.remaining + self.price - cost)
+        return f"x-credits-charged: {credits_text(cost)}\r\nx-credits-remaining: {remaining}\r\n".encode()
+
+    def fields(self, exchange: "Exchange", status: int) -> Headers:
+        """The same as header fields."""
+        pairs = (line.split(b": ") for line in self.lines(exchange, status).split(b"\r\n") if line)
+        return [(name, value) for name, value in pairs]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
+from gateway.charges import Charge
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
-    """Set `exchange.price` once it is held, with `exchange.wallet` or `exchange.hold`. Free requests are let through."""
+    """Set `exchange.charge` once the price is held. Free requests are let through without."""
     admission = exchange.admission
     operation = exchange.matched.operation
     price = price_micro(exchange.plan, operation) if admission is None else admission.price
@@ -32,15 +33,15 @@ def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
         wallet = exchange.services.wallets.of(exchange.key.organization_id)
         if admission is not None:
             admission.wallet = wallet
-    exchange.wallet = wallet
     if wallet.take(price):
-        exchange.price = price
+        exchange.charge = Charge(price, wallet)
         return None
     exchange.decided |= Flag.LEDGER
     counted_at = _counted_at(exchange)
     try:
         return _wait(exchange, wallet, price, exchange.services.wallets.wait(wallet, price), counted_at)
     except Refusal:
+        exchange.charge = Charge(0, wallet)
         exchange.give_back_permits(counted_at)
         raise
 
@@ -64,9 +65,10 @@ async def _wait(
     try:
         held.result()
     except Refusal:
+        exchange.charge = Charge(0, wallet)
         exchange.give_back_permits(counted_at)
         raise
-    exchange.price = price
+    exchange.charge = Charge(price, wallet)
 
 
 def _let_go(wallet: "Wallet", price: int, held: "asyncio.Future[None]") -> None:
@@ -94,4 +96,4 @@ async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: 
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.hold, exchange.price = hold, price
+    exchange.charge = Charge(price, None, hold)
