@@ -14,7 +14,8 @@ from domain import lifecycle
 from domain.lifecycle import Subscription, grace_end
 from domain.limit_overrides import holding, overridden
 from domain.plan_terms import PlanTerms
-from domain.snapshots import LimitOverride, LimitSnapshot
+from domain.prices import price_micro
+from domain.snapshots import LimitOverride, LimitSnapshot, OperationSnapshot
 
 LATE_JOB = timedelta(hours=1)
 TRIAL_LIMIT = "trial"
@@ -49,11 +50,11 @@ class Entitlements:
         """Limits on units."""
         return tuple(limit for limit in self.limits if limit.unit == "quota")
 
-    def price_micro(self, operation_id: UUID, own_price_micro: int) -> int:
-        """Micro-credits of an operation, whose own price is given; 0 where requests cost quota units and not credits."""
+    def price_micro(self, operation: OperationSnapshot | None) -> int:
+        """Micro-credits of a request; on quotas, of one beyond them: 0 where these are refused."""
         if self.terms is None or (self.billing_mode == "quota" and self.overage == "block"):
             return 0
-        return self.terms.prices.get(operation_id, own_price_micro)
+        return price_micro(self.terms, operation)
 
 
 def entitlements(

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.entitlements import access_until, entitlements, lifecycle_terms
-from domain.snapshots import LimitOverride
+from domain.snapshots import LimitOverride, OperationSnapshot
 from tests.snapshots import limit
 from tests.subscriptions import OTHER, after, subscription, terms, trial
 
@@ -96,18 +96,17 @@ def test_a_trials_calls_are_one_more_limit_and_only_of_the_trial():
 
 
 def test_quotas_overage_and_prices():
-    operation = UUID(int=3)
+    priced, other = (OperationSnapshot(uuid4(), "o", "GET", "/o", 5, reserved=False, enabled=True) for _ in range(2))
     quota = replace(limit("month", 100, name="units"), unit="quota")
-    sold = terms(limit("hour", 1000), quota, prices={operation: 7})
+    sold = terms(limit("hour", 1000), quota, prices={priced.id: 7})
     found = entitlements(sold, (), subscription(), after(1))
     assert [one.name for one in found.quotas] == ["units"]
     assert found.overage == "block"
-    assert (found.price_micro(operation, 5), found.price_micro(UUID(int=4), 5)) == (7, 5)
-    on_quota = entitlements(sold, (), subscription(), after(1), "quota")
-    assert on_quota.price_micro(operation, 5) == 0
-    with_credits = entitlements(replace(sold, overage="credits"), (), subscription(), after(1), "quota")
-    assert with_credits.price_micro(operation, 5) == 7
-    assert entitlements(sold, (), subscription(), after(99)).price_micro(operation, 5) == 0
+    assert [found.price_micro(operation) for operation in (priced, other, None)] == [7, 5, 0]
+    assert entitlements(sold, (), subscription(), after(1), "quota").price_micro(priced) == 0
+    beyond = entitlements(replace(sold, overage="credits"), (), subscription(), after(1), "quota")
+    assert beyond.price_micro(priced) == 7
+    assert entitlements(sold, (), subscription(), after(99)).price_micro(priced) == 0
 
 
 DAYS = st.integers(0, 60).map(lambda hours: after(hours / 2))
