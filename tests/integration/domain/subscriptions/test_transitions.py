@@ -1,7 +1,9 @@
 """Subscriptions in the database: every command, two at once, trials once, the sweep in several processes."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
@@ -304,3 +306,41 @@ async def test_a_sweep_is_bounded(connection, pro, new_customer):
     assert max(sizes) <= 2
     assert await count_overdue(connection, end) == 0
     assert all([(await held(connection, one)).period_end > end for one in customers])
+
+
+@pytest.mark.parametrize("what", ["trial that ends", "trial that goes on", "period", "cancellation", "grace"])
+@pytest.mark.parametrize("wish", ["upgrade", "downgrade", "cancel"])
+async def test_l13_sweep_and_wish_at_one_instant_commute(connection, free, pro, ultra, new_customer, what, wish):
+    """The states alone tell: ids and organizations differ."""
+    outcomes = set()
+    for order in permutations(["sweep", wish, "sweep"]):
+        customer = await new_customer(free if what == "trial that goes on" else pro)
+        begin = (await held(connection, customer)).started_at
+        if what.startswith("trial"):
+            if what == "trial that ends":
+                await subscriptions.cancel(connection, customer.id, at_once=True)
+            await trials.start_trial(connection, customer.id, pro.slug, email=address(), now=begin)
+        elif what == "cancellation":
+            await subscriptions.cancel(connection, customer.id)
+        elif what == "grace":
+            await subscriptions.mark_unpaid(connection, customer.id)
+        now = await held(connection, customer)
+        instant = now.grace_until or now.trial_ends_at or now.period_end
+        for step in order:
+            with contextlib.suppress(Conflict):
+                if step == "sweep":
+                    await settle_due(connection, now=instant, most=100_000)
+                elif step == "cancel":
+                    await subscriptions.cancel(connection, customer.id, now=instant)
+                else:
+                    at = "once" if step == "upgrade" else "period-end"
+                    await subscriptions.change_plan(connection, customer.id, ultra.slug, at=at, now=instant)
+        end = await held(connection, customer)
+        moments = (None if at is None else at - instant for at in (end.cancel_at, end.ended_at))
+        outcomes.add((end.state, end.plan_id, end.next_plan_id, *moments))
+        if end.live:
+            assert end.period_start == instant
+    assert len(outcomes) == 1
+    ((state, *_),) = outcomes
+    ends = {"trial that ends": "expired", "cancellation": "cancelled", "grace": "expired"}
+    assert state == ends.get(what, "active")
