@@ -8,7 +8,7 @@ from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import plans
 from domain.credit_amounts import credits_text
-from domain.limit_texts import limit_texts, parse_limits
+from domain.limit_texts import LimitSpec, limit_texts, parse_limits
 from domain.plan_prices import PlanPriceRecord, PriceSpec, parse_price, parse_quota_cost
 from schema.plans import Overage
 
@@ -17,6 +17,10 @@ app = typer.Typer(no_args_is_help=True, help="Create and list plans with their l
 Slug = Annotated[str, typer.Argument(help="The plan's slug.")]
 _FORM = "[NAME=]AMOUNT/PERIOD or AMOUNT concurrent, then perhaps: per key, on SERVICE[:OPERATION]"
 Limits = Annotated[list[str] | None, typer.Option("--limit", help=f"{_FORM}. Enforced; repeat it.")]
+Quotas = Annotated[
+    list[str] | None,
+    typer.Option("--quota", help="[NAME=]AMOUNT/day or AMOUNT/month in units that operations take; repeat it."),
+]
 Shadows = Annotated[list[str] | None, typer.Option("--shadow", help="The same, only counted; repeat it.")]
 Prices = Annotated[
     list[str] | None,
@@ -32,12 +36,13 @@ GraceDays = Annotated[int | None, typer.Option(help="Days for which an unpaid pl
 
 
 @app.command(
-    epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --shadow 5/second"
+    epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --quota 50000/month"
     " --price weather:forecast=0.05 --trial-days 14"
 )
 def create(
     slug: Slug,
     limit: Limits = None,
+    quota: Quotas = None,
     shadow: Shadows = None,
     name: Annotated[str | None, typer.Option(help="As customers see it; default: the slug.")] = None,
     description: Annotated[str, typer.Option(help="For the price list.")] = "",
@@ -58,7 +63,7 @@ def create(
         lambda connection, _: plans.create(
             connection,
             slug=slug,
-            limits=parse_limits(limit or [], shadow or []),
+            limits=parse_limits(limit or [], shadow or [], quota or []),
             name=name,
             description=description,
             public=not hidden,
@@ -79,6 +84,7 @@ def create(
 def change(
     slug: Slug,
     limit: Limits = None,
+    quota: Quotas = None,
     shadow: Shadows = None,
     name: Annotated[str | None, typer.Option(help="As customers see it.")] = None,
     price_cents: Annotated[int | None, typer.Option(help="A month's price in hundredths.")] = None,
@@ -95,11 +101,11 @@ def change(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given; limits, if any is given, replace all of the plan's limits.
+    """Change what is given; limits and quotas, if any is given, replace all that the plan has.
 
     Who is subscribed keeps the former terms until the period ends, unless you say --now.
     """
-    given = bool(limit or shadow)
+    given = bool(limit or shadow or quota)
     record = with_connection(
         lambda connection, _: plans.change(
             connection,
@@ -107,7 +113,7 @@ def change(
             name=name,
             price_cents=price_cents,
             active=active,
-            limits=parse_limits(limit or [], shadow or []) if given else None,
+            limits=parse_limits(limit or [], shadow or [], quota or []) if given else None,
             sort_order=rank,
             prices=_prices(price, quota_cost),
             overage=overage,
@@ -143,7 +149,7 @@ def _readable(record: plans.PlanRecord, *, as_json: bool) -> dict[str, Any]:
     data: dict[str, Any] = as_data(record)
     if not as_json:
         written = zip(record.limits, limit_texts(record.limits), strict=True)
-        data["limits"] = [f"{text}{' (shadow)' if spec.shadow else ''}" for spec, text in written]
+        data["limits"] = [f"{text}{_marked(spec)}" for spec, text in written]
         data["prices"] = [_price_text(price) for price in record.prices]
     return data
 
@@ -152,3 +158,7 @@ def _price_text(price: PlanPriceRecord) -> str:
     parts = [] if price.price_micro is None else [f"{credits_text(price.price_micro)} credits"]
     parts += [] if price.quota_cost is None else [f"{price.quota_cost} units"]
     return f"{price.service}:{price.operation} {' and '.join(parts)}"
+
+
+def _marked(spec: LimitSpec) -> str:
+    return " (quota)" if spec.unit == "quota" else " (shadow)" if spec.shadow else ""

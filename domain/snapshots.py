@@ -27,7 +27,7 @@ class LimitSnapshot:
     service_id: UUID | None = None
     operation_id: UUID | None = None
     unit: str = "requests"
-    """What it counts: requests, or quota: the units that each operation takes."""
+    """What it counts: requests; quota: the units that each operation takes; credits: micro-credits, of a spend cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class KeySnapshot:
     `expires_at` is Unix seconds or None. `plan_id` is None without a live subscription. `scopes` empty means all;
     otherwise service slugs or `service:operation-name`. `plan_version_id` is None where the plan's own terms hold.
     `access_until` (Unix seconds) is when the plan stops to apply if nobody does anything; None: never.
+    `spend_caps` are the organization's and the key's own (`domain.spend_caps`).
     """
 
     id: UUID
@@ -87,6 +88,7 @@ class KeySnapshot:
     period_start: float | None = None
     period_end: float | None = None
     billing_mode: str = "credits"
+    spend_caps: tuple[LimitSnapshot, ...] = ()
     plan_version_id: UUID | None = None
     access_until: float | None = None
     trialing: bool = False

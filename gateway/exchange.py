@@ -51,6 +51,8 @@ class Exchange:
     """What the bucket said when the answer was made; empty: ask it."""
     taken = False
     """Whether the bucket's permits, and its slots, are this request's."""
+    taken_at = 0.0
+    """Monotonic seconds of the take; only of a bucket that is weighted."""
     verdict: Verdict | None = None
     charge: Charge | None = None
     """Its price and what it comes to, once that is held; free requests have none."""
@@ -342,14 +344,16 @@ class Exchange:
 
     def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
-        self.let_go_of_slots()
         if self.charge is not None:
             self.charge.settle(self, outcome)
+        self.let_go_of_slots()
         self.services.record(self, outcome, refusal)
 
     def let_go_of_slots(self) -> None:
-        """What counts requests in progress counts this one no more. Once."""
+        """What counts requests in progress counts this one no more, and spend caps what it cost. Once, when that is known."""
         if self.taken and self.bucket is not None:
+            if self.bucket.weighted:
+                self.bucket.uncharge(self.taken_at, self.charge.cost if self.charge is not None else 0)
             self.bucket.done()
 
     def give_back_permits(self, taken_at: float) -> None:

@@ -17,6 +17,7 @@ from domain.key_digest import verify_row
 from domain.key_format import crc_ok, parse
 from domain.lifecycle import Subscription, Terms
 from domain.snapshots import KeySnapshot, LimitOverride, Network
+from domain.spend_caps import cap_limits
 
 READ_SECONDS = 2.0
 LONGEST_KEY = 512
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 
 _SELECT = """
     select k.id, k.organization_id, o.slug as organization_slug, o.state as organization_state,
-           o.billing_mode,
+           o.billing_mode, o.spend_cap_day_micro as organization_cap_day, o.spend_cap_month_micro as organization_cap_month,
+           k.spend_cap_day_micro as key_cap_day, k.spend_cap_month_micro as key_cap_month,
            s.plan_id, coalesce(p.slug, '') as plan_slug, s.period_start, s.period_end,
            s.id as subscription_id, s.state as subscription_state, s.started_at, s.trial_ends_at, s.grace_until,
            s.cancel_at, s.next_plan_id, v.id as plan_version_id,
@@ -106,6 +108,9 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         plan_version_id=_shared(row["plan_version_id"]),
         overrides=_overrides(row),
         **_of_subscription(row),
+        spend_caps=cap_limits(
+            row["organization_cap_day"], row["organization_cap_month"], row["key_cap_day"], row["key_cap_month"]
+        ),
     )
 
 

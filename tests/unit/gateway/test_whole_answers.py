@@ -17,7 +17,7 @@ class Ends:
     request_id_bytes = b"id"
     bucket = verdict = charge = None
     answered = finished = False
-    first_byte_ns = status = bytes_out = 0
+    first_byte_ns = status = bytes_out = price = 0
     upstream: Any = "upstream"
 
     def __init__(self, name: str, order: list[tuple[str, str]], *, takes: bool = True, broken: bool = False) -> None:
