@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from cli import operation_prices
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import operations
@@ -14,6 +15,13 @@ app = typer.Typer(no_args_is_help=True, help="Create, change and list a service'
 
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
+
+Formula = Annotated[
+    str | None,
+    typer.Option(help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1'; '' for always that."),
+]
+
+app.command("price", epilog=operation_prices.EPILOG)(operation_prices.price)
 
 
 @app.command(
@@ -26,6 +34,7 @@ def create(
     name: Annotated[str, typer.Option(help="Its name in scopes, logs and bills.")],
     credits_: Credits = None,
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
+    cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -39,6 +48,7 @@ def create(
             name=name,
             price_micro=parse_credits(credits_ or "0"),
             reserved=reserved,
+            cost_formula=cost_formula or "",
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -51,6 +61,7 @@ def change(
     credits_: Credits = None,
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
+    cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given."""
@@ -63,6 +74,7 @@ def change(
             price_micro=None if credits_ is None else parse_credits(credits_),
             reserved=reserved,
             enabled=enabled,
+            cost_formula=cost_formula,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)

@@ -8,19 +8,21 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.cost_formulas import valid_formula
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.names import valid_name
 from domain.path_patterns import pattern_shape, valid_pattern
 
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
-    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.reserved, o.enabled, o.created_at"
+    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.reserved, o.enabled, o.created_at,"
+    " o.cost_formula"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord:
-    """One operation; `price_micro` in micro-credits."""
+    """One operation; `price_micro` in micro-credits; requests cost less by `cost_formula`, where it is not empty."""
 
     id: UUID
     service_slug: str
@@ -31,6 +33,7 @@ class OperationRecord:
     reserved: bool
     enabled: bool
     created_at: datetime
+    cost_formula: str
 
 
 async def create(
@@ -42,13 +45,14 @@ async def create(
     name: str,
     price_micro: int = 0,
     reserved: bool = False,
+    cost_formula: str = "",
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), _valid_method(method)
     try:
         row = await connection.fetchrow(
-            "with o as (insert into operation (service_id, name, method, path_pattern, price_micro, reserved)"
-            " select s.id, $2, $3, $4, $5, $6 from service s where s.slug = $1 and not exists ("
+            "with o as (insert into operation (service_id, name, method, path_pattern, price_micro, reserved,"
+            " cost_formula) select s.id, $2, $3, $4, $5, $6, $8 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -59,6 +63,7 @@ async def create(
             _valid_price(price_micro),
             reserved,
             pattern_shape(pattern),
+            _formula_with_price(cost_formula, pattern, price_micro),
         )
     except asyncpg.UniqueViolationError:
         row = None
@@ -77,17 +82,24 @@ async def change(
     price_micro: int | None = None,
     reserved: bool | None = None,
     enabled: bool | None = None,
+    cost_formula: str | None = None,
 ) -> OperationRecord:
-    """Change what is given. Raises NotFound, InvalidValue."""
+    """Change what is given; an empty `cost_formula` takes it away. Raises NotFound, InvalidValue."""
+    if cost_formula:
+        found = await fetch_operation(connection, operation_id)
+        cap = found.price_micro if price_micro is None else price_micro
+        cost_formula = _formula_with_price(cost_formula, found.path_pattern, cap)
     row = await connection.fetchrow(
         "with o as (update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),"
-        " reserved = coalesce($4, reserved), enabled = coalesce($5, enabled) where id = $1 returning *)"
+        " reserved = coalesce($4, reserved), enabled = coalesce($5, enabled),"
+        " cost_formula = coalesce($6, cost_formula) where id = $1 returning *)"
         f" select {COLUMNS} from o join service s on s.id = o.service_id",
         operation_id,
         valid_name(name) if name is not None else None,
         _valid_price(price_micro) if price_micro is not None else None,
         reserved,
         enabled,
+        cost_formula,
     )
     if row is None:
         raise NotFound(f"There is no operation {operation_id}.")
@@ -125,3 +137,10 @@ def _valid_price(price_micro: int) -> int:
     if not 0 <= price_micro < 2**63:
         raise InvalidValue("The price is not negative, and fits 63 bits.")
     return price_micro
+
+
+def _formula_with_price(text: str, pattern: str, price_micro: int) -> str:
+    formula = valid_formula(text, pattern)
+    if formula and not price_micro:
+        raise InvalidValue("cost_formula: expected a price with it, which is the most that a request costs.")
+    return formula

@@ -4,16 +4,31 @@ import logging
 from typing import TYPE_CHECKING
 
 from domain.charging import UPGRADED, is_charged, reported_cost
+from domain.cost_formulas import requested_price
 from domain.credit_amounts import credits_text
 from gateway.ends import Headers
 
 if TYPE_CHECKING:
+    from domain.snapshots import OperationSnapshot
     from gateway.exchange import Exchange
 
 logger = logging.getLogger("paid_endpoint.gateway")
 
 REPORTED = b"x-pe-cost"
 """An upstream's word for what a reserved request cost, in credits; no caller sees it."""
+
+
+def by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
+    """Micro-credits that the operation's formula says of this request, whose price is `cap`.
+
+    It hangs on the line and on the fields, so it is worked out each time, of a known head, which has no body, from its
+    two parts.
+    """
+    line, admission, rest = exchange.line, exchange.admission, exchange.matched.rest
+    if line is None or admission is None:
+        request = exchange.request
+        return requested_price(operation, cap, (request.query, request.headers, rest, request.body))
+    return requested_price(operation, cap, (line.request[2], admission.fields.headers, rest, 0))
 
 
 def note_reported(exchange: "Exchange", headers: Headers) -> None:
@@ -26,6 +41,7 @@ def note_reported(exchange: "Exchange", headers: Headers) -> None:
         return
     exchange.reported = reported_cost(said[0], hold.amount) if len(said) == 1 else None
     if exchange.reported is None:
+        exchange.due = None
         service = exchange.matched.service.slug
         logger.error("X-PE-Cost of %s is not within what was held: %.80r (%s)", service, said, exchange.request_id)
 
@@ -35,7 +51,9 @@ def cost_of(exchange: "Exchange", outcome: str, status: int) -> int:
     arrived = exchange.first_byte_ns > 0 or status == UPGRADED
     if not is_charged(exchange.matched.service.charge_on, outcome, status, headers_arrived=arrived):
         return 0
-    return exchange.price if exchange.reported is None else exchange.reported
+    if exchange.reported is not None:
+        return exchange.reported
+    return exchange.price if exchange.due is None else exchange.due
 
 
 def settle(exchange: "Exchange", outcome: str) -> None:

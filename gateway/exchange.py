@@ -62,6 +62,8 @@ class Exchange:
     """Micro-credits that are held for it, in `wallet` or as `hold`."""
     wallet: Wallet | None = None
     hold: Hold | None = None
+    due: int | None = None
+    """Micro-credits by its operation's formula, where all that it may be is held."""
     reported: int | None = None
     """What the upstream says that it cost, if that may be."""
     cost = 0

@@ -1,4 +1,5 @@
-"""The price of the operation, held before the request goes upstream: from this worker's wallet, or as a reservation.
+"""The price of the request, held before it goes upstream: from this worker's wallet, or, all that it may be, as a
+reservation.
 
 Refuses with 402; a refused request has consumed nothing, so its permits go back too. Where the ledger must be asked and
 gives no answer, 503, never free (G2, G5). What it costs in the end is `gateway.charges`.
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
+from gateway import charges
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -19,12 +21,23 @@ if TYPE_CHECKING:
 
 
 def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
-    """Set `exchange.price` once it is held, with `exchange.wallet` or `exchange.hold`. Free requests are let through."""
+    """Set `exchange.price` once it is held, with `exchange.wallet` or `exchange.hold`. Free requests are let through.
+
+    Where the operation has a formula, the wallet holds what it says of this request; a reservation the whole price.
+    """
     admission = exchange.admission
     operation = exchange.matched.operation
     price = price_micro(exchange.plan, operation) if admission is None else admission.price
     if not price or operation is None or (exchange.key.billing_mode == "quota" and not exchange.overage):
         return None
+    if operation.cost_formula:
+        due = charges.by_formula(exchange, operation, price)
+        if operation.reserved:
+            exchange.due = due
+        elif due:
+            price = due
+        else:
+            return None
     if operation.reserved:
         return _reserve(exchange, operation, price, _counted_at(exchange))
     wallet = None if admission is None else admission.wallet
