@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from domain.refusals import Refusal
-from gateway import charges, cors, headers, problems, ratelimit_headers, ratelimit_lines
+from gateway import cors, headers, problems, ratelimit_headers, ratelimit_lines
 from gateway.dates import date_now
 from gateway.ends import AnswerHead, Headers
 from gateway.server.answer import BODILESS, head_block
@@ -39,8 +39,8 @@ def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     replace = headers.LEGACY_LIMIT if limits else ()
     fields = headers.to_client(upstream_headers, replace=replace, own_cors=bool(service.cors_origins))
     fields += limits
-    if exchange.price:
-        fields += charges.fields(exchange, exchange.status)
+    if exchange.charge is not None:
+        fields += exchange.charge.fields(exchange, exchange.status)
     fields.append((b"x-request-id", exchange.request_id_bytes))
     if service.cors_origins:
         fields += cors.answer_fields(exchange.request, service)
@@ -61,7 +61,7 @@ class _Kept:
 def whole(exchange: "Exchange", head: AnswerHead, body: bytes, lines: bytes, charged: bytes = b"") -> bytes | None:
     """An upstream's whole answer as the caller gets it: the bytes that `relayed` and `Answer` would make of it.
 
-    `lines` are the limits' fields, `charged` those of `gateway.charges`. None where that is more than putting together what is kept: a policy on origins, a
+    `lines` are the limits' fields, `charged` those of its charge. None where that is more than putting together what is kept: a policy on origins, a
     status without a body.
     """
     if exchange.matched.service.cors_origins or head.status in BODILESS or head.length is None:
@@ -78,8 +78,8 @@ def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes
     base_url = exchange.services.settings.gateway.error_base_url
     status, fields, body = problems.render(refused, str(exchange.request_id), base_url)
     fields = [(b"date", date_now()), *fields, *_limits(exchange)]
-    if exchange.price or exchange.wallet is not None:
-        fields += charges.fields(exchange, 0)
+    if exchange.charge is not None:
+        fields += exchange.charge.fields(exchange, 0)
     route = exchange.route
     if route is not None and route.service.cors_origins:
         fields += cors.answer_fields(exchange.request, route.service)
@@ -90,8 +90,8 @@ def switching(exchange: "Exchange", upstream_headers: Headers) -> bytes:
     """The whole 101 head of a WebSocket."""
     fields = headers.to_client(upstream_headers)
     fields += [(b"connection", b"upgrade"), (b"upgrade", b"websocket"), *_limits(exchange)]
-    if exchange.price:
-        fields += charges.fields(exchange, exchange.status)
+    if exchange.charge is not None:
+        fields += exchange.charge.fields(exchange, exchange.status)
     fields.append((b"x-request-id", exchange.request_id_bytes))
     lines = [b"HTTP/1.1 101 Switching Protocols", *(b"%b: %b" % field for field in fields), b"", b""]
     return b"\r\n".join(lines)

@@ -46,8 +46,9 @@ def decide(exchange: "Exchange", free: tuple[Policy, ...], counted: tuple[Policy
         return _go_on(exchange, pending, counted)
     if exchange.answered:
         return None
-    if exchange.mark is not None:
-        exchange.services.admissions.remember(exchange.mark, exchange)
+    mark = exchange.request.mark
+    if mark is not None:
+        exchange.services.admissions.remember(mark, exchange)
     return admit(exchange, counted)
 
 

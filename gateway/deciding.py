@@ -27,7 +27,8 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.TooManyAtOnce: Step.LIMIT,
     refusals.OutOfCredits: Step.CHARGE,
 }
-_KEY_FAULTS = {"": 0, **{fault.name.lower(): fault.value for fault in KeyFault if fault}}
+_KEY_FAULTS = {fault.name.lower(): fault.value for fault in KeyFault if fault}
+"""By what the refusal of a key says to the operator."""
 _MOST_REMEMBERED = 1_024
 _ANSWER = int(Step.ANSWER)
 _WITHOUT_LIMITS = DecisionForm()
@@ -41,7 +42,9 @@ def trace_of(exchange: "Exchange", refusal: Refusal | None, *, begun: bool = Fal
     flags = exchange.decided | (Flag.BEGAN if begun else 0)
     bucket, verdict = exchange.bucket, exchange.verdict
     if bucket is None:
-        return _WITHOUT_LIMITS.pack(step, _KEY_FAULTS[exchange.key_fault], flags, 0, ())
+        return _WITHOUT_LIMITS.pack(
+            step, _KEY_FAULTS.get(refusal.internal, 0) if refusal is not None else 0, flags, 0, ()
+        )
     form, lease_id = _form(bucket.plan, bucket.limits), exchange.services.limiter.lease_id
     if verdict is None:
         return form.pack(step, 0, flags, lease_id, exchange.figures or bucket.numbers(), (), exchange.shadowed)

@@ -6,7 +6,10 @@ block; back-pressure is `pause`/`resume` in both directions. Nothing here buffer
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from gateway.admissions import Mark
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -17,7 +20,8 @@ class ClientRequest:
 
     `target_path` is the raw path bytes (no query), `query` the raw bytes behind `?` (empty without, see `has_query`).
     `headers` have lower-case names in wire order. `body` is the announced length, None for chunked, 0 for no body.
-    `peer` is the address of the connection, not of any forwarded header.
+    `peer` is the address of the connection, not of any forwarded header. `mark` is for `gateway.admissions`, which may
+    remember what is decided of this request; None: not at all.
     """
 
     method: bytes
@@ -31,6 +35,7 @@ class ClientRequest:
     peer_port: int
     scheme: str
     upgrade: bytes = b""
+    mark: "Mark | None" = None
 
 
 class Sink(Protocol):

@@ -20,7 +20,8 @@ _LARGEST_INTEGER = 999_999_999_999_999
 class Template(NamedTuple):
     """What stays the same for a bucket: its policy field, the form of its state field, and the limits shown.
 
-    `all_shown`: the figures fit the form as they are. `positions` are of the limits shown.
+    `all_shown`: the figures fit the form as they are. `positions` are of the limits shown. `forms` belongs to
+    `gateway.ratelimit_lines`. Buckets with the same limits share it.
     """
 
     policy: tuple[bytes, bytes]
@@ -28,6 +29,12 @@ class Template(NamedTuple):
     positions: tuple[int, ...]
     amounts: tuple[int, ...]
     all_shown: bool
+    forms: dict[tuple[int, ...], bytes]
+
+
+_MOST_TEMPLATES = 1_024
+_templates: dict[int, tuple[Sequence[LimitSnapshot], Template]] = {}
+"""By the identity of the limits, which are kept so that it stays theirs."""
 
 
 class Memo:
@@ -58,10 +65,16 @@ def render(bucket: Bucket, *, legacy: bool, windows: Sequence[WindowState] | Non
 
 
 def template_of(bucket: Bucket) -> Template:
-    """Made once."""
+    """Made once for the limits of a plan."""
     memo = bucket.memo
     if memo is None:
-        memo = bucket.memo = Memo(make_template(bucket.limits))
+        limits = bucket.limits
+        known = _templates.get(id(limits))
+        if known is None or known[0] is not limits:
+            if len(_templates) >= _MOST_TEMPLATES:
+                _templates.clear()
+            known = _templates[id(limits)] = limits, make_template(limits)
+        memo = bucket.memo = Memo(known[1])
     template: Template = memo.template
     return template
 
@@ -80,6 +93,7 @@ def make_template(limits: Sequence[LimitSnapshot]) -> Template:
         tuple(shown),
         tuple(limits[at].amount for at in shown),
         len(shown) == len(limits),
+        {},
     )
 
 

@@ -21,7 +21,6 @@ from domain.journal.records import (
 )
 from domain.refusals import Refusal
 from domain.request_log import MASK, scrubbed_path, scrubbed_query, scrubbed_text
-from gateway import charges
 from gateway.deciding import trace_of
 from gateway.policies.admit_recordable import JournalFull
 from gateway.policies.confine_key import holds, presented
@@ -77,10 +76,11 @@ def record_served(exchanges: "list[Exchange]") -> None:
             totals[kind].append(total_us)
         else:
             totals[kind] = [total_us]
+        charge = exchange.charge
         payloads.append(
             pack_known(
                 exchange.id, line, fields, at_us, total_us, (exchange.first_byte_ns - sent_ns) // 1000, exchange.bytes_in,
-                exchange.bytes_out, exchange.cost, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
+                exchange.bytes_out, 0 if charge is None else charge.cost, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
             )
         )  # fmt: skip
     services.journal.append_ends(payloads)
@@ -105,6 +105,9 @@ def _packed(
     else:
         line, fields = known.log, admission.fields.log
     upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000 if sent_ns else -1
+    charge, cost = exchange.charge, 0
+    if charge is not None:
+        cost = charge.cost_of(exchange, outcome, exchange.status) if begun else charge.cost
     return pack_known(
         exchange.id,
         line,
@@ -114,7 +117,7 @@ def _packed(
         upstream_us,
         exchange.bytes_in,
         exchange.bytes_out,
-        charges.cost_of(exchange, outcome, exchange.status) if begun and exchange.price else exchange.cost,
+        cost,
         exchange.status,
         OUTCOME_CODE[outcome],
         b"" if refusal is None else refusal.code.encode(),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from gateway import answers, charges
+from gateway import answers
 from gateway.upstream.clock import Clock
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ class WholeAnswers:
                     exchange.reply_in_parts(head, body)
                     continue
                 charged = b""
-                if exchange.price:
-                    charges.note_reported(exchange, head.headers)
-                    charged = charges.lines(exchange, head.status)
+                charge = exchange.charge
+                if charge is not None:
+                    charge.heed(head.headers)
+                    charged = charge.lines(exchange, head.status)
                 bucket = exchange.bucket
                 if bucket is None or exchange.verdict is not None:
                     answer = answers.whole(exchange, head, body, answers.limit_lines(exchange), charged)
@@ -75,8 +76,8 @@ class WholeAnswers:
                 continue
             exchange.bytes_out = len(body)
             exchange.answered = exchange.finished = True
-            if exchange.price:
-                charges.settle(exchange, "served")
+            if charge is not None:
+                charge.settle(exchange, "served")
             whole.append(exchange)
             written.append(answer)
         if whole:

@@ -62,6 +62,8 @@ class Flag(IntFlag):
     """What was known when the answer began to stream; no end was recorded."""
     LEDGER = 32
     """The ledger of credits was asked while the request waited."""
+    OVERAGE = 64
+    """Beyond the quotas of its plan, and so paid with credits."""
 
 
 class TracedLimit(NamedTuple):

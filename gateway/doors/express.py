@@ -37,9 +37,9 @@ class ExpressDoor:
 
     def admit(self, connection: ExpressProtocol, head: RequestHead, mark: Mark | None) -> "ExpressRequest":
         """One request on `connection`; a `mark` stands for all of its head and who sent it."""
-        request = ExpressRequest(connection, request_of(connection, head), self.services)
-        request.head_only = head.method == b"HEAD"
-        request.exchange.mark = mark
+        request = ExpressRequest(connection, request_of(connection, head, mark), self.services)
+        if head.method == b"HEAD":
+            request.head_only = True
         return request
 
     def known(
@@ -55,7 +55,8 @@ class ExpressDoor:
         if found is None:
             return None
         request = ExpressRequest(connection, None, services)
-        request.exchange.line, request.exchange.admission = found
+        exchange = request.exchange
+        exchange.line, exchange.admission = found
         known = self._known
         known.append(request)
         if len(known) == 1:
@@ -69,13 +70,13 @@ class ExpressDoor:
                 request.start()
 
 
-def request_of(connection: ExpressProtocol, head: RequestHead) -> ClientRequest:
+def request_of(connection: ExpressProtocol, head: RequestHead, mark: Mark | None) -> ClientRequest:
     """The request as the exchange sees it."""
-    path, mark, query = head.target.partition(b"?")
+    path, sign, query = head.target.partition(b"?")
     peer, port = connection.client or ("", 0)
     return ClientRequest(
-        head.method, path, query, bool(mark), "1.0" if head.version == "1.0" else "1.1", head.headers, head.body,
-        peer, port, connection.scheme, head.upgrade,
+        head.method, path, query, bool(sign), "1.0" if head.version == "1.0" else "1.1", head.headers, head.body,
+        peer, port, connection.scheme, head.upgrade, mark,
     )  # fmt: skip
 
 

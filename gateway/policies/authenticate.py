@@ -25,8 +25,7 @@ def authenticate(exchange: "Exchange") -> Awaitable[None] | None:
     try:
         exchange.key_bytes = presented_key(exchange.request)
     except InvalidKey:
-        exchange.key_fault = "missing"
-        _refuse(services, exchange.address)
+        _refuse(services, exchange.address, "missing")
     found = services.catalog.find_key(exchange.key_bytes)
     if found is None or isinstance(found, KeySnapshot):
         _take(exchange, found)
@@ -43,9 +42,9 @@ def _take(exchange: "Exchange", key: KeySnapshot | None) -> None:
     """The record of a key that is known but not accepted names it; its caller is not told."""
     if key is not None:
         exchange.key = key
-    exchange.key_fault = key_fault(key)
-    if exchange.key_fault:
-        _refuse(exchange.services, exchange.address)
+    fault = key_fault(key)
+    if fault:
+        _refuse(exchange.services, exchange.address, fault)
 
 
 async def key_of(services: "Services", request: "ClientRequest") -> KeySnapshot:
@@ -54,7 +53,7 @@ async def key_of(services: "Services", request: "ClientRequest") -> KeySnapshot:
     try:
         presented = presented_key(request)
     except InvalidKey:
-        _refuse(services, address)
+        _refuse(services, address, "missing")
     found = services.catalog.find_key(presented)
     if found is None or isinstance(found, KeySnapshot):
         return accepted(services, address, found)
@@ -63,8 +62,9 @@ async def key_of(services: "Services", request: "ClientRequest") -> KeySnapshot:
 
 def accepted(services: "Services", address: str, key: KeySnapshot | None) -> KeySnapshot:
     """The key, if it may be used at this moment."""
-    if key is None or key_fault(key):
-        _refuse(services, address)
+    fault = key_fault(key)
+    if key is None or fault:
+        _refuse(services, address, fault)
     return key
 
 
@@ -79,8 +79,9 @@ def key_fault(key: KeySnapshot | None) -> str:
     return ""
 
 
-def _refuse(services: "Services", address: str) -> NoReturn:
+def _refuse(services: "Services", address: str, fault: str) -> NoReturn:
+    """`fault` is for the operator; callers see one kind of 401."""
     wait = services.bad_keys.hit(address)
     if wait:
-        raise TooManyBadKeys(retry_after_seconds=wait)
-    raise InvalidKey
+        raise TooManyBadKeys(internal=fault, retry_after_seconds=wait)
+    raise InvalidKey(internal=fault)

@@ -1,4 +1,4 @@
-"""The price of the request, held before it goes upstream: from this worker's wallet, or, all that it may be, as a
+"""The price of the request, held before it goes upstream: from this worker's wallet; or, whatever it may come to, as a
 reservation.
 
 Refuses with 402; a refused request has consumed nothing, so its permits go back too. Where the ledger must be asked and
@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from domain.cost_formulas import requested_price
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
-from gateway import charges
+from gateway.charges import Charge
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -21,39 +22,32 @@ if TYPE_CHECKING:
 
 
 def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
-    """Set `exchange.price` once it is held, with `exchange.wallet` or `exchange.hold`. Free requests are let through.
-
-    Where the operation has a formula, the wallet holds what it says of this request; a reservation the whole price.
-    """
+    """Set `exchange.charge` once the price is held. Free requests are let through without."""
     admission = exchange.admission
     operation = exchange.matched.operation
     price = price_micro(exchange.plan, operation) if admission is None else admission.price
     if not price or operation is None or (exchange.key.billing_mode == "quota" and not exchange.overage):
         return None
-    if operation.cost_formula:
-        due = charges.by_formula(exchange, operation, price)
-        if operation.reserved:
-            exchange.due = due
-        elif due:
-            price = due
-        else:
-            return None
+    due = _by_formula(exchange, operation, price) if operation.cost_formula else price
     if operation.reserved:
-        return _reserve(exchange, operation, price, _counted_at(exchange))
+        return _reserve(exchange, operation, price, due, _counted_at(exchange))
+    price = due
+    if not price:
+        return None
     wallet = None if admission is None else admission.wallet
     if wallet is None or wallet.retired:
         wallet = exchange.services.wallets.of(exchange.key.organization_id)
         if admission is not None:
             admission.wallet = wallet
-    exchange.wallet = wallet
     if wallet.take(price):
-        exchange.price = price
+        exchange.charge = Charge(price, wallet)
         return None
     exchange.decided |= Flag.LEDGER
     counted_at = _counted_at(exchange)
     try:
         return _wait(exchange, wallet, price, exchange.services.wallets.wait(wallet, price), counted_at)
     except Refusal:
+        exchange.charge = Charge(0, wallet)
         exchange.give_back_permits(counted_at)
         raise
 
@@ -77,9 +71,10 @@ async def _wait(
     try:
         held.result()
     except Refusal:
+        exchange.charge = Charge(0, wallet)
         exchange.give_back_permits(counted_at)
         raise
-    exchange.price = price
+    exchange.charge = Charge(price, wallet)
 
 
 def _let_go(wallet: "Wallet", price: int, held: "asyncio.Future[None]") -> None:
@@ -90,7 +85,22 @@ def _let_go(wallet: "Wallet", price: int, held: "asyncio.Future[None]") -> None:
         wallet.settle(price, 0)
 
 
-async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: int, counted_at: float) -> None:
+def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
+    """Micro-credits that the operation's formula says of this request, at most `cap`.
+
+    It hangs on the line and on the fields, so it is worked out each time; of a known head, which has no body, from its
+    two parts.
+    """
+    line, admission, rest = exchange.line, exchange.admission, exchange.matched.rest
+    if line is None or admission is None:
+        request = exchange.request
+        return requested_price(operation, cap, (request.query, request.headers, rest, request.body))
+    return requested_price(operation, cap, (line.request[2], admission.fields.headers, rest, 0))
+
+
+async def _reserve(
+    exchange: "Exchange", operation: "OperationSnapshot", price: int, due: int, counted_at: float
+) -> None:
     exchange.decided |= Flag.LEDGER
     holds = exchange.services.holds
     try:
@@ -107,4 +117,4 @@ async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: 
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.hold, exchange.price = hold, price
+    exchange.charge = Charge(price, None, hold, due)

@@ -68,6 +68,20 @@ def test_lines_are_the_same_fields(sold, used, legacy):
             allowance.used -= 1
 
 
+@pytest.mark.parametrize("legacy", [True, False])
+def test_buckets_of_one_plan_show_their_own_figures(legacy):
+    """They share what is made of the plan's limits, and of seconds that are alike."""
+    sold, made = plan(*LIMITS), []
+    for number in range(600):
+        made.append(bucket([number % 7, 9 * number, 1, 1], sold))
+        made[-1].allowances[number % 2].reset_at += number // 2
+    for each in made:
+        fields = b"".join(b"%b: %b\r\n" % field for field in render(each, legacy=legacy))
+        assert lines(each, legacy=legacy)[0] == fields
+    assert len({id(each.memo.template) for each in made}) == 1
+    assert len(made[0].memo.template.forms) <= 512
+
+
 def test_retry_after_is_left_to_the_problem_document():
     assert b"retry-after" not in dict(render(bucket([1_000, 1, 1, 1]), legacy=False))
 

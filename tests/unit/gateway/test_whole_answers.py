@@ -15,7 +15,7 @@ class Ends:
     """A door and an exchange in one, which note what happens to them."""
 
     request_id_bytes = b"id"
-    bucket = verdict = None
+    bucket = verdict = charge = None
     answered = finished = False
     first_byte_ns = status = bytes_out = 0
     upstream: Any = "upstream"
