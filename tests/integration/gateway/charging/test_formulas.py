@@ -178,7 +178,7 @@ async def test_a_reservation_holds_the_whole_price_and_costs_what_its_fields_say
     assert await caller.rows(1) == [("served", 200, micro)]
     assert await caller.spent(1) == micro
     held = await shop.pool.fetchrow(
-        "select amount, state, settled_micro from credit_reservation where organization_id = $1", caller.id
+        "select amount_micro, state, settled_micro from credit_reservation where organization_id = $1", caller.id
     )
     assert tuple(held) == (CREDITS, "settled" if micro else "released", micro)
 
