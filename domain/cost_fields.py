@@ -1,8 +1,9 @@
 """What a request says in the fields of a cost formula, read so that no spelling lowers a price.
 
 The upstream acts on the same bytes, and reads them by its own rules: names without regard to case, `page.size` or
-`page_size[]` for `page_size`, `X_Size` for `X-Size`, `;` for `&`. So whatever some upstream may read as the field, but
-is not exactly one plain number under exactly its name, is UNREADABLE, and not MISSING: a default is for neither.
+`page_size[]` for `page_size`, `X_Size` or `X.Size` for `X-Size`, `;` for `&`, `%u0070` for `p`. So what some upstream may
+read as the field, but is not exactly one plain number under exactly its name, is UNREADABLE; a default is only for what
+is MISSING.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +20,12 @@ Reader = Callable[[Asked], int]
 """The field's number, or MISSING, or UNREADABLE; never raises."""
 
 MISSING, UNREADABLE = -1, -2
+MOST_PARTS = 500
+"""Of a query that is searched part by part; nobody's time is for hostile ones."""
 
 _LIKE = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ.+ ", b"abcdefghijklmnopqrstuvwxyz___")
+_TWIN = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
+"""CGI-like upstreams read every sign in a header field's name alike."""
 _AROUND = b" +?\t\r\n\v\f"
 _ZERO = ord("0")
 
@@ -58,7 +63,7 @@ def _in_path(place: int) -> Reader:
 
 
 def _in_headers(name: bytes) -> Reader:
-    twin, size = name.replace(b"_", b"-"), len(name)
+    twin, size = name.translate(_TWIN), len(name)
 
     def read(asked: Asked) -> int:
         found = MISSING
@@ -71,7 +76,7 @@ def _in_headers(name: bytes) -> Reader:
                 # What `Connection` lists does not reach the upstream.
                 if name in value.lower():
                     return UNREADABLE
-            elif len(said) == size and said.replace(b"_", b"-") == twin:
+            elif len(said) == size and said.translate(_TWIN) == twin:
                 return UNREADABLE
         return found
 
@@ -105,8 +110,10 @@ def _in_query(name: bytes) -> Reader:
 
 def _searched(query: bytes, name: bytes, like: bytes) -> int:
     """The same, part by part."""
-    if like not in unquote_to_bytes(query).translate(_LIKE):
+    if like not in unquote_to_bytes(query).translate(_LIKE) and b"%u" not in query and b"%U" not in query:
         return MISSING
+    if query.count(b"&") + query.count(b";") > MOST_PARTS:
+        return UNREADABLE
     found = MISSING
     for part in query.split(b"&"):
         said, _, value = part.partition(b"=")
@@ -114,19 +121,21 @@ def _searched(query: bytes, name: bytes, like: bytes) -> int:
             if found != MISSING:
                 return UNREADABLE
             found = plain_number(value)
-        elif _may_be(like, part):
+        elif _may_be(like, part, said):
             return UNREADABLE
     return found
 
 
-def _may_be(like: bytes, part: bytes) -> bool:
+def _may_be(like: bytes, part: bytes, said: bytes) -> bool:
     """Whether some upstream may find the name in a part of the query that does not begin with exactly it."""
-    if like not in (unquote_to_bytes(part) if b"%" in part else part).translate(_LIKE):
-        return False
-    names = [piece.partition(b"=")[0] for piece in part.split(b";")]
-    return any(_plainly(name) == like for name in names)
+    if b";" in part:
+        return any(_is_like(like, piece.partition(b"=")[0]) for piece in part.split(b";"))
+    return _is_like(like, said)
 
 
-def _plainly(name: bytes) -> bytes:
-    decoded = unquote_to_bytes(name).partition(b"\0")[0].strip(_AROUND)
-    return decoded.partition(b"[")[0].translate(_LIKE)
+def _is_like(like: bytes, name: bytes) -> bool:
+    if b"%" in name:
+        if b"%u" in name.lower():
+            return True
+        name = unquote_to_bytes(name).partition(b"\0")[0]
+    return name.strip(_AROUND).partition(b"[")[0].translate(_LIKE) == like

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from domain.cost_fields import MISSING, UNREADABLE, Reader, plain_number, reader
+from domain.cost_fields import MISSING, MOST_PARTS, UNREADABLE, Reader, plain_number, reader
 from domain.cost_formula_parsing import Field
 
 
@@ -69,6 +69,10 @@ def test_a_plain_number(text: bytes, number: int) -> None:
         (b"+page_size=100", UNREADABLE),
         (b"?page_size=100", UNREADABLE),
         (b"page_size%00x=100", UNREADABLE),
+        (b"%u0070age_size=100", UNREADABLE),
+        (b"page_size=1&x;%U0070age_size=100", UNREADABLE),
+        (b"x=%u0070&page_size=3", 3),
+        (b"x=%u0070", MISSING),
         (b"x=1;page_size=100", UNREADABLE),
         (b"x=1;page_size=100&page_size=1", UNREADABLE),
     ],
@@ -86,6 +90,14 @@ def test_the_short_way_reads_what_the_long_one_does() -> None:
             assert in_query("n", query) == in_query("n", query + b"&%20"), query
 
 
+def test_a_query_of_very_many_parts_is_searched_no_further() -> None:
+    many = b"&x=%31" * (MOST_PARTS - 1)
+    assert in_query("n", b"n=3" + many) == 3
+    assert in_query("n", b"n=3" + many + b"&&") == UNREADABLE
+    assert in_query("n", b"n=3" + many.replace(b"%31", b"1") + b"&&") == 3
+    assert in_query("n", b"m=3" + many + b"&&") == MISSING
+
+
 @pytest.mark.parametrize(
     ("headers", "number"),
     [
@@ -96,6 +108,7 @@ def test_the_short_way_reads_what_the_long_one_does() -> None:
         ([(b"x-size", b"1, 2")], UNREADABLE),
         ([(b"x_size", b"100")], UNREADABLE),
         ([(b"x-size", b"1"), (b"x_size", b"100")], UNREADABLE),
+        ([(b"x.size", b"100")], UNREADABLE),
         ([(b"connection", b"close, X-Size"), (b"x-size", b"1")], UNREADABLE),
         ([(b"x-size", b"1"), (b"connection", b"x-size")], UNREADABLE),
     ],
