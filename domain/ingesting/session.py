@@ -9,12 +9,13 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
+from domain.credits.sweeping import sweep
 from domain.ingesting.batches import Batch
 from domain.ingesting.folding import delete_expired, fold
 from domain.ingesting.positions import LOG, ROLLUP, Move, forget, read_positions
@@ -200,6 +201,9 @@ class Session:
         if begun >= self._clean_at:
             self._clean_at = begun + _CLEAN_SECONDS
             await delete_expired(self._fold_connection)
+            released = await sweep(self._fold_connection, datetime.now(UTC))
+            if released:
+                log.warning("%d reservations were past their deadline and are released", released)
         took = time.monotonic() - begun
         self._fold_at = begun + took + min(LONGEST_FOLD_SECONDS, max(FOLD_SECONDS, took * _FOLD_SHARE))
 

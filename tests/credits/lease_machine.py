@@ -21,7 +21,7 @@ from domain.credits.reconciling import reconcile
 from domain.credits.reservations import Reservation, expire_overdue, hold
 from domain.credits.wallet import Wait, Wallet
 from domain.ingesting.batches import Batch, Place
-from domain.ingesting.positions import CLOSED, Move, Position, read_positions
+from domain.ingesting.positions import BEGINNING, CLOSED, Move, Position, read_positions
 from domain.ingesting.storing import store
 from tests.integration.domain.credits.accounts import bonus, new_organizations, posted
 from tests.journals import dimensions, record
@@ -50,7 +50,7 @@ class Process:
     reserved: list[tuple[UUID, UUID, int]] = field(default_factory=list)
     held: list[tuple[UUID, UUID, int]] = field(default_factory=list)
     journal: list[tuple[UUID, UUID, int]] = field(default_factory=list)
-    position: Position = Position(0, 0)
+    position: Position = BEGINNING
 
     def wallet(self, owner: UUID) -> Wallet:
         if owner not in self.wallets:
