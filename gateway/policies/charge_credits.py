@@ -13,7 +13,7 @@ from domain.cost_formulas import requested_price
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
-from gateway.charges import Charge
+from gateway.charges import Charge, HeldCharge
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -24,31 +24,38 @@ if TYPE_CHECKING:
 def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
     """Set `exchange.charge` once the price is held. Free requests are let through without."""
     admission = exchange.admission
-    operation = exchange.matched.operation
-    price = price_micro(exchange.plan, operation) if admission is None else admission.price
-    if not price or operation is None or (exchange.key.billing_mode == "quota" and not exchange.overage):
+    if admission is None:
+        return _charge(exchange, price_micro(exchange.plan, exchange.matched.operation))
+    charge = admission.charge
+    if charge is not None and charge.wallet.take(charge.price):
+        exchange.charge = charge
+        return None
+    return _charge(exchange, admission.price) if admission.price else None
+
+
+def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
+    operation, key = exchange.matched.operation, exchange.key
+    by_quota = key.billing_mode == "quota"
+    if not price or operation is None or (by_quota and not exchange.overage):
         return None
     due = _by_formula(exchange, operation, price) if operation.cost_formula else price
+    wallet = exchange.services.wallets.of(key.organization_id)
     if operation.reserved:
-        return _reserve(exchange, operation, price, due, _counted_at(exchange))
-    price = due
-    if not price:
+        return _reserve(exchange, operation, price, due, wallet)
+    if not due:
         return None
-    wallet = None if admission is None else admission.wallet
-    if wallet is None or wallet.retired:
-        wallet = exchange.services.wallets.of(exchange.key.organization_id)
-        if admission is not None:
-            admission.wallet = wallet
-    if wallet.take(price):
-        exchange.charge = Charge(price, wallet)
+    charge = Charge(due, wallet, exchange.matched.service.charge_on)
+    if exchange.admission is not None and not by_quota and not operation.cost_formula:
+        exchange.admission.charge = charge
+    if wallet.take(due):
+        exchange.charge = charge
         return None
     exchange.decided |= Flag.LEDGER
     counted_at = _counted_at(exchange)
     try:
-        return _wait(exchange, wallet, price, exchange.services.wallets.wait(wallet, price), counted_at)
+        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, due), counted_at)
     except Refusal:
-        exchange.charge = Charge(0, wallet)
-        exchange.give_back_permits(counted_at)
+        _refuse(exchange, wallet, counted_at)
         raise
 
 
@@ -57,32 +64,34 @@ def _counted_at(exchange: "Exchange") -> float:
     return exchange.bucket.taken_at if exchange.bucket is not None else 0.0
 
 
-async def _wait(
-    exchange: "Exchange", wallet: "Wallet", price: int, held: "asyncio.Future[None]", counted_at: float
-) -> None:
+def _refuse(exchange: "Exchange", wallet: "Wallet", counted_at: float) -> None:
+    exchange.charge = Charge(0, wallet, "")
+    exchange.give_back_permits(counted_at)
+
+
+async def _wait(exchange: "Exchange", charge: Charge, held: "asyncio.Future[None]", counted_at: float) -> None:
     try:
         await asyncio.wait((held,))
     except asyncio.CancelledError:
-        _let_go(wallet, price, held)
+        _let_go(charge, held)
         raise
     if exchange.finished:
-        _let_go(wallet, price, held)
+        _let_go(charge, held)
         return
     try:
         held.result()
     except Refusal:
-        exchange.charge = Charge(0, wallet)
-        exchange.give_back_permits(counted_at)
+        _refuse(exchange, charge.wallet, counted_at)
         raise
-    exchange.charge = Charge(price, wallet)
+    exchange.charge = charge
 
 
-def _let_go(wallet: "Wallet", price: int, held: "asyncio.Future[None]") -> None:
+def _let_go(charge: Charge, held: "asyncio.Future[None]") -> None:
     """The client left while its request waited: what it got goes back."""
     if not held.done():
         held.cancel()
     elif not held.cancelled() and held.exception() is None:
-        wallet.settle(price, 0)
+        charge.wallet.settle(charge.price, 0)
 
 
 def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
@@ -99,17 +108,13 @@ def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) 
 
 
 async def _reserve(
-    exchange: "Exchange", operation: "OperationSnapshot", price: int, due: int, counted_at: float
+    exchange: "Exchange", operation: "OperationSnapshot", price: int, due: int, wallet: "Wallet"
 ) -> None:
     exchange.decided |= Flag.LEDGER
-    holds = exchange.services.holds
+    holds, service, counted_at = exchange.services.holds, exchange.matched.service, _counted_at(exchange)
     try:
         hold = await holds.hold(
-            exchange.request_id,
-            exchange.key.organization_id,
-            operation.id,
-            price,
-            exchange.matched.service.total_timeout,
+            exchange.request_id, exchange.key.organization_id, operation.id, price, service.total_timeout
         )
     except Refusal:
         exchange.give_back_permits(counted_at)
@@ -117,4 +122,4 @@ async def _reserve(
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.charge = Charge(price, None, hold, due)
+    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on, due)
