@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from cli.caps import Day, Month, given_caps
 from cli.connecting import with_connection
 from cli.output import JsonOption, print_record, print_rows
 from domain import organizations
+from domain.spend_caps import set_organization_caps
 from domain.subscriptions import change_plan
 
-app = typer.Typer(no_args_is_help=True, help="Create, list, suspend and restore organizations.")
+app = typer.Typer(no_args_is_help=True, help="Create, list, cap, suspend and restore organizations.")
 
 Slug = Annotated[str, typer.Argument(help="The organization's slug.")]
 
@@ -53,6 +55,14 @@ def suspend(slug: Slug, as_json: JsonOption = False) -> None:
 def restore(slug: Slug, as_json: JsonOption = False) -> None:
     """End a suspension."""
     record = with_connection(lambda connection, _: organizations.restore(connection, slug))
+    print_record(record, as_json=as_json)
+
+
+@app.command("set-cap", epilog="Example: paid-endpoint organizations set-cap acme-ltd --day 5.00 --month 100")
+def set_cap(slug: Slug, day: Day = None, month: Month = None, as_json: JsonOption = False) -> None:
+    """Cap the credits that an organization may spend; what is not given stays."""
+    caps = given_caps(day, month)
+    record = with_connection(lambda connection, _: set_organization_caps(connection, slug, caps))
     print_record(record, as_json=as_json)
 
 

@@ -7,20 +7,27 @@ import typer
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import plans
-from domain.limit_texts import limit_texts, parse_limits
+from domain.limit_texts import LimitSpec, limit_texts, parse_limits
 
 app = typer.Typer(no_args_is_help=True, help="Create and list plans with their limits.")
 
 Slug = Annotated[str, typer.Argument(help="The plan's slug.")]
 _FORM = "[NAME=]AMOUNT/PERIOD or AMOUNT concurrent, then perhaps: per key, on SERVICE[:OPERATION]"
 Limits = Annotated[list[str] | None, typer.Option("--limit", help=f"{_FORM}. Enforced; repeat it.")]
+Quotas = Annotated[
+    list[str] | None,
+    typer.Option("--quota", help="[NAME=]AMOUNT/day or AMOUNT/month in units that operations take; repeat it."),
+]
 Shadows = Annotated[list[str] | None, typer.Option("--shadow", help="The same, only counted; repeat it.")]
 
 
-@app.command(epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --shadow 5/second")
+@app.command(
+    epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --quota 50000/month"
+)
 def create(
     slug: Slug,
     limit: Limits = None,
+    quota: Quotas = None,
     shadow: Shadows = None,
     name: Annotated[str | None, typer.Option(help="As customers see it; default: the slug.")] = None,
     description: Annotated[str, typer.Option(help="For the price list.")] = "",
@@ -35,7 +42,7 @@ def create(
         lambda connection, _: plans.create(
             connection,
             slug=slug,
-            limits=parse_limits(limit or [], shadow or []),
+            limits=parse_limits(limit or [], shadow or [], quota or []),
             name=name,
             description=description,
             public=not hidden,
@@ -51,14 +58,15 @@ def create(
 def change(
     slug: Slug,
     limit: Limits = None,
+    quota: Quotas = None,
     shadow: Shadows = None,
     name: Annotated[str | None, typer.Option(help="As customers see it.")] = None,
     price_cents: Annotated[int | None, typer.Option(help="A month's price in hundredths.")] = None,
     active: Annotated[bool | None, typer.Option("--active/--inactive", help="Takes new subscriptions.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given; limits, if any is given, replace all of the plan's limits."""
-    given = bool(limit or shadow)
+    """Change what is given; limits and quotas, if any is given, replace all that the plan has."""
+    given = bool(limit or shadow or quota)
     record = with_connection(
         lambda connection, _: plans.change(
             connection,
@@ -66,7 +74,7 @@ def change(
             name=name,
             price_cents=price_cents,
             active=active,
-            limits=parse_limits(limit or [], shadow or []) if given else None,
+            limits=parse_limits(limit or [], shadow or [], quota or []) if given else None,
         )
     )
     print_record(_readable(record, as_json=as_json), as_json=as_json)
@@ -91,5 +99,9 @@ def _readable(record: plans.PlanRecord, *, as_json: bool) -> dict[str, Any]:
     data: dict[str, Any] = as_data(record)
     if not as_json:
         written = zip(record.limits, limit_texts(record.limits), strict=True)
-        data["limits"] = [f"{text}{' (shadow)' if spec.shadow else ''}" for spec, text in written]
+        data["limits"] = [f"{text}{_marked(spec)}" for spec, text in written]
     return data
+
+
+def _marked(spec: LimitSpec) -> str:
+    return " (quota)" if spec.unit == "quota" else " (shadow)" if spec.shadow else ""

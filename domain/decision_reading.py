@@ -9,6 +9,7 @@ from domain.journal.decision import Decision, Flag, KeyFault, Step, TracedLimit,
 from domain.limit_texts import LimitSpec
 from domain.log_reading import LogEntry, LogFilter, list_entries
 from domain.refusals import ALL
+from domain.spend_caps import IDS, NAMES
 
 _TITLES = {refusal.code: refusal.title for refusal in ALL}
 _NAMES = {
@@ -24,7 +25,7 @@ _KEY_FAULTS = {
 _DECISION = "select decision from request_log where id = $1 and at = $2"
 _PLAN = "select slug from plan where id = $1"
 _LIMITS = """
-select l.id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug as service, o.name as operation
+select l.id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug as service, o.name as operation, l.unit
   from plan_limit l left join service s on s.id = l.service_id left join operation o on o.id = l.operation_id
  where l.id = any($1)
 """
@@ -105,15 +106,14 @@ async def explain(connection: Any, request_id: UUID) -> Explanation | None:
 
 
 def _limit(traced: TracedLimit, row: Any) -> ExplainedLimit:
-    text = None
+    name, text = _cap(traced)
     if row is not None:
-        spec = LimitSpec(
-            row["name"], traced.amount, row["period"], row["scope"], row["shadow"], row["service"], row["operation"]
-        )
-        text = spec.text
+        target = row["service"], row["operation"]
+        spec = LimitSpec(row["name"], traced.amount, row["period"], row["scope"], row["shadow"], *target, row["unit"])
+        name, text = spec.name, f"{spec.text} (quota)" if spec.unit == "quota" else spec.text
     verdict = "exceeded" if traced.violated else "exceeded-shadow" if traced.shadow_violated else "room"
     return ExplainedLimit(
-        name=row["name"] if row is not None else None,
+        name=name,
         text=text,
         amount=traced.amount,
         remaining=traced.remaining,
@@ -121,6 +121,15 @@ def _limit(traced: TracedLimit, row: Any) -> ExplainedLimit:
         shadow=row["shadow"] if row is not None else traced.shadow_violated,
         verdict=verdict,
     )
+
+
+def _cap(traced: TracedLimit) -> tuple[str | None, str | None]:
+    """Name and text of a spend cap, which is no limit of a plan; None of a limit that is gone."""
+    for (scope, period), limit_id in IDS.items():
+        if limit_id == traced.limit_id:
+            of = " of the key" if scope == "key" else ""
+            return NAMES[scope, period], f"{credits_text(traced.amount)} credits/{period}{of}"
+    return None, None
 
 
 def _summary(entry: LogEntry) -> str:
@@ -197,6 +206,8 @@ def _limits(decision: Decision, limits: list[ExplainedLimit]) -> str:
     parts = [f"used up: {', '.join(over)}" if over else f"{len(limits)} checked", source]
     if decision.flags & Flag.RECALLED:
         parts.append("other workers were asked to give permits back")
+    if decision.flags & Flag.OVERAGE:
+        parts.append("quotas are used up: only credits are left")
     if shadow:
         parts.append(f"over, but in shadow: {', '.join(shadow)}")
     return "; ".join(part for part in parts if part)

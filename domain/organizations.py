@@ -14,20 +14,22 @@ SUFFIXES = 20
 """Numbered slugs that are tried before a random one is taken."""
 
 COLUMNS = (
-    "o.id, o.slug, o.name, o.state, o.created_at, (select p.slug from subscription s join plan p on p.id = s.plan_id"
+    "o.id, o.slug, o.name, o.state, o.created_at, o.spend_cap_day_micro, o.spend_cap_month_micro, (select p.slug from subscription s join plan p on p.id = s.plan_id"
     " where s.organization_id = o.id and s.state in ('trialing', 'active', 'past_due')) as plan_slug"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class OrganizationRecord:
-    """One organization; `plan_slug` is None without a live subscription."""
+    """One organization; `plan_slug` is None without a live subscription, a spend cap None where none is set."""
 
     id: UUID
     slug: str
     name: str
     state: str
     created_at: datetime
+    spend_cap_day_micro: int | None
+    spend_cap_month_micro: int | None
     plan_slug: str | None
 
 

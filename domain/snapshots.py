@@ -30,7 +30,7 @@ class LimitSnapshot:
     service_id: UUID | None = None
     operation_id: UUID | None = None
     unit: str = "requests"
-    """What it counts: requests, or quota: the units that each operation takes."""
+    """What it counts: requests; quota: the units that each operation takes; credits: micro-credits, of a spend cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ class KeySnapshot:
     """One API key with its organization and subscription as they were when read.
 
     `expires_at` is Unix seconds or None. `plan_id` is None without a live subscription. `scopes` empty means all;
-    otherwise service slugs or `service:operation-name`.
+    otherwise service slugs or `service:operation-name`. `spend_caps` are the organization's and the key's own
+    (`domain.spend_caps`).
     """
 
     id: UUID
@@ -75,6 +76,7 @@ class KeySnapshot:
     period_start: float | None = None
     period_end: float | None = None
     billing_mode: str = "credits"
+    spend_caps: tuple[LimitSnapshot, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

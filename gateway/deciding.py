@@ -25,6 +25,8 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.AddressNotAllowed: Step.ACCESS,
     refusals.RateLimited: Step.LIMIT,
     refusals.TooManyAtOnce: Step.LIMIT,
+    refusals.QuotaExceeded: Step.LIMIT,
+    refusals.SpendCapReached: Step.LIMIT,
     refusals.OutOfCredits: Step.CHARGE,
 }
 _KEY_FAULTS = {fault.name.lower(): fault.value for fault in KeyFault if fault}

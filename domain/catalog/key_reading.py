@@ -12,6 +12,7 @@ from domain.databases import Pool
 from domain.key_digest import verify_row
 from domain.key_format import crc_ok, parse
 from domain.snapshots import KeySnapshot, Network
+from domain.spend_caps import cap_limits
 
 READ_SECONDS = 2.0
 LONGEST_KEY = 512
@@ -23,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 _SELECT = """
     select k.id, k.organization_id, o.slug as organization_slug, o.state as organization_state,
-           o.billing_mode,
+           o.billing_mode, o.spend_cap_day_micro as organization_cap_day, o.spend_cap_month_micro as organization_cap_month,
+           k.spend_cap_day_micro as key_cap_day, k.spend_cap_month_micro as key_cap_month,
            s.plan_id, coalesce(p.slug, '') as plan_slug, s.period_start, s.period_end,
            k.name, k.prefix, k.environment, k.scopes, k.allowed_ips, k.expires_at,
            k.revoked_at is not null as revoked, k.scheme, k.digest, k.pepper_version
@@ -87,6 +89,9 @@ def _snapshot(row: asyncpg.Record) -> KeySnapshot:
         period_start=_seconds(row["period_start"]),
         period_end=_seconds(row["period_end"]),
         billing_mode=intern(row["billing_mode"]),
+        spend_caps=cap_limits(
+            row["organization_cap_day"], row["organization_cap_month"], row["key_cap_day"], row["key_cap_month"]
+        ),
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.leases.admissions import ADMITTED, DONE, Admission
 from tests.leases.history import Fault, History
 from tests.leases.oracle import breaches
+from tests.leases.worker import Target
 from tests.snapshots import key, limit, plan
 
 HOUR = 3_600 * 480_000
@@ -19,7 +20,7 @@ def judge(sold, log, **changes):
     history = History(began=HOUR - 7_200, workers=2, ended=HOUR + 90_000)
     for name, value in changes.items():
         setattr(history, name, value)
-    return breaches([(key(), plan(sold), None, None)], log, history)
+    return breaches([Target(key(), plan(sold))], log, history)
 
 
 def test_one_more_than_the_amount_in_a_fixed_window():

@@ -236,3 +236,16 @@ async def test_another_formula_applies_to_known_heads(shop: Shop, caller: Buyer)
         await connection.execute("update operation set cost_formula = '0.01 * nonsense' where id = $1", made.id)
         await operations.change(connection, made.id, price_micro=CREDITS // 2)
         await until_it_costs(["0.5"])
+
+
+async def test_a_spend_cap_keeps_what_it_cost_and_wants_room_for_the_whole_price(shop: Shop, caller: Buyer) -> None:
+    await shop.pool.execute("update organization set spend_cap_day_micro = 1050000 where id = $1", caller.id)
+    async with asyncio.timeout(10):
+        while not json.loads((await caller.ask("/user/usage")).body)["spend_caps"]:
+            await asyncio.sleep(0.02)
+    for used in ("0.01", "0.02", "0.03", "0.04", "0.05", "0.06"):
+        assert await charged(caller, "/tools/days/1") == "0.01"
+        assert json.loads((await caller.ask("/user/usage")).body)["spend_caps"][0]["used"] == used
+    answer = await caller.ask("/tools/days/1")
+    assert (answer.status, json.loads(answer.body)["code"]) == (402, "spend_cap_reached")
+    assert await caller.spent(7) == 60_000
