@@ -13,6 +13,10 @@ from domain.credit_amounts import credits_text, parse_credits
 app = typer.Typer(no_args_is_help=True, help="Create, change and list a service's operations.")
 
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
+Replays = Annotated[
+    bool | None,
+    typer.Option("--replays/--no-replays", help="Run a write under one Idempotency-Key once, and replay its outcome."),
+]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
 
 
@@ -26,6 +30,7 @@ def create(
     name: Annotated[str, typer.Option(help="Its name in scopes, logs and bills.")],
     credits_: Credits = None,
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
+    replays: Replays = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -39,6 +44,7 @@ def create(
             name=name,
             price_micro=parse_credits(credits_ or "0"),
             reserved=reserved,
+            replays=bool(replays),
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -50,6 +56,7 @@ def change(
     name: Annotated[str | None, typer.Option(help="Its name in scopes, logs and bills.")] = None,
     credits_: Credits = None,
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
+    replays: Replays = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,6 +69,7 @@ def change(
             name=name,
             price_micro=None if credits_ is None else parse_credits(credits_),
             reserved=reserved,
+            replays=replays,
             enabled=enabled,
         )
 
@@ -74,7 +82,7 @@ def list_(
 ) -> None:
     """List operations by service and path."""
     records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
-    columns = ("service_slug", "method", "path_pattern", "name", "credits", "reserved", "enabled", "id")
+    columns = ("service_slug", "method", "path_pattern", "name", "credits", "reserved", "replays", "enabled", "id")
     print_rows([_readable(record) for record in records], columns, as_json=as_json)
 
 

@@ -92,7 +92,7 @@ async def explain(connection: Any, request_id: UUID) -> Explanation | None:
     return Explanation(
         request=entry,
         admitted=entry.outcome != "refused",
-        summary=_summary(entry),
+        summary=_summary(entry, flags),
         steps=_steps(entry, decision, plan, limits) if decision else [],
         limits=limits,
         plan=plan,
@@ -123,7 +123,9 @@ def _limit(traced: TracedLimit, row: Any) -> ExplainedLimit:
     )
 
 
-def _summary(entry: LogEntry) -> str:
+def _summary(entry: LogEntry, flags: Flag) -> str:
+    if flags & Flag.REPLAYED and entry.outcome == "served":
+        return f"Answered with the outcome of an earlier request under its Idempotency-Key: {entry.status}."
     why = f"{_TITLES.get(entry.refusal, entry.refusal)} ({entry.refusal})" if entry.refusal else ""
     return {
         "served": f"Admitted and served: {entry.status}.",

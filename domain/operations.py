@@ -14,7 +14,8 @@ from domain.path_patterns import pattern_shape, valid_pattern
 
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
-    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.reserved, o.enabled, o.created_at"
+    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.reserved, o.replays, o.enabled,"
+    " o.created_at"
 )
 
 
@@ -29,6 +30,7 @@ class OperationRecord:
     path_pattern: str
     price_micro: int
     reserved: bool
+    replays: bool
     enabled: bool
     created_at: datetime
 
@@ -42,13 +44,14 @@ async def create(
     name: str,
     price_micro: int = 0,
     reserved: bool = False,
+    replays: bool = False,
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), _valid_method(method)
     try:
         row = await connection.fetchrow(
-            "with o as (insert into operation (service_id, name, method, path_pattern, price_micro, reserved)"
-            " select s.id, $2, $3, $4, $5, $6 from service s where s.slug = $1 and not exists ("
+            "with o as (insert into operation (service_id, name, method, path_pattern, price_micro, reserved,"
+            " replays) select s.id, $2, $3, $4, $5, $6, $8 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -59,6 +62,7 @@ async def create(
             _valid_price(price_micro),
             reserved,
             pattern_shape(pattern),
+            replays,
         )
     except asyncpg.UniqueViolationError:
         row = None
@@ -76,18 +80,21 @@ async def change(
     name: str | None = None,
     price_micro: int | None = None,
     reserved: bool | None = None,
+    replays: bool | None = None,
     enabled: bool | None = None,
 ) -> OperationRecord:
     """Change what is given. Raises NotFound, InvalidValue."""
     row = await connection.fetchrow(
         "with o as (update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),"
-        " reserved = coalesce($4, reserved), enabled = coalesce($5, enabled) where id = $1 returning *)"
+        " reserved = coalesce($4, reserved), enabled = coalesce($5, enabled), replays = coalesce($6, replays)"
+        " where id = $1 returning *)"
         f" select {COLUMNS} from o join service s on s.id = o.service_id",
         operation_id,
         valid_name(name) if name is not None else None,
         _valid_price(price_micro) if price_micro is not None else None,
         reserved,
         enabled,
+        replays,
     )
     if row is None:
         raise NotFound(f"There is no operation {operation_id}.")

@@ -48,6 +48,8 @@ def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
 
 def _counted_at(exchange: "Exchange") -> float:
     """When its permits were taken, asked right after that."""
+    if exchange.decided & Flag.KEYED:
+        return exchange.begun_ns / 1e9  # others may have taken since
     return exchange.bucket.taken_at if exchange.bucket is not None else 0.0
 
 
