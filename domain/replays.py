@@ -36,7 +36,7 @@ returning id
 """
 _EARLIER = """
 select id, state, fingerprint, status, headers, body from idempotent_request
- where organization_id = $1 and idempotency_key = $2
+ where organization_id = $1 and idempotency_key = $2 and (state = 'running' or expires_at >= now())
 """
 _FINISH = """
 update idempotent_request

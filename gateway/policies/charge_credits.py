@@ -12,6 +12,7 @@ from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
 from gateway.charges import Charge
+from gateway.keeping import Keeping
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -48,8 +49,8 @@ def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
 
 def _counted_at(exchange: "Exchange") -> float:
     """When its permits were taken, asked right after that."""
-    if exchange.decided & Flag.KEYED:
-        return exchange.begun_ns / 1e9  # others may have taken since
+    if isinstance(exchange.sink, Keeping):
+        return exchange.sink.counted_at  # it has waited since, and others may have taken
     return exchange.bucket.taken_at if exchange.bucket is not None else 0.0
 
 

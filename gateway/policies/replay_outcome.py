@@ -58,6 +58,6 @@ async def _claim(exchange: "Exchange", key: str, counted_at: float) -> None:
         if earlier is None:
             outcomes.withdraw(wanted.id)
     elif earlier is None or earlier.outcome is None:
-        Keeping(exchange, seen)
+        Keeping(exchange, seen, counted_at)
     else:
         await Repeat(exchange, earlier.outcome, seen, counted_at).over
