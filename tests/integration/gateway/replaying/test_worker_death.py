@@ -12,7 +12,7 @@ import pytest
 from loadtests.processes import children
 from tests.deadlines import until
 from tests.gateways import RunningGateway, running_gateway
-from tests.integration.gateway.charging.conftest import PRICE, Shop
+from tests.integration.gateway.charging.conftest import CREDITS, PRICE, Shop
 from tests.integration.gateway.replaying.conftest import Caller, furnish, new_caller
 from tests.integration.gateway.replaying.test_repeats import STREAMED, WHOLE, code, scripted
 from tests.wire.raw_client import RawClient
@@ -101,7 +101,7 @@ async def test_killed_behind_its_answer(mortal: Shop) -> None:
 
 async def test_killed_again_and_again_under_load(mortal: Shop) -> None:
     """Callers that repeat each request until it is answered: none is charged twice, none is charged and lost."""
-    caller = await new_caller(mortal)
+    caller = await new_caller(mortal, 1_000 * CREDITS)
     ends: dict[str, int] = {}
     stop = asyncio.Event()
 
