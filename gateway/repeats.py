@@ -66,7 +66,8 @@ class Repeat:
         """It stays counted as a request, and has cost nothing: what an operation takes beside that is given back here."""
         exchange = self._exchange
         exchange.decided |= Flag.REPLAYED
-        fields: Headers = [*answers.relayed(exchange, list(outcome.fields)), REPLAYED]
-        if price_micro(exchange.plan, exchange.matched.operation):
+        kept = [field for field in outcome.fields if field[0] != REPLAYED[0]]
+        fields: Headers = [*answers.relayed(exchange, kept), REPLAYED]
+        if price_micro(exchange.plan, exchange.matched.operation) and exchange.key.billing_mode != "quota":
             fields.append((b"x-credits-charged", b"0"))
         exchange.answer(outcome.status, fields, body)

@@ -9,12 +9,13 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import asyncpg
 
+from domain.credits.sweeping import sweep
 from domain.ingesting.batches import Batch
 from domain.ingesting.folding import delete_expired, fold
 from domain.ingesting.positions import LOG, ROLLUP, Move, forget, read_positions
@@ -25,6 +26,7 @@ from domain.ingesting.tail import Tail
 from domain.ingesting.tallies import Tallies
 from domain.journal.reading import open_journals
 from domain.journal.segments import UnknownFormat
+from domain.replays import expire
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ _FOLD_SHARE = 10
 _MOST_KEYS = 200_000
 _CONNECT_SECONDS = 5.0
 _CLEAN_SECONDS = 60.0
+_EXPIRED_AT_ONCE = 10_000
 _UNFOLDED = "select stored_at from usage_unfolded where owner = $1"
 
 
@@ -200,6 +203,10 @@ class Session:
         if begun >= self._clean_at:
             self._clean_at = begun + _CLEAN_SECONDS
             await delete_expired(self._fold_connection)
+            await expire(self._fold_connection, datetime.now(UTC), _EXPIRED_AT_ONCE)
+            released = await sweep(self._fold_connection, datetime.now(UTC))
+            if released:
+                log.warning("%d reservations were past their deadline and are released", released)
         took = time.monotonic() - begun
         self._fold_at = begun + took + min(LONGEST_FOLD_SECONDS, max(FOLD_SECONDS, took * _FOLD_SHARE))
 

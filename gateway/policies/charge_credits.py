@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
-from gateway.charges import Charge
+from gateway.charges import Charge, HeldCharge
 from gateway.keeping import Keeping
 
 if TYPE_CHECKING:
@@ -23,27 +23,35 @@ if TYPE_CHECKING:
 def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
     """Set `exchange.charge` once the price is held. Free requests are let through without."""
     admission = exchange.admission
-    operation = exchange.matched.operation
-    price = price_micro(exchange.plan, operation) if admission is None else admission.price
-    if not price or operation is None or (exchange.key.billing_mode == "quota" and not exchange.overage):
+    if admission is None:
+        return _charge(exchange, price_micro(exchange.plan, exchange.matched.operation))
+    charge = admission.charge
+    if charge is not None and charge.wallet.take(charge.price):
+        exchange.charge = charge
         return None
+    return _charge(exchange, admission.price) if admission.price else None
+
+
+def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
+    operation, key = exchange.matched.operation, exchange.key
+    by_quota = key.billing_mode == "quota"
+    if not price or operation is None or (by_quota and not exchange.overage):
+        return None
+    wallet = exchange.services.wallets.of(key.organization_id)
     if operation.reserved:
-        return _reserve(exchange, operation, price, _counted_at(exchange))
-    wallet = None if admission is None else admission.wallet
-    if wallet is None or wallet.retired:
-        wallet = exchange.services.wallets.of(exchange.key.organization_id)
-        if admission is not None:
-            admission.wallet = wallet
+        return _reserve(exchange, operation, price, wallet)
+    charge = Charge(price, wallet, exchange.matched.service.charge_on)
+    if exchange.admission is not None and not by_quota:
+        exchange.admission.charge = charge
     if wallet.take(price):
-        exchange.charge = Charge(price, wallet)
+        exchange.charge = charge
         return None
     exchange.decided |= Flag.LEDGER
     counted_at = _counted_at(exchange)
     try:
-        return _wait(exchange, wallet, price, exchange.services.wallets.wait(wallet, price), counted_at)
+        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, price), counted_at)
     except Refusal:
-        exchange.charge = Charge(0, wallet)
-        exchange.give_back_permits(counted_at)
+        _refuse(exchange, wallet, counted_at)
         raise
 
 
@@ -54,44 +62,42 @@ def _counted_at(exchange: "Exchange") -> float:
     return exchange.bucket.taken_at if exchange.bucket is not None else 0.0
 
 
-async def _wait(
-    exchange: "Exchange", wallet: "Wallet", price: int, held: "asyncio.Future[None]", counted_at: float
-) -> None:
+def _refuse(exchange: "Exchange", wallet: "Wallet", counted_at: float) -> None:
+    exchange.charge = Charge(0, wallet, "")
+    exchange.give_back_permits(counted_at)
+
+
+async def _wait(exchange: "Exchange", charge: Charge, held: "asyncio.Future[None]", counted_at: float) -> None:
     try:
         await asyncio.wait((held,))
     except asyncio.CancelledError:
-        _let_go(wallet, price, held)
+        _let_go(charge, held)
         raise
     if exchange.finished:
-        _let_go(wallet, price, held)
+        _let_go(charge, held)
         return
     try:
         held.result()
     except Refusal:
-        exchange.charge = Charge(0, wallet)
-        exchange.give_back_permits(counted_at)
+        _refuse(exchange, charge.wallet, counted_at)
         raise
-    exchange.charge = Charge(price, wallet)
+    exchange.charge = charge
 
 
-def _let_go(wallet: "Wallet", price: int, held: "asyncio.Future[None]") -> None:
+def _let_go(charge: Charge, held: "asyncio.Future[None]") -> None:
     """The client left while its request waited: what it got goes back."""
     if not held.done():
         held.cancel()
     elif not held.cancelled() and held.exception() is None:
-        wallet.settle(price, 0)
+        charge.wallet.settle(charge.price, 0)
 
 
-async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: int, counted_at: float) -> None:
+async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: int, wallet: "Wallet") -> None:
     exchange.decided |= Flag.LEDGER
-    holds = exchange.services.holds
+    holds, service, counted_at = exchange.services.holds, exchange.matched.service, _counted_at(exchange)
     try:
         hold = await holds.hold(
-            exchange.request_id,
-            exchange.key.organization_id,
-            operation.id,
-            price,
-            exchange.matched.service.total_timeout,
+            exchange.request_id, exchange.key.organization_id, operation.id, price, service.total_timeout
         )
     except Refusal:
         exchange.give_back_permits(counted_at)
@@ -99,4 +105,4 @@ async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: 
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.charge = Charge(price, None, hold)
+    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on)

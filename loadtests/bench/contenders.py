@@ -12,15 +12,15 @@ from loadtests.installation import Gateway, Installation
 from loadtests.processes import ROOT, Process, family, free_ports, worker_pids
 from loadtests.upstream import start_upstream
 
-PATH = "/bench/items"
+PATH, FREE_PATH = "/bench/items", "/bench/free"
 
 UPSTREAM = "upstream"
 NGINX_PROXY = "nginx proxy_pass"
 NGINX_GATEWAY = "nginx gateway"
-OURS = "paid-endpoint"
+OURS, FREE = "paid-endpoint", "the same without a price"
 BARE = "bare pass-through"
 NAIVE = "Starlette + httpx"
-ORDER = (UPSTREAM, NGINX_PROXY, NGINX_GATEWAY, OURS, BARE, NAIVE)
+ORDER = (UPSTREAM, NGINX_PROXY, NGINX_GATEWAY, OURS, FREE, BARE, NAIVE)
 SINGLE = (UPSTREAM, NGINX_GATEWAY, OURS)
 """Rows that are also measured at concurrency 1."""
 
@@ -58,8 +58,9 @@ def contenders(made: Installation, core: int | None, other_core: int | None) -> 
         made.until_ready(gateway)
         made.place_ingester(gateway, other_core)
         urls = {row: f"http://127.0.0.1:{port}{PATH}" for row, port in ports.items()}
-        urls[OURS] = f"{gateway.url}{PATH}"
+        urls[OURS], urls[FREE] = f"{gateway.url}{PATH}", f"{gateway.url}{FREE_PATH}"
         pids[OURS], pids[BARE] = (worker_pids(process.pid)[0] for process in (gateway.process, bare))
+        pids[FREE] = pids[OURS]
         yield Contenders(urls, pids, key, organization, limits, gateway)
 
 
@@ -68,10 +69,12 @@ def customer(made: Installation, upstream: str) -> tuple[UUID, str, tuple[str, .
     limits = made.roomy_plan("bench")
     organization = made.organization("Bench", "bench")
     made.service("bench", "/bench", upstream)
-    made.command(
-        *("operations", "create", "bench", "--method", "GET", "--path", "/items", "--name", "items"),
-        *("--credits", "0.000001", "--json"),
-    )
+    for name, price in (("items", "0.000001"), ("free", "0")):
+        made.command(
+            *("operations", "create", "bench", "--method", "GET", "--path", f"/{name}", "--name", name),
+            *("--credits", price, "--json"),
+        )
+    made.command("credits", "grant", organization["slug"], "1000000", "--reason", "bench", "--json")
     key = made.key(organization["slug"], "bench", "--allow-ip", "127.0.0.0/8", "--scope", "bench")
     return UUID(organization["id"]), key["key"], limits
 

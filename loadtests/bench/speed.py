@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from loadtests.bench.audit import Audit, audit, exact_audit
-from loadtests.bench.contenders import NGINX_GATEWAY, OURS, PATH, SINGLE, UPSTREAM, Contenders, contenders
+from loadtests.bench.contenders import FREE, NGINX_GATEWAY, OURS, PATH, SINGLE, UPSTREAM, Contenders, contenders
 from loadtests.bench.nginx import nginx_path
 from loadtests.bench.result import Lines, Part
 from loadtests.bench.rounds import Round, Spread, counted, measure_rounds, spread
@@ -50,7 +50,7 @@ class Rows:
         url, key = self.started.urls[row], self.started.key
         server, core = self.started.pids[row], self.stand.load_core
         run = run_wrk(url, key, connections=connections, seconds=seconds, core=core, server=server)
-        if row == OURS:
+        if row in {OURS, FREE}:
             self.answers += run.answers
             self.unread += connections
         return run
@@ -102,7 +102,7 @@ def find_faults(rounds: Sequence[Round], audits: dict[str, Audit]) -> list[str]:
     for number, one in enumerate(rounds, 1):
         faults += [
             f"round {number}, {OURS}: {run.not_200} not 200, {run.broken} broken, {run.answers} in all"
-            for run in (one.full.get(OURS), one.single.get(OURS))
+            for run in (one.full.get(OURS), one.full.get(FREE), one.single.get(OURS))
             if run and not run.clean
         ]
     for name, found in audits.items():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loadtests.bench.contenders import BARE, NAIVE, NGINX_GATEWAY, OURS, UPSTREAM
+from loadtests.bench.contenders import BARE, FREE, NAIVE, NGINX_GATEWAY, OURS, UPSTREAM
 from loadtests.bench.rounds import Round, Spread, added_latency, ratio
 
 
@@ -48,6 +48,7 @@ def _spread(measured: Spread | float | None) -> Spread | None:
 RATIOS = (
     ("B1", "policed / nginx as a gateway", 0.60, NGINX_GATEWAY),
     ("B2", "policed / bare pass-through", 0.80, BARE),
+    ("price", "policed / the same without a price", 0.97, FREE),
     ("B3", "policed / Starlette + httpx", 40.0, NAIVE),
 )
 

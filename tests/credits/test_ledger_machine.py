@@ -11,7 +11,7 @@ from tests.credits.machine import Figures, machine
 
 FULL = os.environ.get("PE_FULL") == "1"
 SEED = int(os.environ.get("PE_SEED", "20261126"))
-SECONDS = float(os.environ.get("PE_SECONDS", "600" if FULL else "8"))
+SECONDS = float(os.environ.get("PE_SECONDS", "600" if FULL else "6"))
 BATCH = settings(
     max_examples=5,
     stateful_step_count=60,

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,7 @@ from domain.migrating import migrate
 from loadtests.processes import ROOT, Process, listens
 from tests.drills.audit import WORKERS
 from tests.drills.storm_callers import Party
+from tests.drills.storm_money import cashier, furnish_money
 from tests.gateways import PEPPERS, key_settings
 
 HOURLY = 400
@@ -49,8 +50,10 @@ CAST = [
     *((2, "get", 0.12), (2, "post", 0.15)),
     *((3, "get", 0.05), (3, "fresh", 0.1)),
     *((4, "get", 0.2), (5, "fresh", 0.25)),
+    *((6, "get", 0.05), (6, "post", 0.1), (6, "events", 0.3)),
 ]  # fmt: skip
-"""Callers: the party's number, the kind of request, the pause. Parties 4 and 5 have a revoked and an unknown key."""
+"""Callers: the party's number, the kind of request, the pause. Parties 4 and 5 have a revoked and an unknown key, party 6
+has few credits."""
 
 START_SECONDS = 40.0
 T = TypeVar("T")
@@ -83,6 +86,8 @@ class Ground:
         self.parties: list[Party] = []
         self.limits: dict[str, int] = {}
         self.gateway: subprocess.Popen[bytes] | None = None
+        self.reserved = True
+        """Whether uploads reserve their price: that is asked of the database for each of them."""
         self.wrapping: list[str] = []
         """Words before the gateway's command line, to run it in a namespace of its own, say."""
 
@@ -130,9 +135,14 @@ class Ground:
             connection, slug="storm", prefix=PREFIX, upstreams=[f"http://127.0.0.1:{self.upstream_port}"],
             connect_timeout_ms=2_000, first_byte_timeout_ms=8_000, idle_timeout_ms=8_000, total_timeout_ms=20_000,
         )  # fmt: skip
-        for number, plan in enumerate(("roomy", "roomy", "hourly", "steady")):
+        owners, poor = [], None
+        for number, plan in enumerate(("roomy", "roomy", "hourly", "steady", "roomy")):
             made = await organizations.create(connection, name=f"Party {number}", plan_slug=plan)
             created = await keys.create(connection, key_settings(), organization_id=made.id, name="storm")
+            owners.append(made.id)
+            if number == 4:
+                poor = Party(made.slug, created.plaintext, "live")
+                continue
             self.parties.append(Party(made.slug, created.plaintext, "live"))
             if plan == "hourly":
                 self.limits[made.slug] = HOURLY
@@ -140,7 +150,9 @@ class Ground:
                 gone = await keys.create(connection, key_settings(), organization_id=made.id, name="revoked")
                 await keys.revoke(connection, gone.record.id, organization_id=made.id)
                 revoked = Party(made.slug, gone.plaintext, "revoked")
-        self.parties += [revoked, Party("", mint("live").plaintext, "unknown")]
+        assert poor is not None
+        self.parties += [revoked, Party("", mint("live").plaintext, "unknown"), poor]
+        await furnish_money(connection, "storm", owners, owners[-1], reserved=self.reserved)
 
     # -- processes
 
@@ -237,6 +249,11 @@ class Ground:
         finally:
             process.stop(seconds=60)
 
+    def cashier(self) -> AbstractContextManager[None]:
+        """Grants and refunds meanwhile."""
+        rich = [party.organization for party in self.parties[:2]]
+        return cashier(self.database_url, self.folder, self.seed, rich, self.parties[6].organization)
+
     def _process(self, name: str, argv: list[str]) -> Process:
         return Process(name, argv, self.folder / f"{name}.log", env={"PYTHONPATH": str(ROOT)}, cwd=self.folder)
 
@@ -250,7 +267,9 @@ def command_line(pid: int) -> str:
 
 
 @contextmanager
-def ground(seed: int, keep: Path | None = None, wrapping: list[str] | None = None, **settings: str) -> Iterator[Ground]:
+def ground(
+    seed: int, keep: Path | None = None, wrapping: list[str] | None = None, *, reserved: bool = True, **settings: str
+) -> Iterator[Ground]:
     """All of it, running and ready; nothing of it afterwards, but the evidence and the logs where `keep` is given."""
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(TemporaryDirectory(prefix="paid-endpoint-storm-")))
@@ -258,7 +277,7 @@ def ground(seed: int, keep: Path | None = None, wrapping: list[str] | None = Non
         folder.chmod(0o755)  # the account that root lends to PostgreSQL passes through
         servers = stack.enter_context(EmbeddedServices(folder / "services", "dev"))
         made = Ground(folder, servers, seed, settings)
-        made.wrapping = wrapping or []
+        made.wrapping, made.reserved = wrapping or [], reserved
         made.furnish()
         stack.enter_context(made.upstream())
         stack.callback(made.stop_gateway)

@@ -218,7 +218,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"seed {seed}", flush=True)
-    with ground(seed, options.keep) as place:
+    with ground(seed, options.keep, reserved=False) as place:
         broken = outage(place, postgres=options.postgres, redis=options.redis, between=options.between)
     print(*(f"BROKEN: {what}" for what in broken), sep="\n")
     return 1 if broken else 0

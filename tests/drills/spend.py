@@ -188,7 +188,8 @@ async def _spend_while_killing(where: Market, customer: Customer, seconds: float
                 if connection.closed_by_server:
                     connection.close()
                     await connection.open()
-                good += (await connection.request(f"/{customer.mark}")).status == 200
+                status = (await connection.request(f"/{customer.mark}")).status
+                good += status == 200
             except BrokenAnswerError:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(random.random() * 0.02)

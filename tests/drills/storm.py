@@ -17,6 +17,7 @@ from tests.drills.audit import RECOVERY_SECONDS, UNRECORDED, Report, Stored, aud
 from tests.drills.evidence import Evidence
 from tests.drills.ground import HOURLY, Ground, ground
 from tests.drills.levels import Levels, outstanding
+from tests.drills.storm_money import Money, audit_money, describe
 from tests.drills.storm_report import show
 from tests.drills.victims import Victims
 
@@ -36,7 +37,7 @@ def storm(
     began_at = datetime.now(UTC)
     before = _warm_up(place)
     victims = Victims(place, chance)
-    with place.callers("s"):
+    with place.callers("s"), place.cashier():
         time.sleep(WARM_SECONDS)
         started = time.monotonic()
         number = 0
@@ -56,7 +57,11 @@ def storm(
     report.broken += _recovered(evidence, started, ended, recovery) if seconds or everybody else []
     report.broken += at_rest(place, before)
     report.broken += _orderly_end(place, report)
+    money: Money = place.with_database(Money.of)
+    report.broken += audit_money(evidence, money, place.folder)
+    report.condense()
     show(report, evidence)
+    print("\n".join(describe(evidence, money)))
     return report
 
 

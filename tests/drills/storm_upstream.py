@@ -13,6 +13,7 @@ from typing import IO
 from urllib.parse import parse_qsl
 
 from tests.drills.evidence import AGENT, MARK_BYTES, Arrival, mark, write
+from tests.drills.storm_money import reported_micro
 
 BLOCK = 65_536
 
@@ -80,7 +81,8 @@ class StormUpstream:
                 await writer.drain()
             writer.write(b"0\r\n\r\n")
         else:
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(answer) + _marked(block) + b"\r\n")
+            cost = b"X-PE-Cost: 0.%06d\r\n" % reported_micro(body.size) if name == "upload" else b""
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(answer) + cost + _marked(block) + b"\r\n")
             for part in [] if head_only else _blocks(answer):
                 writer.write(part)
                 await writer.drain()

@@ -8,7 +8,7 @@ import pytest
 
 from domain.credits.leasing import HolderClosed, close_holders, enter
 from domain.credits.releasing import release_holders
-from domain.replays import Claim, Earlier, Outcome, claim, close_running, expire, finish, fingerprint_of, forget
+from domain.replays import Claim, Earlier, Outcome, claim, close_running, expire, fingerprint_of, finish, forget
 from domain.request_ids import new_request_id
 from tests.integration.domain.credits.accounts import new_organization
 
