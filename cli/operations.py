@@ -14,6 +14,10 @@ from domain.credit_amounts import credits_text, parse_credits
 app = typer.Typer(no_args_is_help=True, help="Create, change and list a service's operations.")
 
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
+Replays = Annotated[
+    bool | None,
+    typer.Option("--replays/--no-replays", help="Run a write under one Idempotency-Key once, and replay its outcome."),
+]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
 QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
 
@@ -38,6 +42,7 @@ def create(
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
     cost_formula: Formula = None,
+    replays: Replays = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -54,6 +59,7 @@ def create(
             quota_cost=1 if quota_cost is None else quota_cost,
             minimum_plan=minimum_plan,
             cost_formula=cost_formula or "",
+            replays=bool(replays),
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -65,6 +71,7 @@ def change(
     name: Annotated[str | None, typer.Option(help="Its name in scopes, logs and bills.")] = None,
     credits_: Credits = None,
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
+    replays: Replays = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[
@@ -85,6 +92,7 @@ def change(
             name=name,
             price_micro=None if credits_ is None else parse_credits(credits_),
             reserved=reserved,
+            replays=replays,
             enabled=enabled,
             quota_cost=quota_cost,
             minimum_plan=minimum_plan,
@@ -101,7 +109,18 @@ def list_(
 ) -> None:
     """List operations by service and path."""
     records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
-    columns = ("service_slug", "method", "path_pattern", "name", "credits", "quota_cost", "reserved", "enabled", "id")
+    columns = (
+        "service_slug",
+        "method",
+        "path_pattern",
+        "name",
+        "credits",
+        "quota_cost",
+        "reserved",
+        "replays",
+        "enabled",
+        "id",
+    )
     print_rows([_readable(record) for record in records], columns, as_json=as_json)
 
 

@@ -18,14 +18,15 @@ from domain.plan_versions import edit_plans, followed_plans
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
     "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.quota_cost,"
-    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.enabled, o.created_at,"
-    " o.cost_formula"
+    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.enabled,"
+    " o.created_at, o.cost_formula"
 )
 _CHANGE = f"""
     with o as (
         update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
             quota_cost = coalesce($4, quota_cost), reserved = coalesce($5, reserved), enabled = coalesce($6, enabled),
-            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, cost_formula = coalesce($9, cost_formula)
+            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, cost_formula = coalesce($9, cost_formula),
+            replays = coalesce($10, replays)
         where id = $1 returning *)
     select {COLUMNS} from o join service s on s.id = o.service_id
 """
@@ -47,6 +48,7 @@ class OperationRecord:
     quota_cost: int
     minimum_plan: str | None
     reserved: bool
+    replays: bool
     enabled: bool
     created_at: datetime
     cost_formula: str
@@ -64,6 +66,7 @@ async def create(
     minimum_plan: str | None = None,
     reserved: bool = False,
     cost_formula: str = "",
+    replays: bool = False,
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), _valid_method(method)
@@ -71,8 +74,8 @@ async def create(
         row = await connection.fetchrow(
             "with o as (insert into operation"
             " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,"
-            " cost_formula)"
-            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10 from service s where s.slug = $1 and not exists ("
+            " cost_formula, replays)"
+            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -86,6 +89,7 @@ async def create(
             _valid_quota_cost(quota_cost),
             await _plan_id(connection, minimum_plan),
             _formula_with_price(cost_formula, pattern, price_micro),
+            replays,
         )
     except asyncpg.UniqueViolationError:
         row = None
@@ -105,6 +109,7 @@ async def change(
     quota_cost: int | None = None,
     minimum_plan: str | None = None,
     reserved: bool | None = None,
+    replays: bool | None = None,
     enabled: bool | None = None,
     cost_formula: str | None = None,
     at_once: bool = False,
@@ -128,6 +133,7 @@ async def change(
         minimum_plan is not None,
         minimum_plan_id,
         cost_formula,
+        replays,
     )
 
     async def edit() -> Any:

@@ -127,6 +127,9 @@ class Bucket:
     def uncharge(self, taken_at: float, charged: int = 0) -> None:
         """Before `done`: a request that took at `taken_at` was charged only so many micro-credits; no window counts them here."""
 
+    def give_back_units(self, taken_at: float) -> None:
+        """Before `done`: a request that took at `taken_at` did nothing that a quota counts; no window counts units here."""
+
     def states(self) -> tuple[WindowState, ...]:
         """Every limit as this worker knows it."""
         now = monotonic()
