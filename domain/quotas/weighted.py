@@ -5,7 +5,7 @@ from time import monotonic
 from domain.quotas.account import Account
 from domain.quotas.allowance import Allowance
 from domain.quotas.bucket import Bucket, put_back
-from domain.quotas.costs import CREDITS, QUOTA
+from domain.quotas.costs import CREDITS
 
 
 class WeightedBucket(Bucket):
@@ -67,9 +67,3 @@ class WeightedBucket(Bucket):
         for allowance, weight in self._spends:
             if weight > charged:
                 put_back(allowance, weight - charged, taken_at)
-
-    def give_back_units(self, taken_at: float) -> None:
-        """Before `done`, once: as if the request had taken nothing of quotas. One whose window has turned since keeps it."""
-        for allowance, weight in self._needs:
-            if allowance.limit.unit == QUOTA:
-                put_back(allowance, weight, taken_at)
