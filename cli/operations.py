@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from cli import operation_prices
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import operations
@@ -15,6 +16,13 @@ app = typer.Typer(no_args_is_help=True, help="Create, change and list a service'
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
 QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
+
+Formula = Annotated[
+    str | None,
+    typer.Option(help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1'; '' for always that."),
+]
+
+app.command("price", epilog=operation_prices.EPILOG)(operation_prices.price)
 
 
 @app.command(
@@ -29,6 +37,7 @@ def create(
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
+    cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -44,6 +53,7 @@ def create(
             reserved=reserved,
             quota_cost=1 if quota_cost is None else quota_cost,
             minimum_plan=minimum_plan,
+            cost_formula=cost_formula or "",
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -63,6 +73,7 @@ def change(
     at_once: Annotated[
         bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
     ] = False,
+    cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
@@ -78,6 +89,7 @@ def change(
             quota_cost=quota_cost,
             minimum_plan=minimum_plan,
             at_once=at_once,
+            cost_formula=cost_formula,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)

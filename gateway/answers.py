@@ -40,7 +40,7 @@ def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     fields = headers.to_client(upstream_headers, replace=replace, own_cors=bool(service.cors_origins))
     fields += limits
     if exchange.charge is not None:
-        fields += exchange.charge.fields(exchange, exchange.status)
+        fields += exchange.charge.fields(exchange.status)
     fields.append((b"x-request-id", exchange.request_id_bytes))
     if service.cors_origins:
         fields += cors.answer_fields(exchange.request, service)
@@ -79,7 +79,7 @@ def refusal(exchange: "Exchange", refused: Refusal) -> tuple[int, Headers, bytes
     status, fields, body = problems.render(refused, str(exchange.request_id), base_url)
     fields = [(b"date", date_now()), *fields, *_limits(exchange)]
     if exchange.charge is not None:
-        fields += exchange.charge.fields(exchange, 0)
+        fields += exchange.charge.fields(0)
     route = exchange.route
     if route is not None and route.service.cors_origins:
         fields += cors.answer_fields(exchange.request, route.service)
@@ -91,7 +91,7 @@ def switching(exchange: "Exchange", upstream_headers: Headers) -> bytes:
     fields = headers.to_client(upstream_headers)
     fields += [(b"connection", b"upgrade"), (b"upgrade", b"websocket"), *_limits(exchange)]
     if exchange.charge is not None:
-        fields += exchange.charge.fields(exchange, exchange.status)
+        fields += exchange.charge.fields(exchange.status)
     fields.append((b"x-request-id", exchange.request_id_bytes))
     lines = [b"HTTP/1.1 101 Switching Protocols", *(b"%b: %b" % field for field in fields), b"", b""]
     return b"\r\n".join(lines)

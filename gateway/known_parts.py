@@ -13,9 +13,9 @@ from gateway.policies.confine_key import SHORTEST, is_bearer, spellings
 from gateway.recording import parts_of
 
 if TYPE_CHECKING:
-    from domain.credits.wallet import Wallet
     from domain.quotas.bucket import Bucket
     from domain.snapshots import KeySnapshot, Match, PlanSnapshot
+    from gateway.charges import Charge
     from gateway.exchange import Exchange
 
 _LINE_WEIGHT, _FIELDS_WEIGHT, _FIELD_WEIGHT = 1_000, 1_200, 150
@@ -76,17 +76,17 @@ class KnownFields:
 class Admission:
     """What the free policies decided for one caller's request to one operation, or to a service's default one.
 
-    `bucket` and `wallet` belong to who limits and who charges: what is the same each time. `owner` is whose identity `KnownLine.route` is, kept so
+    `bucket` and `charge` belong to who limits and who charges: what is the same each time. `owner` is whose identity `KnownLine.route` is, kept so
     that it stays its own.
     """
 
-    __slots__ = ("bucket", "fields", "owner", "price", "wallet")
+    __slots__ = ("bucket", "charge", "fields", "owner", "price")
 
     def __init__(self, fields: KnownFields, matched: "Match") -> None:
         self.fields, self.owner = fields, matched.operation or matched.service
         self.price = price_micro(fields.plan, matched.operation)
         self.bucket: Bucket | None = None
-        self.wallet: Wallet | None = None
+        self.charge: Charge | None = None
 
     def request(self, line: KnownLine) -> ClientRequest:
         """The request as the client sent it, but for its key."""

@@ -28,6 +28,7 @@ from gateway.policies.confine_key import holds, presented
 if TYPE_CHECKING:
     from domain.quotas.bucket import Bucket
     from domain.snapshots import Match
+    from gateway.charges import Charge
     from gateway.exchange import Exchange
 
 _MOST_REMEMBERED = 8_192
@@ -57,6 +58,8 @@ def record_served(exchanges: "list[Exchange]") -> None:
     totals: dict[tuple[str, int], list[int]] = {}
     bucket: Bucket | None = None
     trace = b""
+    charge: Charge | None = None
+    charged_for = cost = 0
     for exchange in exchanges:
         known, admission = exchange.line, exchange.admission
         if known is None or admission is None:
@@ -71,16 +74,20 @@ def record_served(exchanges: "list[Exchange]") -> None:
             decision = trace
         begun_ns, sent_ns = exchange.begun_ns, exchange.sent_ns
         total_us = (now_ns - begun_ns) // 1000
-        kind = (exchange.matched.service.slug, exchange.status)
+        status = exchange.status
+        if exchange.charge is not charge or status != charged_for:
+            charge, charged_for = exchange.charge, status
+            cost = 0 if charge is None else charge.served(status)
+        kind = (exchange.matched.service.slug, status)
         if kind in totals:
             totals[kind].append(total_us)
         else:
             totals[kind] = [total_us]
-        charge = exchange.charge
         payloads.append(
             pack_known(
                 exchange.id, line, fields, at_us, total_us, (exchange.first_byte_ns - sent_ns) // 1000, exchange.bytes_in,
-                exchange.bytes_out, 0 if charge is None else charge.cost, exchange.status, _SERVED, b"", b"", exchange.trace_id, decision,
+                exchange.bytes_out, cost, status, _SERVED, b"", b"",
+                exchange.trace_id, decision,
             )
         )  # fmt: skip
     services.journal.append_ends(payloads)
@@ -107,7 +114,7 @@ def _packed(
     upstream_us = ((exchange.first_byte_ns or time.monotonic_ns()) - sent_ns) // 1000 if sent_ns else -1
     charge, cost = exchange.charge, 0
     if charge is not None:
-        cost = charge.cost_of(exchange, outcome, exchange.status) if begun else charge.cost
+        cost = charge.cost(exchange, outcome)
     return pack_known(
         exchange.id,
         line,

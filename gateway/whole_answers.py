@@ -10,10 +10,12 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from gateway import answers
+from gateway.charges import settle_served
 from gateway.upstream.clock import Clock
 
 if TYPE_CHECKING:
     from domain.quotas.bucket import Bucket
+    from gateway.charges import Charge
     from gateway.ends import AnswerHead
     from gateway.exchange import Exchange
 
@@ -46,6 +48,8 @@ class WholeAnswers:
         known: Bucket | None = None
         lines: bytes = b""
         figures: Sequence[int] = ()
+        known_charge: Charge | None = None
+        charged, status = b"", 0
         for exchange, head, body in waiting:
             if exchange.finished:
                 continue
@@ -53,11 +57,11 @@ class WholeAnswers:
                 if not exchange.sink.takes_whole():
                     exchange.reply_in_parts(head, body)
                     continue
-                charged = b""
                 charge = exchange.charge
-                if charge is not None:
-                    charge.heed(head.headers)
-                    charged = charge.lines(exchange, head.status)
+                if charge is not known_charge or head.status != status:
+                    # As of limits: what remains is the same for all answers of a turn.
+                    known_charge, status = charge, head.status
+                    charged = charge.lines_of(head) if charge is not None else b""
                 bucket = exchange.bucket
                 if bucket is None or exchange.verdict is not None:
                     answer = answers.whole(exchange, head, body, answers.limit_lines(exchange), charged)
@@ -76,8 +80,6 @@ class WholeAnswers:
                 continue
             exchange.bytes_out = len(body)
             exchange.answered = exchange.finished = True
-            if charge is not None:
-                charge.settle(exchange, "served")
             whole.append(exchange)
             written.append(answer)
         if whole:
@@ -85,7 +87,8 @@ class WholeAnswers:
 
     def _send(self, whole: "list[Exchange]", written: list[bytes]) -> None:
         for exchange in whole:
-            exchange.let_go_of_slots()
+            exchange.let_go_of_slots("served")
+        settle_served(whole)
         try:
             self._record(whole)
         except Exception as fault:  # noqa: BLE001  what is not written down must not be answered

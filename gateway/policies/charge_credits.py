@@ -1,4 +1,5 @@
-"""The price of the operation, held before the request goes upstream: from this worker's wallet, or as a reservation.
+"""The price of the request, held before it goes upstream: from this worker's wallet; or, whatever it may come to, as a
+reservation.
 
 Refuses with 402; a refused request has consumed nothing, so its permits go back too. Where the ledger must be asked and
 gives no answer, 503, never free (G2, G5). What it costs in the end is `gateway.charges`.
@@ -8,10 +9,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from domain.cost_formulas import requested_price
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
-from gateway.charges import Charge
+from gateway.charges import Charge, HeldCharge
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -22,78 +24,96 @@ if TYPE_CHECKING:
 def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
     """Set `exchange.charge` once the price is held. Free requests are let through without."""
     admission = exchange.admission
-    operation = exchange.matched.operation
-    price = price_micro(exchange.plan, operation) if admission is None else admission.price
-    if not price or operation is None or (exchange.key.billing_mode == "quota" and not exchange.overage):
+    if admission is None:
+        return _charge(exchange, price_micro(exchange.plan, exchange.matched.operation))
+    charge = admission.charge
+    if charge is not None and charge.wallet.take(charge.price):
+        exchange.charge = charge
         return None
+    return _charge(exchange, admission.price) if admission.price else None
+
+
+def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
+    operation, key = exchange.matched.operation, exchange.key
+    by_quota = key.billing_mode == "quota"
+    if not price or operation is None or (by_quota and not exchange.overage):
+        return None
+    due = _by_formula(exchange, operation, price) if operation.cost_formula else price
+    wallet = exchange.services.wallets.of(key.organization_id)
     if operation.reserved:
-        return _reserve(exchange, operation, price, _counted_at(exchange))
-    wallet = None if admission is None else admission.wallet
-    if wallet is None or wallet.retired:
-        wallet = exchange.services.wallets.of(exchange.key.organization_id)
-        if admission is not None:
-            admission.wallet = wallet
-    if wallet.take(price):
-        exchange.charge = Charge(price, wallet)
+        return _reserve(exchange, operation, price, due, wallet)
+    if not due:
+        return None
+    charge = Charge(due, wallet, exchange.matched.service.charge_on)
+    if exchange.admission is not None and not by_quota and not operation.cost_formula:
+        exchange.admission.charge = charge
+    if wallet.take(due):
+        exchange.charge = charge
         return None
     exchange.decided |= Flag.LEDGER
-    counted_at = _counted_at(exchange)
     try:
-        return _wait(exchange, wallet, price, exchange.services.wallets.wait(wallet, price), counted_at)
+        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, due))
     except Refusal:
-        exchange.charge = Charge(0, wallet)
-        exchange.give_back_permits(counted_at)
+        _refuse(exchange, wallet)
         raise
 
 
-def _counted_at(exchange: "Exchange") -> float:
-    """When its permits were taken, asked right after that."""
-    return exchange.bucket.taken_at if exchange.bucket is not None else 0.0
+def _refuse(exchange: "Exchange", wallet: "Wallet") -> None:
+    exchange.charge = Charge(0, wallet, "")
+    exchange.give_back_permits()
 
 
-async def _wait(
-    exchange: "Exchange", wallet: "Wallet", price: int, held: "asyncio.Future[None]", counted_at: float
-) -> None:
+async def _wait(exchange: "Exchange", charge: Charge, held: "asyncio.Future[None]") -> None:
     try:
         await asyncio.wait((held,))
     except asyncio.CancelledError:
-        _let_go(wallet, price, held)
+        _let_go(charge, held)
         raise
     if exchange.finished:
-        _let_go(wallet, price, held)
+        _let_go(charge, held)
         return
     try:
         held.result()
     except Refusal:
-        exchange.charge = Charge(0, wallet)
-        exchange.give_back_permits(counted_at)
+        _refuse(exchange, charge.wallet)
         raise
-    exchange.charge = Charge(price, wallet)
+    exchange.charge = charge
 
 
-def _let_go(wallet: "Wallet", price: int, held: "asyncio.Future[None]") -> None:
+def _let_go(charge: Charge, held: "asyncio.Future[None]") -> None:
     """The client left while its request waited: what it got goes back."""
     if not held.done():
         held.cancel()
     elif not held.cancelled() and held.exception() is None:
-        wallet.settle(price, 0)
+        charge.wallet.settle(charge.price, 0)
 
 
-async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: int, counted_at: float) -> None:
+def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
+    """Micro-credits that the operation's formula says of this request, at most `cap`.
+
+    It hangs on the line and on the fields, so it is worked out each time; of a known head, which has no body, from its
+    two parts.
+    """
+    line, admission, rest = exchange.line, exchange.admission, exchange.matched.rest
+    if line is None or admission is None:
+        request = exchange.request
+        return requested_price(operation, cap, (request.query, request.headers, rest, request.body))
+    return requested_price(operation, cap, (line.request[2], admission.fields.headers, rest, 0))
+
+
+async def _reserve(
+    exchange: "Exchange", operation: "OperationSnapshot", price: int, due: int, wallet: "Wallet"
+) -> None:
     exchange.decided |= Flag.LEDGER
-    holds = exchange.services.holds
+    holds, service = exchange.services.holds, exchange.matched.service
     try:
         hold = await holds.hold(
-            exchange.request_id,
-            exchange.key.organization_id,
-            operation.id,
-            price,
-            exchange.matched.service.total_timeout,
+            exchange.request_id, exchange.key.organization_id, operation.id, price, service.total_timeout
         )
     except Refusal:
-        exchange.give_back_permits(counted_at)
+        exchange.give_back_permits()
         raise
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.charge = Charge(price, None, hold)
+    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on, due)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def limit_rate(exchange: "Exchange") -> Awaitable[None] | None:
-    """Set `exchange.bucket`; `exchange.taken` once it is admitted; `exchange.verdict` where a bucket alone can't tell."""
+    """Set `exchange.bucket`; `exchange.taken_at` once it is admitted; `exchange.verdict` where a bucket alone can't tell."""
     admission = exchange.admission
     bucket = admission.bucket if admission is not None else None
     if bucket is None:
@@ -45,9 +45,7 @@ def _bucket_of(exchange: "Exchange") -> Bucket:
 def _take(exchange: "Exchange", bucket: Bucket) -> Awaitable[None] | None:
     exchange.bucket = bucket
     if bucket.take():
-        exchange.taken = True
-        if bucket.weighted:
-            exchange.taken_at = bucket.taken_at
+        exchange.taken_at = bucket.taken_at
         if bucket.shadow_violated:
             exchange.shadowed = bucket.shadow_violated
         return None
@@ -84,13 +82,10 @@ def _let_go(bucket: Bucket, verdict: "asyncio.Future[Verdict]") -> None:
 
 def _accept(exchange: "Exchange", bucket: Bucket, verdict: Verdict) -> Awaitable[None] | None:
     if bucket.beyond is not None and bucket.goes_beyond(verdict.violated):
-        exchange.overage = True
+        exchange.decided |= Flag.OVERAGE
         return _take(exchange, bucket.beyond)
     exchange.verdict, exchange.shadowed = verdict, verdict.shadow_violated
     if not verdict.allowed:
-        exchange.overage = False
         raise refusal_of(bucket, verdict)
-    exchange.taken = True
-    if bucket.weighted:
-        exchange.taken_at = verdict.taken_at
+    exchange.taken_at = verdict.taken_at
     return None

@@ -36,7 +36,7 @@ class Ends:
     def fail_unrecorded(self, fault: Exception) -> None:
         self.order.append(("aborted", self.name))
 
-    def let_go_of_slots(self) -> None:
+    def let_go_of_slots(self, outcome: str) -> None:
         self.order.append(("slots", self.name))
 
     def whole(self, answer: bytes) -> None:
