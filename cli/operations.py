@@ -14,6 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="Create, change and list a service'
 
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
+QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
 
 
 @app.command(
@@ -26,6 +27,8 @@ def create(
     name: Annotated[str, typer.Option(help="Its name in scopes, logs and bills.")],
     credits_: Credits = None,
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
+    quota_cost: QuotaCost = None,
+    minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -39,6 +42,8 @@ def create(
             name=name,
             price_micro=parse_credits(credits_ or "0"),
             reserved=reserved,
+            quota_cost=1 if quota_cost is None else quota_cost,
+            minimum_plan=minimum_plan,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -51,9 +56,16 @@ def change(
     credits_: Credits = None,
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
+    quota_cost: QuotaCost = None,
+    minimum_plan: Annotated[
+        str | None, typer.Option(help="Slug of the lowest plan that may call it; '' for any plan.")
+    ] = None,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given."""
+    """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
 
     async def work(connection: object, _: object) -> operations.OperationRecord:
         return await operations.change(
@@ -63,6 +75,9 @@ def change(
             price_micro=None if credits_ is None else parse_credits(credits_),
             reserved=reserved,
             enabled=enabled,
+            quota_cost=quota_cost,
+            minimum_plan=minimum_plan,
+            at_once=at_once,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -74,7 +89,7 @@ def list_(
 ) -> None:
     """List operations by service and path."""
     records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
-    columns = ("service_slug", "method", "path_pattern", "name", "credits", "reserved", "enabled", "id")
+    columns = ("service_slug", "method", "path_pattern", "name", "credits", "quota_cost", "reserved", "enabled", "id")
     print_rows([_readable(record) for record in records], columns, as_json=as_json)
 
 
