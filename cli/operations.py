@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Create, change and list a service'
 
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
-
+QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
 Formula = Annotated[
     str | None,
     typer.Option(help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1'; '' for always that."),
@@ -35,6 +35,8 @@ def create(
     credits_: Credits = None,
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
     cost_formula: Formula = None,
+    quota_cost: QuotaCost = None,
+    minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -49,6 +51,8 @@ def create(
             price_micro=parse_credits(credits_ or "0"),
             reserved=reserved,
             cost_formula=cost_formula or "",
+            quota_cost=1 if quota_cost is None else quota_cost,
+            minimum_plan=minimum_plan,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -62,9 +66,16 @@ def change(
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
     cost_formula: Formula = None,
+    quota_cost: QuotaCost = None,
+    minimum_plan: Annotated[
+        str | None, typer.Option(help="Slug of the lowest plan that may call it; '' for any plan.")
+    ] = None,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given."""
+    """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
 
     async def work(connection: object, _: object) -> operations.OperationRecord:
         return await operations.change(
@@ -75,6 +86,9 @@ def change(
             reserved=reserved,
             enabled=enabled,
             cost_formula=cost_formula,
+            quota_cost=quota_cost,
+            minimum_plan=minimum_plan,
+            at_once=at_once,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -86,7 +100,7 @@ def list_(
 ) -> None:
     """List operations by service and path."""
     records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
-    columns = ("service_slug", "method", "path_pattern", "name", "credits", "reserved", "enabled", "id")
+    columns = ("service_slug", "method", "path_pattern", "name", "credits", "quota_cost", "reserved", "enabled", "id")
     print_rows([_readable(record) for record in records], columns, as_json=as_json)
 
 

@@ -1,10 +1,11 @@
 """Why a request was admitted or refused: its decision trace in plain words, with names from the database as they are now."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from domain.credit_amounts import credits_text
+from domain.entitlements import trial_limit
 from domain.journal.decision import Decision, Flag, KeyFault, Step, TracedLimit, unpack_decision
 from domain.limit_texts import LimitSpec
 from domain.log_reading import LogEntry, LogFilter, list_entries
@@ -24,10 +25,19 @@ _KEY_FAULTS = {
 }
 _DECISION = "select decision from request_log where id = $1 and at = $2"
 _PLAN = "select slug from plan where id = $1"
+# A limit that the plan no longer has may be one of the terms that the customer bought.
 _LIMITS = """
-select l.id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug as service, o.name as operation, l.unit
-  from plan_limit l left join service s on s.id = l.service_id left join operation o on o.id = l.operation_id
- where l.id = any($1)
+with terms as (
+    select id, name, amount, period, scope, shadow, service_id, operation_id, unit, 0 as age
+    from plan_limit where id = any($1)
+    union all
+    select l.*, v.number from plan_version v, jsonb_to_recordset(v.terms->'limits') as l (
+        id uuid, name text, amount bigint, period text, scope text, shadow boolean, service_id uuid, operation_id uuid, unit text)
+    where v.plan_id = $2 and l.id = any($1))
+select distinct on (l.id)
+       l.id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug as service, o.name as operation, l.unit
+  from terms l left join service s on s.id = l.service_id left join operation o on o.id = l.operation_id
+ order by l.id, l.age
 """
 
 
@@ -87,7 +97,11 @@ async def explain(connection: Any, request_id: UUID) -> Explanation | None:
     plan, limits = None, []
     if decision is not None:
         plan = await connection.fetchval(_PLAN, decision.plan_id) if decision.plan_id else None
-        known = {row["id"]: row for row in await connection.fetch(_LIMITS, [one.limit_id for one in decision.limits])}
+        ids = [one.limit_id for one in decision.limits]
+        known = {row["id"]: row for row in await connection.fetch(_LIMITS, ids, decision.plan_id)}
+        if decision.plan_id:
+            of_trial = trial_limit(decision.plan_id, 0)
+            known[of_trial.id] = {**asdict(of_trial), "service": None, "operation": None}
         limits = [_limit(one, known.get(one.limit_id)) for one in decision.limits]
     flags = decision.flags if decision else Flag(0)
     return Explanation(

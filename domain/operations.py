@@ -12,17 +12,31 @@ from domain.cost_formulas import valid_formula
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.names import valid_name
 from domain.path_patterns import pattern_shape, valid_pattern
+from domain.plan_prices import LARGEST_QUOTA_COST
+from domain.plan_versions import edit_plans, followed_plans
 
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
-    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.reserved, o.enabled, o.created_at,"
+    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.quota_cost,"
+    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.enabled, o.created_at,"
     " o.cost_formula"
 )
+_CHANGE = f"""
+    with o as (
+        update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
+            quota_cost = coalesce($4, quota_cost), reserved = coalesce($5, reserved), enabled = coalesce($6, enabled),
+            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, cost_formula = coalesce($9, cost_formula)
+        where id = $1 returning *)
+    select {COLUMNS} from o join service s on s.id = o.service_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord:
-    """One operation; `price_micro` in micro-credits; requests cost less by `cost_formula`, where it is not empty."""
+    """One operation; `price_micro` in micro-credits, `quota_cost` in units; `minimum_plan` is a slug, None for any.
+
+    Requests cost less than the price by `cost_formula`, where it is not empty.
+    """
 
     id: UUID
     service_slug: str
@@ -30,6 +44,8 @@ class OperationRecord:
     method: str
     path_pattern: str
     price_micro: int
+    quota_cost: int
+    minimum_plan: str | None
     reserved: bool
     enabled: bool
     created_at: datetime
@@ -44,15 +60,19 @@ async def create(
     path_pattern: str,
     name: str,
     price_micro: int = 0,
+    quota_cost: int = 1,
+    minimum_plan: str | None = None,
     reserved: bool = False,
     cost_formula: str = "",
 ) -> OperationRecord:
-    """A new operation. Raises NotFound for the service; Conflict for a pattern that is there; InvalidValue."""
+    """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), _valid_method(method)
     try:
         row = await connection.fetchrow(
-            "with o as (insert into operation (service_id, name, method, path_pattern, price_micro, reserved,"
-            " cost_formula) select s.id, $2, $3, $4, $5, $6, $8 from service s where s.slug = $1 and not exists ("
+            "with o as (insert into operation"
+            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,"
+            " cost_formula)"
+            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -63,6 +83,8 @@ async def create(
             _valid_price(price_micro),
             reserved,
             pattern_shape(pattern),
+            _valid_quota_cost(quota_cost),
+            await _plan_id(connection, minimum_plan),
             _formula_with_price(cost_formula, pattern, price_micro),
         )
     except asyncpg.UniqueViolationError:
@@ -80,27 +102,42 @@ async def change(
     *,
     name: str | None = None,
     price_micro: int | None = None,
+    quota_cost: int | None = None,
+    minimum_plan: str | None = None,
     reserved: bool | None = None,
     enabled: bool | None = None,
     cost_formula: str | None = None,
+    at_once: bool = False,
 ) -> OperationRecord:
-    """Change what is given; an empty `cost_formula` takes it away. Raises NotFound, InvalidValue."""
+    """Change what is given; `minimum_plan` is a slug, empty for any plan. Raises NotFound, InvalidValue.
+
+    Who has subscribed pays the former price, and the former units, until the period ends; `at_once` does without that,
+    but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula`, empty for none, holds
+    for everybody at once, up to the price of each.
+    """
+    minimum_plan_id = await _plan_id(connection, minimum_plan)
     if cost_formula:
         found = await fetch_operation(connection, operation_id)
         cap = found.price_micro if price_micro is None else price_micro
         cost_formula = _formula_with_price(cost_formula, found.path_pattern, cap)
-    row = await connection.fetchrow(
-        "with o as (update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),"
-        " reserved = coalesce($4, reserved), enabled = coalesce($5, enabled),"
-        " cost_formula = coalesce($6, cost_formula) where id = $1 returning *)"
-        f" select {COLUMNS} from o join service s on s.id = o.service_id",
-        operation_id,
+    values = (
         valid_name(name) if name is not None else None,
         _valid_price(price_micro) if price_micro is not None else None,
+        _valid_quota_cost(quota_cost) if quota_cost is not None else None,
         reserved,
         enabled,
+        minimum_plan is not None,
+        minimum_plan_id,
         cost_formula,
     )
+
+    async def edit() -> Any:
+        return await connection.fetchrow(_CHANGE, operation_id, *values)
+
+    if at_once or (price_micro is None and quota_cost is None):
+        row = await edit()
+    else:
+        row = await edit_plans(connection, await followed_plans(connection), edit)
     if row is None:
         raise NotFound(f"There is no operation {operation_id}.")
     return OperationRecord(**dict(row))
@@ -137,6 +174,22 @@ def _valid_price(price_micro: int) -> int:
     if not 0 <= price_micro < 2**63:
         raise InvalidValue("The price is not negative, and fits 63 bits.")
     return price_micro
+
+
+def _valid_quota_cost(units: int) -> int:
+    if not 0 <= units <= LARGEST_QUOTA_COST:
+        raise InvalidValue(f"The units of a request lie between 0 and {LARGEST_QUOTA_COST}.")
+    return units
+
+
+async def _plan_id(connection: Any, slug: str | None) -> UUID | None:
+    """None for no slug, and for an empty one."""
+    if not slug:
+        return None
+    plan_id: UUID | None = await connection.fetchval("select id from plan where slug = $1", slug)
+    if plan_id is None:
+        raise NotFound(f"There is no plan {slug}.")
+    return plan_id
 
 
 def _formula_with_price(text: str, pattern: str, price_micro: int) -> str:

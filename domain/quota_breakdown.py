@@ -36,7 +36,7 @@ async def units_by_operation(
     database: "asyncpg.Pool", key: KeySnapshot, plan: PlanSnapshot, quota: LimitSnapshot, now: datetime
 ) -> list[OperationUnits] | None:
     """What operations took of a quota in its present window, most first; None if it can't be read."""
-    begin = datetime.fromtimestamp(window_begin(quota.period, key.period_start, now.timestamp()), UTC)
+    begin = datetime.fromtimestamp(window_begin(quota.period, key.month_anchor, now.timestamp()), UTC)
     where = key.organization_id, None, quota.service_id, quota.operation_id
     question = Question(*where, begin, None, quota.unit, plan.quota_costs, plan.prices)
     try:

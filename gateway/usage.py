@@ -16,6 +16,7 @@ from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
 from domain.usage_reading import requests_today
 from gateway.doors.plain import request_of
 from gateway.policies.authenticate import key_of
+from gateway.policies.check_access import subscribed
 
 
 async def user_usage(request: Request) -> Response:
@@ -27,9 +28,9 @@ async def user_usage(request: Request) -> Response:
     key = await key_of(services, request_of(request.scope))
     if key.organization_state != "active":
         raise OrganizationSuspended
-    if key.plan_id is None:
+    if not subscribed(key):
         raise NoSubscription
-    plan = services.catalog.plan(key.plan_id)
+    plan = services.catalog.plan_of(key)
     now = datetime.now(UTC).replace(microsecond=0)
     found = list(zip(applying(key, plan), await services.limiter.peek(key, plan), strict=True))
     document = {

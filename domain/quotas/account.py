@@ -71,7 +71,7 @@ class Account:
         allowance = self.allowances.get(name)
         if allowance is None:
             allowance = self.allowances[name] = self.limiter.new_allowance(self, name, limit, key, plan)
-        elif allowance.limit is not limit or allowance.anchor != key.period_start or allowance.plan is not plan:
+        elif allowance.limit is not limit or allowance.anchor != key.month_anchor or allowance.plan is not plan:
             allowance.use(limit, key, plan)
         return allowance
 

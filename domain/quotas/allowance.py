@@ -54,7 +54,7 @@ class Allowance:
     ) -> None:
         self.account, self.name, self.limit, self.plan = account, name, limit, plan
         self.key_id: UUID = key.id
-        self.anchor = key.period_start
+        self.anchor = key.month_anchor
         self.amount, self.kind = limit.amount, SHAPES[limit.period].kind
         self.seconds = WINDOW_SECONDS[limit.period]
         self.cells: Cells = [0, 0, 0]
@@ -100,7 +100,7 @@ class Allowance:
     def use(self, limit: LimitSnapshot, key: KeySnapshot, plan: PlanSnapshot) -> None:
         """From now on it is that of `limit`, as `plan` and `key` have it. Less than before holds at once."""
         lowered = limit.amount < self.amount
-        self.limit, self.amount, self.anchor, self.plan = limit, limit.amount, key.period_start, plan
+        self.limit, self.amount, self.anchor, self.plan = limit, limit.amount, key.month_anchor, plan
         if lowered and (self.left or self.lent):
             self.returning, self.deadline = True, 0.0
             self.account.mark(self)

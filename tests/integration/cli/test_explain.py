@@ -11,6 +11,7 @@ import pytest
 
 from domain import keys, organizations, plans
 from domain.decision_reading import explain
+from domain.entitlements import TRIAL_LIMIT, trial_limit
 from domain.journal.decision import DecisionForm, Flag, KeyFault, Step
 from domain.limit_texts import LimitSpec
 from domain.settings import KeySettings
@@ -71,6 +72,17 @@ async def test_an_admitted_request(shop):
     limits = {limit.name: limit for limit in found.limits}
     assert (limits["minute"].remaining, limits["minute"].amount, limits["minute"].reset_seconds) == (98, 100, 40)
     assert limits["day"].text == "5000/day per key"
+
+
+async def test_limits_that_were_sold_and_are_no_longer_the_plans_have_their_names(shop):
+    await plans.change(shop.connection, "pro", limits=[LimitSpec("other", 1, "hour")])
+    shop.limits[2] = trial_limit(shop.plan_id, 5_000)
+    found = await explained(shop, shop.row(shop.trace(Step.ANSWER)))
+    assert {limit.name: limit.text for limit in found.limits} == {
+        "burst": "5/second",
+        "minute": "100/minute",
+        TRIAL_LIMIT: "5000/month",
+    }
 
 
 @pytest.mark.parametrize("name", ["minute", "day"])
