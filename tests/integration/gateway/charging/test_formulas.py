@@ -234,7 +234,7 @@ async def test_another_formula_applies_to_known_heads(shop: Shop, caller: Buyer)
         await operations.change(connection, made.id, cost_formula="")
         await until_it_costs(["1"])
         await connection.execute("update operation set cost_formula = '0.01 * nonsense' where id = $1", made.id)
-        await operations.change(connection, made.id, price_micro=CREDITS // 2)
+        await operations.change(connection, made.id, price_micro=CREDITS // 2, at_once=True)
         await until_it_costs(["0.5"])
 
 
