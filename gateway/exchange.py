@@ -357,7 +357,10 @@ class Exchange:
             self.bucket.done()
 
     def give_back_permits(self, taken_at: float) -> None:
-        """Refused although it was counted: it has consumed nothing (G1). `taken_at`: the bucket's, when it had just been."""
-        if self.taken and self.bucket is not None:
+        """Refused although it was counted: it has consumed nothing (G1). `taken_at`: the bucket's, when it had just been.
+
+        One that is finished was not refused: its client left, and its slots are back already.
+        """
+        if self.taken and self.bucket is not None and not self.finished:
             self.taken = False
             self.bucket.give_back(taken_at)
