@@ -77,13 +77,13 @@ def change(
     minimum_plan: Annotated[
         str | None, typer.Option(help="Slug of the lowest plan that may call it; '' for any plan.")
     ] = None,
-    at_once: Annotated[
-        bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
+    next_period: Annotated[
+        bool, typer.Option("--from-next-period", help="Who is subscribed now pays the former price until then.")
     ] = False,
     cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
+    """Change what is given. A price holds at once, but for who keeps older terms of a plan that was edited."""
 
     async def work(connection: object, _: object) -> operations.OperationRecord:
         return await operations.change(
@@ -96,7 +96,7 @@ def change(
             enabled=enabled,
             quota_cost=quota_cost,
             minimum_plan=minimum_plan,
-            at_once=at_once,
+            at_once=not next_period,
             cost_formula=cost_formula,
         )
 

@@ -117,7 +117,8 @@ async def change(
     """Change what is given; `minimum_plan` is a slug, empty for any plan; an empty `cost_formula` takes it away.
 
     Who has subscribed pays the former price, and the former units, until the period ends; `at_once` does without that,
-    but for those who keep older terms of their plan anyway (`plan_versions`). Raises NotFound, InvalidValue.
+    but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula` holds for everybody at
+    once, up to the price of each. Raises NotFound, InvalidValue.
     """
     if cost_formula:
         found = await fetch_operation(connection, operation_id)

@@ -230,7 +230,7 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     replay_max_bytes: int = Field(
         default=1_048_576,
         ge=0,
-        le=67_108_864,
+        le=16_777_216,
         description="Answer body that is kept for repeats of an Idempotency-Key, and held in memory until it is; of a larger one only that it was.",
     )
     replay_hours: int = Field(

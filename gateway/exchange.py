@@ -361,7 +361,10 @@ class Exchange:
             bucket.done()
 
     def give_back_permits(self) -> None:
-        """Refused although it was counted: it has consumed nothing (G1)."""
-        if self.taken_at and self.bucket is not None:
+        """Refused although it was counted: it has consumed nothing (G1).
+
+        One that is finished was not refused: its client left, and its slots are back already.
+        """
+        if self.taken_at and self.bucket is not None and not self.finished:
             self.bucket.give_back(self.taken_at)
             self.taken_at = 0.0

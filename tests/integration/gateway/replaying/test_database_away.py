@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from domain import keys, organizations, plans
+from domain.limit_texts import LimitSpec
 from tests.deadlines import until
-from tests.gateways import running_gateway
+from tests.gateways import Tenant, key_settings, running_gateway
 from tests.integration.gateway.charging.conftest import PRICE, Shop
-from tests.integration.gateway.replaying.conftest import furnish, new_caller
+from tests.integration.gateway.replaying.conftest import Caller, furnish, new_caller
 from tests.integration.gateway.replaying.test_repeats import WHOLE, code, scripted
 from tests.wire.fault_proxy import FaultProxy
+from tests.wire.raw_client import RawClient
 from tests.wire.upstream import RecordingUpstream, Script
 
 
@@ -78,6 +81,29 @@ async def test_an_outcome_that_cannot_be_kept_now_is_kept_later(
         assert (again.status, again.body, again.values("idempotency-replayed")) == (201, first.body, ["true"])
         assert len(caller.executed(target)) == 1
         assert (await caller.at_rest())["usage"] == PRICE
+
+
+async def test_a_client_that_leaves_meanwhile_gives_its_slot_back_once(fresh_database_url: str, redis_url: str) -> None:
+    async with behind_a_proxy(fresh_database_url, redis_url, "express") as (shop, proxy):
+        async with shop.pool.acquire() as connection:
+            await plans.create(connection, slug="one", limits=[LimitSpec("concurrent", 1, "concurrent")])
+            made = await organizations.create(connection, name="one", plan_slug="one", slug="one")
+            key = await keys.create(connection, key_settings(), organization_id=made.id, name="one")
+        caller = Caller(shop, Tenant(made.id, "one", key.record.id, key.plaintext))
+        slow = scripted(caller, "free/slow", Script(b"", delay_ms=700, late=WHOLE))
+        quick = caller.target("success", "free/quick")
+        assert (await caller.write(quick, "first", b"1")).status == 200
+        proxy.to_server.hold()
+        async with await RawClient.connect(shop.gateway.address) as client:
+            await client.send(caller.raw(slow, "left", b"1"))
+            assert not await client.until(lambda: client.received, 0.2)
+            await client.reset()
+        # Its claim is given up before this one is.
+        assert (await caller.write(quick, "second", b"1")).status == 503
+        proxy.to_server.release()
+        assert (await _answered(caller, quick, "third")).status == 200
+        answers = await asyncio.gather(*(caller.write(slow, "", b"1") for _ in range(3)))
+        assert sorted(answer.status for answer in answers) == [201, 429, 429]
 
 
 async def _answered(caller, target: str, key: str, seconds: float = 20.0):

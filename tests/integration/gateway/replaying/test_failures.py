@@ -151,3 +151,24 @@ async def test_a_slow_reader_holds_the_upstream_back(shop: Shop, caller: Caller)
         assert len(whole.body) == size
     assert code(await caller.outcome(target, key, b"1")) == "outcome_not_kept"
     assert await caller.spent(2) == PRICE
+
+
+async def test_a_client_that_leaves_in_the_body_of_a_repeat(shop: Shop, caller: Caller) -> None:
+    target, key = caller.target("success", "repeat"), caller.new_key()
+    assert (await caller.write(target, key, b"1234")).status == 200
+    async with await RawClient.connect(shop.gateway.address) as client:
+        await client.send(caller.raw(target, key, b"", "Content-Length: 4") + b"12")
+        assert not await client.until(lambda: client.received, 0.2)
+        await client.reset()
+    assert await caller.ended(2) == [("served", 200, PRICE), ("gone", 0, 0)]
+    assert (await caller.write(target, key, b"1234")).values("idempotency-replayed") == ["true"]
+    assert len(caller.executed(target)) == 1
+
+
+async def test_a_body_that_is_too_large_frees_the_key(caller: Caller) -> None:
+    target, key = caller.target("success", "huge"), caller.new_key()
+    chunk = b"80000\r\n" + bytes(0x80000) + b"\r\n"
+    raw = caller.raw(target, key, b"", "Transfer-Encoding: chunked") + 2 * chunk + b"0\r\n\r\n"
+    assert (await caller.shop.gateway.ask(raw, "POST")).status == 413
+    await caller.nothing_stored()
+    assert (await caller.write(target, key, b"1")).status == 200

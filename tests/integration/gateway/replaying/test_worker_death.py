@@ -21,12 +21,12 @@ from tests.wire.upstream import RecordingUpstream, Script
 
 @pytest.fixture
 async def mortal(fresh_database_url: str, redis_url: str) -> AsyncIterator[Shop]:
-    """A shop of its own, with one worker that its supervisor replaces."""
+    """A shop of its own, with two workers that their supervisor replaces."""
     upstream = RecordingUpstream().start()
     async with asyncpg.create_pool(fresh_database_url, min_size=1, max_size=2) as pool:
         async with pool.acquire() as connection:
             await furnish(connection, upstream.port)
-        async with running_gateway(fresh_database_url, redis_url) as gateway:
+        async with running_gateway(fresh_database_url, redis_url, workers=2) as gateway:
             yield Shop(gateway, upstream, pool, fresh_database_url)
     upstream.stop()
 
@@ -95,6 +95,23 @@ async def test_killed_behind_its_answer(mortal: Shop) -> None:
     again = await repeat(caller, target, key)
     assert (again.status, again.body) == (201, first.body)
     assert again.values("idempotency-replayed") == ["true"]
+    assert len(caller.executed(target)) == 1
+    assert (await caller.at_rest())["usage"] == PRICE
+
+
+async def test_stopped_in_order_while_it_goes_on_alone(mortal: Shop) -> None:
+    caller = await new_caller(mortal)
+    target = scripted(caller, "alone", Script(b"", delay_ms=700, late=WHOLE))
+    key = caller.new_key()
+    async with await RawClient.connect(mortal.gateway.address) as client:
+        await client.send(caller.raw(target, key, b"1"))
+        await until(lambda: [one for one in caller.executed(target) if one.state == "whole"], what="the request")
+        await client.reset()
+    assert await mortal.gateway.stop() == 0
+    assert await caller.stored() == [("done", 201)]
+    await mortal.gateway.start()
+    again = await repeat(caller, target, key)
+    assert (again.status, again.body, again.values("idempotency-replayed")) == (201, b"m\x00\xffe", ["true"])
     assert len(caller.executed(target)) == 1
     assert (await caller.at_rest())["usage"] == PRICE
 
