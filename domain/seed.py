@@ -24,7 +24,7 @@ SERVICE_SLUG = "demo"
 SERVICE_PREFIX = "/proxy"
 
 ORGANIZATIONS = (
-    ("demo", "Demo", "pro", 100, (("API_KEY", "Demo live key", "live"), ("TEST_API_KEY", "Demo test key", "test"))),
+    ("demo", "Demo", "pro", 10_000, (("API_KEY", "Demo live key", "live"), ("TEST_API_KEY", "Demo test key", "test"))),
     ("demo-free", "Demo on the free plan", "free", 100, (("FREE_API_KEY", "Demo free key", "live"),)),
     ("demo-bench", "Demo for measuring", "bench", LARGEST_CREDITS, (("BENCH_API_KEY", "Demo bench key", "live"),)),
 )
@@ -119,6 +119,7 @@ async def _seed_organizations(connection: Any, settings: KeySettings, report: Se
     user_id = await connection.fetchval("select id from users where email = $1", report.user_email)
     for slug, name, plan_slug, bonus, wanted in ORGANIZATIONS:
         if slug in present:
+            await _fund_older(connection, report, slug, bonus)
             continue
         organization = await organizations.create(connection, name=name, plan_slug=plan_slug, slug=slug)
         await connection.execute(
@@ -137,6 +138,18 @@ async def _seed_organizations(connection: Any, settings: KeySettings, report: Se
             )
             report.keys[variable] = made.plaintext
             report.created.append(f"key {made.record.prefix}")
+
+
+async def _fund_older(connection: Any, report: SeedReport, slug: str, bonus: int) -> None:
+    """A demo that was made before there were credits gets what a new one gets, or its keys would be refused with 402."""
+    organization_id = await connection.fetchval(
+        "select id from organization o where slug = $1 and not exists"
+        " (select from credit_account where organization_id = o.id)",
+        slug,
+    )
+    if organization_id is not None:
+        await grant(connection, organization_id, amount_micro=bonus * MICRO, reason="Credits of the demo")
+        report.created.append(f"credits of {slug}")
 
 
 async def _seed_service(connection: Any, report: SeedReport, upstream_url: str) -> None:

@@ -19,8 +19,9 @@ NOTHING = -_MOST
 
 _FIRST = 20
 """Requests' worth that the first lease should hold, where there is enough."""
-_HOLD_SECONDS, _LOW_SHARE = 4, 4
-"""A lease holds what is spent in so many seconds; it is renewed when this part of it is left."""
+_HOLD_SECONDS, _LOW_SHARE = 120, 2
+"""A lease holds what is spent in so many seconds, where there is plenty; it is renewed when this part of it is left. So
+who has plenty is served for a minute without the ledger (G5). It costs others nothing: they ask for it, and have it."""
 _SHORTEST_MS = 50
 _RECALL_SECONDS = 0.2
 _SHUT_SECONDS, _SHUT_SHORTLY_SECONDS = 1.0, 0.25

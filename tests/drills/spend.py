@@ -3,6 +3,7 @@
 Calls of 0.10 on a balance of 5.00: of 1,000 at once exactly 50 are served, as the upstream counts them, the balance is 0
 and the ledger adds up; ten times, with leases cold and warm. Then the same operation is called for some seconds while a
 worker is killed every second: the ledger says what the log rows say, each answer that came is in it, nothing is held.
+And two customers spend 5.00 each while Redis is wiped and every connection of the gateway to PostgreSQL is cut.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import asyncpg
+import redis.asyncio
 
 from domain import keys, organizations
 from domain.credits.granting import grant
@@ -34,6 +36,10 @@ MICRO = 1_000_000
 PRICE, BALANCE = MICRO // 10, 5 * MICRO
 REST_SECONDS = 30.0
 _HELD = "select balance_micro, leased_micro, reserved_micro, usage_micro from credit_account where organization_id = $1"
+_CUT = """
+select pg_terminate_backend(pid) from pg_stat_activity
+ where datname = current_database() and application_name like 'paid-endpoint%'
+"""
 _ROWS = "select count(*) filter (where cost_micro > 0), coalesce(sum(cost_micro), 0)::bigint from request_log"
 
 
@@ -207,12 +213,63 @@ async def _spend_while_killing(where: Market, customer: Customer, seconds: float
     return good, victims
 
 
+async def shaken(where: Market, rounds: int) -> Outcome:
+    """Two customers spend all they have, while Redis is wiped and the gateway's connections to PostgreSQL are cut."""
+    lines, broken = [], []
+    database = await asyncpg.connect(where.made.databases.database_url)
+    try:
+        for number in range(1, rounds + 1):
+            customers = [await where.customer(database, BALANCE) for _ in range(2)]
+            cut, *asked = await asyncio.gather(_shake(where, database), *(_until_dry(where, one) for one in customers))
+            for customer, (good, undecided) in zip(customers, asked, strict=True):
+                served = where.served(customer)
+                balance, leased, reserved, usage = await at_rest(database, customer)
+                lines.append((str(number), str(served), str(good), str(undecided), str(cut), f"{balance / MICRO:g}"))
+                if (served, balance, leased, reserved, usage) != (BALANCE // PRICE, 0, 0, 0, BALANCE):
+                    broken.append(f"round {number}: {served} served, {balance} left, {leased} leased, usage {usage}")
+            mine = {customer.id for customer in customers}
+            broken += [str(drift) for drift in (await reconcile(database)).drifts if drift.organization_id in mine]
+    finally:
+        await database.close()
+    head = ("round", "served, by the upstream", "answers of 200", "503 meanwhile", "connections cut", "balance")
+    return Outcome("two customers, Redis wiped and PostgreSQL's connections cut while they spend", head, lines, broken)
+
+
+async def _shake(where: Market, database: asyncpg.Connection) -> int:
+    """Wipe Redis once, cut every connection of the gateway twice; how many were cut."""
+    cut = 0
+    for _ in range(2):
+        await asyncio.sleep(0.15)
+        cut += len(await database.fetch(_CUT))
+        async with redis.asyncio.Redis.from_url(where.made.databases.redis_url) as client:
+            await client.flushdb()
+    return cut
+
+
+async def _until_dry(where: Market, customer: Customer) -> tuple[int, int]:
+    """Ask on many connections until each is refused with 402: answers of 200 and of 503."""
+    counts = {200: 0, 402: 0, 503: 0}
+
+    async def ask() -> None:
+        async with Connection(where.address, customer.key) as connection:
+            while True:
+                status = (await connection.request(f"/{customer.mark}")).status
+                counts[status] += 1
+                if status == 402:
+                    return
+                await asyncio.sleep(0.05 if status == 200 else 0.2)
+
+    await asyncio.gather(*(ask() for _ in range(8)))
+    return counts[200], counts[503]
+
+
 async def everything(where: Market, rounds: int, seconds: float) -> list[Outcome]:
-    """All three."""
+    """All four."""
     return [
         await exact(where, rounds, warm=False),
         await exact(where, rounds, warm=True),
         await killed(where, seconds),
+        await shaken(where, rounds),
     ]
 
 

@@ -28,3 +28,7 @@ async def test_five_credits_buy_fifty_of_a_thousand_calls_at_once(where: Market,
 
 async def test_killed_workers_leave_the_ledger_as_the_rows_say_and_nothing_held(where: Market) -> None:
     assert (await spend.killed(where, 5.0)).broken == []
+
+
+async def test_two_customers_spend_what_they_have_while_redis_is_wiped_and_connections_are_cut(where: Market) -> None:
+    assert (await spend.shaken(where, 1)).broken == []

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from domain import organizations, plans
 from domain.credits.accounts import fetch_balance
 from domain.credits.reconciling import reconcile
 from domain.migrating import migrate
@@ -56,7 +57,7 @@ async def test_seeds_at_once_make_one_demo_and_the_next_changes_nothing(url):
     assert (again.created, again.keys, again.admin_password, again.user_password) == ([], {}, None, None)
     assert await everything(connection) == before
 
-    for slug, given in (("demo", 100), ("demo-free", 100), ("demo-bench", 1_000_000_000)):
+    for slug, given in (("demo", 10_000), ("demo-free", 100), ("demo-bench", 1_000_000_000)):
         owner = await connection.fetchval("select id from organization where slug = $1", slug)
         assert (await fetch_balance(connection, owner)).available_micro == given * 1_000_000
     assert (await reconcile(connection)).drifts == []
@@ -130,3 +131,16 @@ async def test_the_demo_is_as_documented(url):
         ("customer@example.com", False, False, True),
     ]
     await connection.close()
+
+
+async def test_a_demo_from_before_there_were_credits_gets_them_once(url):
+    connection = await asyncpg.connect(url)
+    try:
+        await plans.create(connection, slug="pro", limits=[])
+        older = await organizations.create(connection, name="Demo", plan_slug="pro", slug="demo")
+        assert "credits of demo" in (await run(url)).created
+        assert (await fetch_balance(connection, older.id)).available_micro == 10_000_000_000
+        assert (await run(url)).created == []
+        assert (await fetch_balance(connection, older.id)).available_micro == 10_000_000_000
+    finally:
+        await connection.close()
