@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from cli import operation_prices
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import operations
@@ -13,8 +14,19 @@ from domain.credit_amounts import credits_text, parse_credits
 app = typer.Typer(no_args_is_help=True, help="Create, change and list a service's operations.")
 
 OperationId = Annotated[UUID, typer.Argument(metavar="ID", help="The operation's id.")]
+Replays = Annotated[
+    bool | None,
+    typer.Option("--replays/--no-replays", help="Run a write under one Idempotency-Key once, and replay its outcome."),
+]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
 QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
+
+Formula = Annotated[
+    str | None,
+    typer.Option(help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1'; '' for always that."),
+]
+
+app.command("price", epilog=operation_prices.EPILOG)(operation_prices.price)
 
 
 @app.command(
@@ -29,6 +41,8 @@ def create(
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
+    cost_formula: Formula = None,
+    replays: Replays = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -44,6 +58,8 @@ def create(
             reserved=reserved,
             quota_cost=1 if quota_cost is None else quota_cost,
             minimum_plan=minimum_plan,
+            cost_formula=cost_formula or "",
+            replays=bool(replays),
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -55,17 +71,19 @@ def change(
     name: Annotated[str | None, typer.Option(help="Its name in scopes, logs and bills.")] = None,
     credits_: Credits = None,
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
+    replays: Replays = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[
         str | None, typer.Option(help="Slug of the lowest plan that may call it; '' for any plan.")
     ] = None,
-    at_once: Annotated[
-        bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
+    next_period: Annotated[
+        bool, typer.Option("--from-next-period", help="Who is subscribed now pays the former price until then.")
     ] = False,
+    cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
+    """Change what is given. A price holds at once, but for who keeps older terms of a plan that was edited."""
 
     async def work(connection: object, _: object) -> operations.OperationRecord:
         return await operations.change(
@@ -74,10 +92,12 @@ def change(
             name=name,
             price_micro=None if credits_ is None else parse_credits(credits_),
             reserved=reserved,
+            replays=replays,
             enabled=enabled,
             quota_cost=quota_cost,
             minimum_plan=minimum_plan,
-            at_once=at_once,
+            at_once=not next_period,
+            cost_formula=cost_formula,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -89,7 +109,18 @@ def list_(
 ) -> None:
     """List operations by service and path."""
     records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
-    columns = ("service_slug", "method", "path_pattern", "name", "credits", "quota_cost", "reserved", "enabled", "id")
+    columns = (
+        "service_slug",
+        "method",
+        "path_pattern",
+        "name",
+        "credits",
+        "quota_cost",
+        "reserved",
+        "replays",
+        "enabled",
+        "id",
+    )
     print_rows([_readable(record) for record in records], columns, as_json=as_json)
 
 

@@ -107,7 +107,7 @@ async def explain(connection: Any, request_id: UUID) -> Explanation | None:
     return Explanation(
         request=entry,
         admitted=entry.outcome != "refused",
-        summary=_summary(entry),
+        summary=_summary(entry, flags),
         steps=_steps(entry, decision, plan, limits) if decision else [],
         limits=limits,
         plan=plan,
@@ -146,7 +146,9 @@ def _cap(traced: TracedLimit) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _summary(entry: LogEntry) -> str:
+def _summary(entry: LogEntry, flags: Flag) -> str:
+    if flags & Flag.REPLAYED and entry.outcome == "served":
+        return f"Answered with the outcome of an earlier request under its Idempotency-Key: {entry.status}."
     why = f"{_TITLES.get(entry.refusal, entry.refusal)} ({entry.refusal})" if entry.refusal else ""
     return {
         "served": f"Admitted and served: {entry.status}.",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.cost_formulas import valid_formula
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.names import valid_name
 from domain.path_patterns import pattern_shape, valid_pattern
@@ -17,13 +18,15 @@ from domain.plan_versions import edit_plans, followed_plans
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
     "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.quota_cost,"
-    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.enabled, o.created_at"
+    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.enabled,"
+    " o.created_at, o.cost_formula"
 )
 _CHANGE = f"""
     with o as (
         update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
             quota_cost = coalesce($4, quota_cost), reserved = coalesce($5, reserved), enabled = coalesce($6, enabled),
-            minimum_plan_id = case when $7 then $8 else minimum_plan_id end
+            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, cost_formula = coalesce($9, cost_formula),
+            replays = coalesce($10, replays)
         where id = $1 returning *)
     select {COLUMNS} from o join service s on s.id = o.service_id
 """
@@ -31,7 +34,10 @@ _CHANGE = f"""
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord:
-    """One operation; `price_micro` in micro-credits, `quota_cost` in units; `minimum_plan` is a slug, None for any."""
+    """One operation; `price_micro` in micro-credits, `quota_cost` in units; `minimum_plan` is a slug, None for any.
+
+    Requests cost less by `cost_formula`, where it is not empty.
+    """
 
     id: UUID
     service_slug: str
@@ -42,8 +48,10 @@ class OperationRecord:
     quota_cost: int
     minimum_plan: str | None
     reserved: bool
+    replays: bool
     enabled: bool
     created_at: datetime
+    cost_formula: str
 
 
 async def create(
@@ -57,14 +65,17 @@ async def create(
     quota_cost: int = 1,
     minimum_plan: str | None = None,
     reserved: bool = False,
+    cost_formula: str = "",
+    replays: bool = False,
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), _valid_method(method)
     try:
         row = await connection.fetchrow(
             "with o as (insert into operation"
-            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id)"
-            " select s.id, $2, $3, $4, $5, $6, $8, $9 from service s where s.slug = $1 and not exists ("
+            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,"
+            " cost_formula, replays)"
+            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -77,6 +88,8 @@ async def create(
             pattern_shape(pattern),
             _valid_quota_cost(quota_cost),
             await _plan_id(connection, minimum_plan),
+            _formula_with_price(cost_formula, pattern, price_micro),
+            replays,
         )
     except asyncpg.UniqueViolationError:
         row = None
@@ -96,14 +109,21 @@ async def change(
     quota_cost: int | None = None,
     minimum_plan: str | None = None,
     reserved: bool | None = None,
+    replays: bool | None = None,
     enabled: bool | None = None,
+    cost_formula: str | None = None,
     at_once: bool = False,
 ) -> OperationRecord:
-    """Change what is given; `minimum_plan` is a slug, empty for any plan. Raises NotFound, InvalidValue.
+    """Change what is given; `minimum_plan` is a slug, empty for any plan; an empty `cost_formula` takes it away.
 
     Who has subscribed pays the former price, and the former units, until the period ends; `at_once` does without that,
-    but for those who keep older terms of their plan anyway (`plan_versions`).
+    but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula` holds for everybody at
+    once, up to the price of each. Raises NotFound, InvalidValue.
     """
+    if cost_formula:
+        found = await fetch_operation(connection, operation_id)
+        cap = found.price_micro if price_micro is None else price_micro
+        cost_formula = _formula_with_price(cost_formula, found.path_pattern, cap)
     minimum_plan_id = await _plan_id(connection, minimum_plan)
     values = (
         valid_name(name) if name is not None else None,
@@ -113,6 +133,8 @@ async def change(
         enabled,
         minimum_plan is not None,
         minimum_plan_id,
+        cost_formula,
+        replays,
     )
 
     async def edit() -> Any:
@@ -174,3 +196,10 @@ async def _plan_id(connection: Any, slug: str | None) -> UUID | None:
     if plan_id is None:
         raise NotFound(f"There is no plan {slug}.")
     return plan_id
+
+
+def _formula_with_price(text: str, pattern: str, price_micro: int) -> str:
+    formula = valid_formula(text, pattern)
+    if formula and not price_micro:
+        raise InvalidValue("cost_formula: expected a price with it, which is the most that a request costs.")
+    return formula

@@ -113,6 +113,11 @@ class StillRunning(Refusal):
     default_detail = "A request with this Idempotency-Key is in progress. Repeat it when that one has ended."
 
 
+class OutcomeNotKept(Refusal):
+    code, status, title = "outcome_not_kept", 409, "The outcome is not kept"
+    default_detail = "The request with this Idempotency-Key has run, but its answer is not kept. It is not run again."
+
+
 class IdempotencyMismatch(Refusal):
     code, status, title = "idempotency_mismatch", 422, "Another request under the same Idempotency-Key"
     default_detail = "This Idempotency-Key was used for a different request. Use a new key for each request."

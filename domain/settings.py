@@ -227,6 +227,15 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
         description="How proxied requests are served: right on their connection, or as ASGI tasks. Callers see no difference.",
     )
     legacy_headers: bool = Field(default=True, description="Also send X-RateLimit-Limit/-Remaining/-Reset.")
+    replay_max_bytes: int = Field(
+        default=1_048_576,
+        ge=0,
+        le=16_777_216,
+        description="Answer body that is kept for repeats of an Idempotency-Key, and held in memory until it is; of a larger one only that it was.",
+    )
+    replay_hours: int = Field(
+        default=24, ge=1, le=8_760, description="An Idempotency-Key and its outcome are remembered for this long."
+    )
     error_base_url: str = Field(default="/errors/", description="Prefix of the `type` of a problem document.")
 
     @property

@@ -38,7 +38,13 @@ def relayed(exchange: "Exchange", upstream_headers: Headers) -> Headers:
     limits = _limits(exchange)
     replace = headers.LEGACY_LIMIT if limits else ()
     fields = headers.to_client(upstream_headers, replace=replace, own_cors=bool(service.cors_origins))
-    fields += limits
+    return fields + ours(exchange, limits)
+
+
+def ours(exchange: "Exchange", limits: Headers | None = None) -> Headers:
+    """What stands behind the upstream's own fields; `limits` if they are known."""
+    service = exchange.matched.service
+    fields = _limits(exchange) if limits is None else limits
     if exchange.charge is not None:
         fields += exchange.charge.fields(exchange.status)
     fields.append((b"x-request-id", exchange.request_id_bytes))

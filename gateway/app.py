@@ -31,6 +31,7 @@ from gateway.doors.plain import PlainDoor
 from gateway.error_pages import error_page
 from gateway.metrics import Counts, SharedCounts
 from gateway.metrics_port import MetricsPort
+from gateway.outcomes import Outcomes
 from gateway.own_paths import is_own
 from gateway.problems import answer_refusal
 from gateway.server.state import WorkerIdentity
@@ -111,8 +112,11 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         for part in (wallets, holds):
             stack.push_async_callback(part.stop)
             await part.start()
+        outcomes = Outcomes(wallets.access, settings.gateway)
+        stack.push_async_callback(outcomes.stop)
         upstreams = UpstreamPool(settings.upstream)
         stack.push_async_callback(upstreams.close, 0.0)
+        stack.push_async_callback(outcomes.end_alone)
         services = Services(
             settings=settings,
             database=pool,
@@ -120,6 +124,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             limiter=limiter,
             wallets=wallets,
             holds=holds,
+            outcomes=outcomes,
             journal=journal,
             upstreams=upstreams,
             addresses=AddressReader(settings.gateway.trusted_proxies),

@@ -28,6 +28,7 @@ from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
 from gateway.metrics import Counts
+from gateway.outcomes import Outcomes
 from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
@@ -64,6 +65,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             limiter=Limiter(settings.redis, worker.count),
             wallets=wallets,
             holds=Holds(wallets.access),
+            outcomes=Outcomes(wallets.access, settings.gateway),
             journal=Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal),
             upstreams=upstreams,
             addresses=AddressReader(()),

@@ -14,6 +14,7 @@ from gateway.policies.check_access import check_access
 from gateway.policies.confine_key import confine_key
 from gateway.policies.limit_rate import limit_rate
 from gateway.policies.match_route import match_route
+from gateway.policies.replay_outcome import replay_outcome
 from gateway.services import Policy
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ FREE: tuple[Policy, ...] = (
 
 COUNTED: tuple[Policy, ...] = (
     limit_rate,  # counts; free before what costs
+    replay_outcome,  # may ask the database, so behind the limits; a repeat must not be charged
     charge_credits,  # last thing that may refuse: what it holds is given back by nothing but the request's end
 )
 

@@ -27,6 +27,10 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.TooManyAtOnce: Step.LIMIT,
     refusals.QuotaExceeded: Step.LIMIT,
     refusals.SpendCapReached: Step.LIMIT,
+    refusals.InvalidIdempotencyKey: Step.CHARGE,
+    refusals.StillRunning: Step.CHARGE,
+    refusals.OutcomeNotKept: Step.CHARGE,
+    refusals.IdempotencyMismatch: Step.CHARGE,
     refusals.OutOfCredits: Step.CHARGE,
 }
 _KEY_FAULTS = {fault.name.lower(): fault.value for fault in KeyFault if fault}

@@ -17,10 +17,10 @@ from domain.snapshots import KeySnapshot, Match, PlanSnapshot
 from gateway import answers, forwarding
 from gateway.chain import admit, decide
 from gateway.charges import Charge
-from gateway.dates import date_now
 from gateway.ends import AnswerHead, ClientRequest, Headers, Sink, UpstreamExchange, UpstreamFailure, UpstreamTunnel
 from gateway.failures import refusal_of
 from gateway.headers import to_client
+from gateway.keeping import Keeping, left_alone
 from gateway.known_parts import Admission, KnownLine
 from gateway.services import Services
 from gateway.tunnel import MeteredTunnel
@@ -113,11 +113,10 @@ class Exchange:
         return min((bound for bound in bounds if bound), default=0)
 
     def answer(self, status: int, fields: Headers, body: bytes) -> None:
-        """Answer without an upstream."""
+        """Answer without an upstream, with these fields and no others."""
         self.answered, self.status = True, status
         self.bytes_out = len(body)
-        own = [(b"date", date_now()), *fields, (b"x-request-id", self.request_id_bytes)]
-        self.sink.head(status, own, len(body))
+        self.sink.head(status, fields, len(body))
         if body:
             self.sink.data(body)
         self._finish("served")
@@ -173,11 +172,16 @@ class Exchange:
             self.upstream.finish()
 
     def client_gone(self, *, cut: bool = False) -> None:
-        """The client left, or broke its request, or we `cut` it off: the upstream is cancelled at once."""
-        if self.finished:
+        """The client left, or broke its request, or we `cut` it off: the upstream is cancelled at once, but where the
+        outcome is kept for a repeat.
+        """
+        keeping = self.sink if isinstance(self.sink, Keeping) else None
+        if self.finished or (keeping is not None and not cut and keeping.goes_on()):
             return
         self._drop_upstream()
         self._finish("cut" if cut else "gone", tell=False)
+        if keeping is not None:
+            keeping.gone(cut=cut)
 
     def pause_upstream(self) -> None:
         """The client takes no more bytes now."""
@@ -251,7 +255,7 @@ class Exchange:
         """Whole: record, then let the last byte go."""
         self.upstream = None
         if not self.finished:
-            self._finish("served")
+            self._finish("gone" if left_alone(self.sink) else "served")
 
     def reply_failed(self, failure: UpstreamFailure) -> None:
         """No whole answer: 502, 503 or 504, or a visible cut."""
@@ -357,7 +361,10 @@ class Exchange:
             bucket.done()
 
     def give_back_permits(self) -> None:
-        """Refused although it was counted: it has consumed nothing (G1)."""
-        if self.taken_at and self.bucket is not None:
+        """Refused although it was counted: it has consumed nothing (G1).
+
+        One that is finished was not refused: its client left, and its slots are back already.
+        """
+        if self.taken_at and self.bucket is not None and not self.finished:
             self.bucket.give_back(self.taken_at)
             self.taken_at = 0.0

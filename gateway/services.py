@@ -17,6 +17,7 @@ from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
 from gateway.client_address import AddressReader
 from gateway.metrics import Counts
+from gateway.outcomes import Outcomes
 from gateway.upstream.pool import UpstreamPool
 from gateway.whole_answers import WholeAnswers
 
@@ -42,6 +43,7 @@ class Services:
     limiter: Limiter
     wallets: Wallets
     holds: Holds
+    outcomes: Outcomes
     journal: Journal
     upstreams: UpstreamPool
     addresses: AddressReader

@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.credits import leasing, reservations
 from domain.credits.posting import lock_accounts
 from domain.faults import NotFound
+from domain.replays import close_running
 
 _HOLDERS = """
 select h.id, h.created_at, max(l.renewed_at) as renewed_at,
@@ -53,6 +54,7 @@ async def release_holders(connection: Any, holder_ids: Iterable[UUID]) -> None:
     over = sorted(holder_ids)
     async with connection.transaction():
         await leasing.close_holders(connection, over)
+        await close_running(connection, over, lost=True)
         owners = {*await leasing.organizations_of(connection, over)}
         owners |= set((await reservations.held_by(connection, over)).values())
         if not owners:

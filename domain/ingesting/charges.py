@@ -1,7 +1,7 @@
 """What a batch of records costs, posted in the transaction that stores them (G3): one usage entry for each organization.
 
 The credits come out of the lease of the journal's worker, or out of the request's reservation. With the end of a
-journal its worker's holdings end. A batch without a cost, a reservation or a journal's end costs one look at its bytes.
+journal its worker's holdings end, and its claims of idempotency keys. A batch without a cost, a reservation or a journal's end costs one look at its bytes.
 """
 
 import logging
@@ -15,6 +15,7 @@ from domain.credits.movements import Movement
 from domain.credits.posting import AccountRow, lock_accounts, post
 from domain.ingesting.batches import Batch, at_us, cost_micro
 from domain.ingesting.positions import CLOSED
+from domain.replays import close_running
 from schema.credits import EntryType
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ async def charge(connection: Any, batch: Batch, stored_at: datetime | None) -> N
         return
     if over:
         await leasing.close_holders(connection, over)
+        await close_running(connection, over)
         held |= await reservations.held_by(connection, over)
     await _leave_out_strangers(connection, bills)
     owners = {*bills, *held.values(), *(await leasing.organizations_of(connection, over) if over else ())}

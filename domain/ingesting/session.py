@@ -26,6 +26,7 @@ from domain.ingesting.tail import Tail
 from domain.ingesting.tallies import Tallies
 from domain.journal.reading import open_journals
 from domain.journal.segments import UnknownFormat
+from domain.replays import expire
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ _FOLD_SHARE = 10
 _MOST_KEYS = 200_000
 _CONNECT_SECONDS = 5.0
 _CLEAN_SECONDS = 60.0
+_EXPIRED_AT_ONCE = 10_000
 _UNFOLDED = "select stored_at from usage_unfolded where owner = $1"
 
 
@@ -201,6 +203,7 @@ class Session:
         if begun >= self._clean_at:
             self._clean_at = begun + _CLEAN_SECONDS
             await delete_expired(self._fold_connection)
+            await expire(self._fold_connection, datetime.now(UTC), _EXPIRED_AT_ONCE)
             released = await sweep(self._fold_connection, datetime.now(UTC))
             if released:
                 log.warning("%d reservations were past their deadline and are released", released)

@@ -64,6 +64,10 @@ class Flag(IntFlag):
     """The ledger of credits was asked while the request waited."""
     OVERAGE = 64
     """Beyond the quotas of its plan, and so paid with credits."""
+    KEYED = 128
+    """The database was asked for its Idempotency-Key while the request waited."""
+    REPLAYED = 256
+    """Answered with the outcome of an earlier request under its Idempotency-Key."""
 
 
 class TracedLimit(NamedTuple):

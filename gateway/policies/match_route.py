@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from domain.paths import canonical_path
 from domain.refusals import ServiceDisabled, UnknownRoute
 from gateway import cors
+from gateway.dates import date_now
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -22,4 +23,5 @@ def match_route(exchange: "Exchange") -> None:
         raise ServiceDisabled("This operation is switched off.")
     fields = cors.preflight(exchange.request, matched.service)
     if fields is not None:
-        exchange.answer(204, fields, b"")
+        own = [(b"date", date_now()), *fields, (b"x-request-id", exchange.request_id_bytes)]
+        exchange.answer(204, own, b"")

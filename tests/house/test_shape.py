@@ -41,6 +41,7 @@ def test_the_chain_is_pinned():
         "confine_key",
         "check_access",
         "limit_rate",
+        "replay_outcome",
         "charge_credits",
     ]
 
