@@ -20,6 +20,7 @@ from domain.credits.granting import grant
 from domain.credits.ledger_reading import LedgerPage, entry_behind, list_entries, requests_behind
 from domain.credits.reconciling import reconcile
 from domain.credits.refunding import refund
+from domain.credits.releasing import list_holders, release_holder
 from domain.faults import InvalidValue, NotFound
 from domain.log_reading import LogEntry
 from domain.organizations import fetch_organization
@@ -219,6 +220,23 @@ def expire(as_json: JsonOption = False) -> None:
         print_json({"entries": len(amounts), "amount_micro": sum(amounts), "amount": credits_text(sum(amounts))})
     else:
         typer.echo(f"Expired: {credits_text(sum(amounts))} credits of {len(amounts)} grants.")
+
+
+@app.command(epilog="Example: paid-endpoint credits holders --json")
+def holders(as_json: JsonOption = False) -> None:
+    """Gateway workers that may hold credits: one for each journal that has not ended."""
+    found = with_connection(lambda connection, _: list_holders(connection))
+    columns = ("id", "created_at", "renewed_at", "leased_micro", "reserved_micro")
+    print_rows([as_data(holder) for holder in found], columns, as_json=as_json)
+
+
+@app.command(epilog="Example: paid-endpoint credits release 0b5c0e0c-7d0a-4b52-9b5e-6e2f3c1d8a90")
+def release(
+    holder_id: Annotated[UUID, typer.Argument(help="Id of a worker's journal, from `credits holders`.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Give back what a worker holds whose node and journal are lost for ever. One that lives serves nothing priced any more."""
+    print_record(as_data(with_connection(lambda connection, _: release_holder(connection, holder_id))), as_json=as_json)
 
 
 def _print_booked(booked: Booked, slug: str, *, as_json: bool) -> None:

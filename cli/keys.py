@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from cli.caps import Day, Month, OfDay, OfMonth, caps_of, given_caps
 from cli.connecting import with_connection
 from cli.durations import moment_after, parse_duration
 from cli.output import USAGE, JsonOption, as_data, fail, note, print_record, print_rows
@@ -12,8 +13,9 @@ from domain import keys
 from domain.key_restrictions import unknown_scopes
 from domain.organizations import fetch_organization
 from domain.settings import Settings
+from domain.spend_caps import set_key_caps
 
-app = typer.Typer(no_args_is_help=True, help="Create, list, rotate, restrict and revoke API keys.")
+app = typer.Typer(no_args_is_help=True, help="Create, list, rotate, restrict, cap and revoke API keys.")
 
 KeyId = Annotated[UUID, typer.Argument(metavar="ID", help="The key's id (not the key).")]
 Organization = Annotated[str, typer.Option(help="Slug of the organization that owns it.")]
@@ -31,6 +33,8 @@ def create(
     scope: Scopes = None,
     allow_ip: Networks = None,
     expires_in: ExpiresIn = None,
+    spend_cap_day: OfDay = None,
+    spend_cap_month: OfMonth = None,
     test: Test = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,6 +52,7 @@ def create(
             scopes=scope or [],
             allowed_ips=allow_ip or [],
             expires_at=expires_at,
+            spend_caps=caps_of(spend_cap_day, spend_cap_month),
         )
         await _warn_of_unknown(connection, scope)
         return made
@@ -141,6 +146,16 @@ def restrict(
             return await keys.fetch_key(connection, key_id, organization_id=None)
 
     print_record(_readable(with_connection(work)), as_json=as_json)
+
+
+@app.command(
+    "set-cap", epilog="Example: paid-endpoint keys set-cap 0b54b1f2-6b1c-4c53-9f0a-0c3d3a6e7f10 --day 5.00 --month none"
+)
+def set_cap(key_id: KeyId, day: Day = None, month: Month = None, as_json: JsonOption = False) -> None:
+    """Cap the credits that a key may spend; what is not given stays."""
+    caps = given_caps(day, month)
+    record = with_connection(lambda connection, _: set_key_caps(connection, key_id, caps, organization_id=None))
+    print_record(_readable(record), as_json=as_json)
 
 
 @app.command(

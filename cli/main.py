@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("cli.doctor", "Check versions, settings, ports, clocks, pepper and reachability."),
     "settings": ("cli.settings", "Show every setting with its value (secrets redacted) and meaning."),
     "organizations": ("cli.organizations", "Create and list organizations."),
+    "subscriptions": ("cli.subscriptions", "Show, begin, change, cancel and renew subscriptions."),
     "plans": ("cli.plans", "Create and list plans with their limits."),
     "services": ("cli.services", "Create and list services (upstream APIs)."),
     "operations": ("cli.operations", "Create and list a service's operations."),

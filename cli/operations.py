@@ -18,6 +18,7 @@ Replays = Annotated[
     typer.Option("--replays/--no-replays", help="Run a write under one Idempotency-Key once, and replay its outcome."),
 ]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
+QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
 
 
 @app.command(
@@ -31,6 +32,8 @@ def create(
     credits_: Credits = None,
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
     replays: Replays = None,
+    quota_cost: QuotaCost = None,
+    minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -45,6 +48,8 @@ def create(
             price_micro=parse_credits(credits_ or "0"),
             reserved=reserved,
             replays=bool(replays),
+            quota_cost=1 if quota_cost is None else quota_cost,
+            minimum_plan=minimum_plan,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -58,9 +63,16 @@ def change(
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
     replays: Replays = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
+    quota_cost: QuotaCost = None,
+    minimum_plan: Annotated[
+        str | None, typer.Option(help="Slug of the lowest plan that may call it; '' for any plan.")
+    ] = None,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given."""
+    """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
 
     async def work(connection: object, _: object) -> operations.OperationRecord:
         return await operations.change(
@@ -71,6 +83,9 @@ def change(
             reserved=reserved,
             replays=replays,
             enabled=enabled,
+            quota_cost=quota_cost,
+            minimum_plan=minimum_plan,
+            at_once=at_once,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -82,7 +97,18 @@ def list_(
 ) -> None:
     """List operations by service and path."""
     records = with_connection(lambda connection, _: operations.list_operations(connection, service_slug=service))
-    columns = ("service_slug", "method", "path_pattern", "name", "credits", "reserved", "replays", "enabled", "id")
+    columns = (
+        "service_slug",
+        "method",
+        "path_pattern",
+        "name",
+        "credits",
+        "quota_cost",
+        "reserved",
+        "replays",
+        "enabled",
+        "id",
+    )
     print_rows([_readable(record) for record in records], columns, as_json=as_json)
 
 

@@ -7,20 +7,42 @@ import typer
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import plans
-from domain.limit_texts import limit_texts, parse_limits
+from domain.credit_amounts import credits_text
+from domain.limit_texts import LimitSpec, limit_texts, parse_limits
+from domain.plan_prices import PlanPriceRecord, PriceSpec, parse_price, parse_quota_cost
+from schema.plans import Overage
 
 app = typer.Typer(no_args_is_help=True, help="Create and list plans with their limits.")
 
 Slug = Annotated[str, typer.Argument(help="The plan's slug.")]
 _FORM = "[NAME=]AMOUNT/PERIOD or AMOUNT concurrent, then perhaps: per key, on SERVICE[:OPERATION]"
 Limits = Annotated[list[str] | None, typer.Option("--limit", help=f"{_FORM}. Enforced; repeat it.")]
+Quotas = Annotated[
+    list[str] | None,
+    typer.Option("--quota", help="[NAME=]AMOUNT/day or AMOUNT/month in units that operations take; repeat it."),
+]
 Shadows = Annotated[list[str] | None, typer.Option("--shadow", help="The same, only counted; repeat it.")]
+Prices = Annotated[
+    list[str] | None,
+    typer.Option("--price", help="SERVICE:OPERATION=0.05 credits on this plan; =default as for everybody; repeat it."),
+]
+QuotaCosts = Annotated[
+    list[str] | None, typer.Option("--quota-cost", help="SERVICE:OPERATION=5 units on this plan; the same; repeat it.")
+]
+Overages = Annotated[Overage | None, typer.Option(help="When quotas are used up: block, or use credits.")]
+TrialDays = Annotated[int | None, typer.Option(help="Length of a trial; 0: none.")]
+TrialCalls = Annotated[int | None, typer.Option(help="Requests in a trial at the most.")]
+GraceDays = Annotated[int | None, typer.Option(help="Days for which an unpaid plan still applies.")]
 
 
-@app.command(epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --shadow 5/second")
+@app.command(
+    epilog="Example: paid-endpoint plans create starter --limit 1000/hour --limit 10000/day --quota 50000/month"
+    " --price weather:forecast=0.05 --trial-days 14"
+)
 def create(
     slug: Slug,
     limit: Limits = None,
+    quota: Quotas = None,
     shadow: Shadows = None,
     name: Annotated[str | None, typer.Option(help="As customers see it; default: the slug.")] = None,
     description: Annotated[str, typer.Option(help="For the price list.")] = "",
@@ -28,6 +50,12 @@ def create(
     currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
     rank: Annotated[int, typer.Option(help="A higher plan has a greater number.")] = 0,
     hidden: Annotated[bool, typer.Option("--hidden", help="Keep it off the price list.")] = False,
+    price: Prices = None,
+    quota_cost: QuotaCosts = None,
+    overage: Overages = None,
+    trial_days: TrialDays = None,
+    trial_calls: TrialCalls = None,
+    grace_days: GraceDays = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a plan with its limits."""
@@ -35,13 +63,18 @@ def create(
         lambda connection, _: plans.create(
             connection,
             slug=slug,
-            limits=parse_limits(limit or [], shadow or []),
+            limits=parse_limits(limit or [], shadow or [], quota or []),
             name=name,
             description=description,
             public=not hidden,
             price_cents=price_cents,
             currency=currency,
             sort_order=rank,
+            prices=_prices(price, quota_cost),
+            overage=overage or Overage.BLOCK,
+            trial_days=trial_days or 0,
+            trial_calls=trial_calls,
+            grace_days=3 if grace_days is None else grace_days,
         )
     )
     print_record(_readable(record, as_json=as_json), as_json=as_json)
@@ -51,14 +84,28 @@ def create(
 def change(
     slug: Slug,
     limit: Limits = None,
+    quota: Quotas = None,
     shadow: Shadows = None,
     name: Annotated[str | None, typer.Option(help="As customers see it.")] = None,
     price_cents: Annotated[int | None, typer.Option(help="A month's price in hundredths.")] = None,
     active: Annotated[bool | None, typer.Option("--active/--inactive", help="Takes new subscriptions.")] = None,
+    rank: Annotated[int | None, typer.Option(help="A higher plan has a greater number.")] = None,
+    price: Prices = None,
+    quota_cost: QuotaCosts = None,
+    overage: Overages = None,
+    trial_days: TrialDays = None,
+    trial_calls: TrialCalls = None,
+    grace_days: GraceDays = None,
+    at_once: Annotated[
+        bool, typer.Option("--now", help="For everybody at once, also for those who keep older terms of this plan.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given; limits, if any is given, replace all of the plan's limits."""
-    given = bool(limit or shadow)
+    """Change what is given; limits and quotas, if any is given, replace all that the plan has.
+
+    Who is subscribed keeps the former terms until the period ends, unless you say --now.
+    """
+    given = bool(limit or shadow or quota)
     record = with_connection(
         lambda connection, _: plans.change(
             connection,
@@ -66,7 +113,14 @@ def change(
             name=name,
             price_cents=price_cents,
             active=active,
-            limits=parse_limits(limit or [], shadow or []) if given else None,
+            limits=parse_limits(limit or [], shadow or [], quota or []) if given else None,
+            sort_order=rank,
+            prices=_prices(price, quota_cost),
+            overage=overage,
+            trial_days=trial_days,
+            trial_calls=trial_calls,
+            grace_days=grace_days,
+            at_once=at_once,
         )
     )
     print_record(_readable(record, as_json=as_json), as_json=as_json)
@@ -87,9 +141,24 @@ def show(slug: Slug, as_json: JsonOption = False) -> None:
     print_record(_readable(record, as_json=as_json), as_json=as_json)
 
 
+def _prices(prices: list[str] | None, quota_costs: list[str] | None) -> list[PriceSpec]:
+    return [*map(parse_price, prices or ()), *map(parse_quota_cost, quota_costs or ())]
+
+
 def _readable(record: plans.PlanRecord, *, as_json: bool) -> dict[str, Any]:
     data: dict[str, Any] = as_data(record)
     if not as_json:
         written = zip(record.limits, limit_texts(record.limits), strict=True)
-        data["limits"] = [f"{text}{' (shadow)' if spec.shadow else ''}" for spec, text in written]
+        data["limits"] = [f"{text}{_marked(spec)}" for spec, text in written]
+        data["prices"] = [_price_text(price) for price in record.prices]
     return data
+
+
+def _price_text(price: PlanPriceRecord) -> str:
+    parts = [] if price.price_micro is None else [f"{credits_text(price.price_micro)} credits"]
+    parts += [] if price.quota_cost is None else [f"{price.quota_cost} units"]
+    return f"{price.service}:{price.operation} {' and '.join(parts)}"
+
+
+def _marked(spec: LimitSpec) -> str:
+    return " (quota)" if spec.unit == "quota" else " (shadow)" if spec.shadow else ""

@@ -1,14 +1,16 @@
 """Why a request was admitted or refused: its decision trace in plain words, with names from the database as they are now."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
 from domain.credit_amounts import credits_text
+from domain.entitlements import trial_limit
 from domain.journal.decision import Decision, Flag, KeyFault, Step, TracedLimit, unpack_decision
 from domain.limit_texts import LimitSpec
 from domain.log_reading import LogEntry, LogFilter, list_entries
 from domain.refusals import ALL
+from domain.spend_caps import IDS, NAMES
 
 _TITLES = {refusal.code: refusal.title for refusal in ALL}
 _NAMES = {
@@ -23,10 +25,19 @@ _KEY_FAULTS = {
 }
 _DECISION = "select decision from request_log where id = $1 and at = $2"
 _PLAN = "select slug from plan where id = $1"
+# A limit that the plan no longer has may be one of the terms that the customer bought.
 _LIMITS = """
-select l.id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug as service, o.name as operation
-  from plan_limit l left join service s on s.id = l.service_id left join operation o on o.id = l.operation_id
- where l.id = any($1)
+with terms as (
+    select id, name, amount, period, scope, shadow, service_id, operation_id, unit, 0 as age
+    from plan_limit where id = any($1)
+    union all
+    select l.*, v.number from plan_version v, jsonb_to_recordset(v.terms->'limits') as l (
+        id uuid, name text, amount bigint, period text, scope text, shadow boolean, service_id uuid, operation_id uuid, unit text)
+    where v.plan_id = $2 and l.id = any($1))
+select distinct on (l.id)
+       l.id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug as service, o.name as operation, l.unit
+  from terms l left join service s on s.id = l.service_id left join operation o on o.id = l.operation_id
+ order by l.id, l.age
 """
 
 
@@ -86,7 +97,11 @@ async def explain(connection: Any, request_id: UUID) -> Explanation | None:
     plan, limits = None, []
     if decision is not None:
         plan = await connection.fetchval(_PLAN, decision.plan_id) if decision.plan_id else None
-        known = {row["id"]: row for row in await connection.fetch(_LIMITS, [one.limit_id for one in decision.limits])}
+        ids = [one.limit_id for one in decision.limits]
+        known = {row["id"]: row for row in await connection.fetch(_LIMITS, ids, decision.plan_id)}
+        if decision.plan_id:
+            of_trial = trial_limit(decision.plan_id, 0)
+            known[of_trial.id] = {**asdict(of_trial), "service": None, "operation": None}
         limits = [_limit(one, known.get(one.limit_id)) for one in decision.limits]
     flags = decision.flags if decision else Flag(0)
     return Explanation(
@@ -105,15 +120,14 @@ async def explain(connection: Any, request_id: UUID) -> Explanation | None:
 
 
 def _limit(traced: TracedLimit, row: Any) -> ExplainedLimit:
-    text = None
+    name, text = _cap(traced)
     if row is not None:
-        spec = LimitSpec(
-            row["name"], traced.amount, row["period"], row["scope"], row["shadow"], row["service"], row["operation"]
-        )
-        text = spec.text
+        target = row["service"], row["operation"]
+        spec = LimitSpec(row["name"], traced.amount, row["period"], row["scope"], row["shadow"], *target, row["unit"])
+        name, text = spec.name, f"{spec.text} (quota)" if spec.unit == "quota" else spec.text
     verdict = "exceeded" if traced.violated else "exceeded-shadow" if traced.shadow_violated else "room"
     return ExplainedLimit(
-        name=row["name"] if row is not None else None,
+        name=name,
         text=text,
         amount=traced.amount,
         remaining=traced.remaining,
@@ -121,6 +135,15 @@ def _limit(traced: TracedLimit, row: Any) -> ExplainedLimit:
         shadow=row["shadow"] if row is not None else traced.shadow_violated,
         verdict=verdict,
     )
+
+
+def _cap(traced: TracedLimit) -> tuple[str | None, str | None]:
+    """Name and text of a spend cap, which is no limit of a plan; None of a limit that is gone."""
+    for (scope, period), limit_id in IDS.items():
+        if limit_id == traced.limit_id:
+            of = " of the key" if scope == "key" else ""
+            return NAMES[scope, period], f"{credits_text(traced.amount)} credits/{period}{of}"
+    return None, None
 
 
 def _summary(entry: LogEntry, flags: Flag) -> str:
@@ -199,6 +222,8 @@ def _limits(decision: Decision, limits: list[ExplainedLimit]) -> str:
     parts = [f"used up: {', '.join(over)}" if over else f"{len(limits)} checked", source]
     if decision.flags & Flag.RECALLED:
         parts.append("other workers were asked to give permits back")
+    if decision.flags & Flag.OVERAGE:
+        parts.append("quotas are used up: only credits are left")
     if shadow:
         parts.append(f"over, but in shadow: {', '.join(shadow)}")
     return "; ".join(part for part in parts if part)

@@ -10,7 +10,7 @@ from domain.faults import Conflict, Fault, NotFound
 COLUMNS = (
     "k.id, k.organization_id, o.slug as organization_slug, k.name, k.scheme, k.prefix, k.last4, k.environment,"
     " k.scopes, k.allowed_ips, k.expires_at, k.revoked_at, k.revoked_reason, k.rotated_from, k.last_used_at,"
-    " k.created_at, k.created_by"
+    " k.created_at, k.created_by, k.spend_cap_day_micro, k.spend_cap_month_micro"
 )
 
 OWNED = "k.id = $1 and ($2::uuid is null or k.organization_id = $2)"
@@ -21,7 +21,7 @@ ALIVE = "k.revoked_at is null and (k.expires_at is null or k.expires_at > now())
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """One API key. `scopes` empty: everything; `allowed_ips` empty: anywhere; times are UTC or None."""
+    """One API key. `scopes` empty: everything; `allowed_ips` empty: anywhere; times are UTC or None; a cap None: none."""
 
     id: UUID
     organization_id: UUID
@@ -40,6 +40,8 @@ class KeyRecord:
     last_used_at: datetime | None
     created_at: datetime
     created_by: int | None
+    spend_cap_day_micro: int | None
+    spend_cap_month_micro: int | None
 
     @property
     def state(self) -> str:

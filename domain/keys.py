@@ -18,6 +18,7 @@ from domain.key_records import ALIVE, COLUMNS, OWNED, KeyRecord, fetch_key, list
 from domain.key_restrictions import valid_expiry, valid_networks, valid_scopes
 from domain.names import valid_name
 from domain.settings import KeySettings
+from domain.spend_caps import CapChange, valid_cap
 
 __all__ = [
     "KEY_LENGTH",
@@ -68,15 +69,18 @@ async def create(
     scopes: Iterable[str] = (),
     allowed_ips: Iterable[str] = (),
     expires_at: datetime | None = None,
+    spend_caps: CapChange | None = None,
     created_by: int | None = None,
 ) -> CreatedKey:
     """A new key under the newest pepper. Raises NotFound without such an open organization, InvalidValue."""
+    caps = spend_caps or {}
     minted = mint(_valid_environment(environment))
     version, stored = _digest_now(minted, settings)
     row = await connection.fetchrow(
         "with k as (insert into api_key (organization_id, name, scheme, public_id, prefix, last4, digest,"
-        " pepper_version, environment, scopes, allowed_ips, expires_at, created_by)"
-        " select id, $2, 'hmac', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 from organization"
+        " pepper_version, environment, scopes, allowed_ips, expires_at, created_by, spend_cap_day_micro,"
+        " spend_cap_month_micro)"
+        " select id, $2, 'hmac', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 from organization"
         " where id = $1 and state <> 'closed' returning *)"
         f" select {COLUMNS} from k join organization o on o.id = k.organization_id",
         organization_id,
@@ -91,6 +95,8 @@ async def create(
         valid_networks(allowed_ips),
         valid_expiry(expires_at),
         created_by,
+        valid_cap(caps.get("day")),
+        valid_cap(caps.get("month")),
     )
     if row is None:
         raise NotFound("There is no open organization to create a key for.")
@@ -211,9 +217,11 @@ async def _insert_successor(connection: Any, settings: KeySettings, key_id: UUID
     version, stored = _digest_now(minted, settings)
     row = await connection.fetchrow(
         "with s as (insert into api_key (organization_id, name, scheme, public_id, prefix, last4, digest,"
-        " pepper_version, environment, scopes, allowed_ips, expires_at, created_by, rotated_from)"
+        " pepper_version, environment, scopes, allowed_ips, expires_at, created_by, spend_cap_day_micro,"
+        " spend_cap_month_micro, rotated_from)"
         " select k.organization_id, k.name, 'hmac', $2, $3, $4, $5, $6, k.environment, k.scopes, k.allowed_ips,"
-        f" k.expires_at, k.created_by, k.id from api_key k where k.id = $1 and {ALIVE}"
+        " k.expires_at, k.created_by, k.spend_cap_day_micro, k.spend_cap_month_micro, k.id"
+        f" from api_key k where k.id = $1 and {ALIVE}"
         " and not exists (select from api_key n where n.rotated_from = k.id and n.revoked_at is null) returning *)"
         f" select {COLUMNS} from s k join organization o on o.id = k.organization_id",
         key_id,

@@ -3,6 +3,8 @@
     [NAME=] AMOUNT/PERIOD   [per key] [on SERVICE[:OPERATION]]
     [NAME=] AMOUNT concurrent [per key] [on SERVICE[:OPERATION]]
 
+A quota is written like a limit of a day or a month and counts units: as many as each operation takes.
+
 The part with the window is read by the `limits` library, so `5 per second` is one too. Several limits of one kind may
 stand in a plan; each has a name of its own, which the RateLimit headers show.
 """
@@ -20,6 +22,7 @@ PERIODS = ("second", "minute", "hour", "day", "month", "concurrent")
 """In this order limits are listed; `concurrent` caps requests in progress, the others count requests in a window."""
 LARGEST_AMOUNT = 10**15
 """Far within what Redis's Lua counts exactly (2**53)."""
+QUOTA_PERIODS = ("day", "month")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 _FORM = (
@@ -39,6 +42,7 @@ class LimitSpec:
     """`amount` requests in one `period`, or in progress at once; shared by the organization or for each key.
 
     In shadow: counted only. `service` (a slug) and `operation` (its name) narrow what is counted; None is everything.
+    `unit` is `requests`, or `quota`: the units that operations take.
     """
 
     name: str
@@ -48,10 +52,11 @@ class LimitSpec:
     shadow: bool = False
     service: str | None = None
     operation: str | None = None
+    unit: str = "requests"
 
     @property
     def text(self) -> str:
-        """As people write it, without its name and without saying whether it is a shadow."""
+        """As people write it, without its name and without saying whether it is a shadow or a quota."""
         window = f"{self.amount} concurrent" if self.period == "concurrent" else f"{self.amount}/{self.period}"
         target = f":{self.operation}" if self.operation else ""
         return f"{window}{' per key' if self.scope == 'key' else ''}{f' on {self.service}{target}' if self.service else ''}"
@@ -63,18 +68,21 @@ def parse_limit(text: str, *, shadow: bool = False) -> LimitSpec:
     return spec if spec.name else replace(spec, name=_candidates(spec)[0])
 
 
-def parse_limits(enforced: Iterable[str], shadow: Iterable[str] = ()) -> list[LimitSpec]:
-    """A plan's limits by period, shortest first. Raises InvalidValue.
+def parse_limits(enforced: Iterable[str], shadow: Iterable[str] = (), quotas: Iterable[str] = ()) -> list[LimitSpec]:
+    """A plan's limits and quotas by period, shortest first. Raises InvalidValue.
 
-    Names that are not given are made: `hour`, `minute-key`, `minute-weather`, `concurrent`; `hour-shadow` for a shadow
-    whose name is taken, then `hour-2`.
+    Names that are not given are made: `hour`, `minute-key`, `minute-weather`, `concurrent`, `month-quota`; `hour-shadow`
+    for a shadow whose name is taken, then `hour-2`.
     """
-    return _in_order(_named([*map(_parsed, enforced), *(_parsed(text, shadow=True) for text in shadow)]))
+    shadows = (_parsed(text, shadow=True) for text in shadow)
+    return _in_order(_named([*map(_parsed, enforced), *shadows, *map(_quota, quotas)]))
 
 
 def limit_texts(specs: Sequence[LimitSpec]) -> list[str]:
-    """What, given to `parse_limits` (shadows apart), makes the same plan: each with its name where it is not the made one."""
-    listed = [*(spec for spec in specs if not spec.shadow), *(spec for spec in specs if spec.shadow)]
+    """What, given to `parse_limits` (shadows and quotas apart), makes the same plan: each with its name where it is not the
+    made one.
+    """
+    listed = sorted(specs, key=lambda spec: 2 if spec.unit == "quota" else spec.shadow)
     named: set[str] = set()
     while True:
         made = _named([spec if spec.name in named else replace(spec, name="") for spec in listed])
@@ -110,6 +118,13 @@ def _parsed(text: str, *, shadow: bool = False) -> LimitSpec:
     return LimitSpec(name or "", amount, period, parts["scope"] or "organization", shadow, service, operation)
 
 
+def _quota(text: str) -> LimitSpec:
+    spec = replace(_parsed(text), unit="quota")
+    if spec.period not in QUOTA_PERIODS or spec.scope != "organization":
+        raise InvalidValue(f"'{text[:80]}': a quota is of a day or a month, and all keys of the organization share it.")
+    return spec
+
+
 def _window(text: str, window: str) -> tuple[int, str]:
     if found := _CONCURRENT.fullmatch(window):
         return int(found[1]), "concurrent"
@@ -139,7 +154,8 @@ def _named(specs: Sequence[LimitSpec]) -> list[LimitSpec]:
 
 def _candidates(spec: LimitSpec, most: int = 1) -> list[str]:
     """Names after what is counted, best first: one more than `most` of them, none longer than a name may be."""
-    parts = (spec.period, "key" if spec.scope == "key" else "", spec.service or "", spec.operation or "")
+    kind = "quota" if spec.unit == "quota" else "key" if spec.scope == "key" else ""
+    parts = (spec.period, kind, spec.service or "", spec.operation or "")
     stem = "-".join(filter(None, (re.sub(r"[^a-z0-9_]+", "-", part.lower()).strip("-") for part in parts)))
     plain = [stem[:40].rstrip("-")]
     shadow = [f"{stem[:33].rstrip('-')}-shadow"] if spec.shadow else []

@@ -11,17 +11,28 @@ import asyncpg
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.names import valid_name
 from domain.path_patterns import pattern_shape, valid_pattern
+from domain.plan_prices import LARGEST_QUOTA_COST
+from domain.plan_versions import edit_plans, followed_plans
 
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
-    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.reserved, o.replays, o.enabled,"
+    "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.quota_cost,"
+    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.enabled,"
     " o.created_at"
 )
+_CHANGE = f"""
+    with o as (
+        update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
+            quota_cost = coalesce($4, quota_cost), reserved = coalesce($5, reserved), enabled = coalesce($6, enabled),
+            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, replays = coalesce($9, replays)
+        where id = $1 returning *)
+    select {COLUMNS} from o join service s on s.id = o.service_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord:
-    """One operation; `price_micro` in micro-credits."""
+    """One operation; `price_micro` in micro-credits, `quota_cost` in units; `minimum_plan` is a slug, None for any."""
 
     id: UUID
     service_slug: str
@@ -29,6 +40,8 @@ class OperationRecord:
     method: str
     path_pattern: str
     price_micro: int
+    quota_cost: int
+    minimum_plan: str | None
     reserved: bool
     replays: bool
     enabled: bool
@@ -43,15 +56,18 @@ async def create(
     path_pattern: str,
     name: str,
     price_micro: int = 0,
+    quota_cost: int = 1,
+    minimum_plan: str | None = None,
     reserved: bool = False,
     replays: bool = False,
 ) -> OperationRecord:
-    """A new operation. Raises NotFound for the service; Conflict for a pattern that is there; InvalidValue."""
+    """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), _valid_method(method)
     try:
         row = await connection.fetchrow(
-            "with o as (insert into operation (service_id, name, method, path_pattern, price_micro, reserved,"
-            " replays) select s.id, $2, $3, $4, $5, $6, $8 from service s where s.slug = $1 and not exists ("
+            "with o as (insert into operation"
+            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id, replays)"
+            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -62,6 +78,8 @@ async def create(
             _valid_price(price_micro),
             reserved,
             pattern_shape(pattern),
+            _valid_quota_cost(quota_cost),
+            await _plan_id(connection, minimum_plan),
             replays,
         )
     except asyncpg.UniqueViolationError:
@@ -79,23 +97,37 @@ async def change(
     *,
     name: str | None = None,
     price_micro: int | None = None,
+    quota_cost: int | None = None,
+    minimum_plan: str | None = None,
     reserved: bool | None = None,
     replays: bool | None = None,
     enabled: bool | None = None,
+    at_once: bool = False,
 ) -> OperationRecord:
-    """Change what is given. Raises NotFound, InvalidValue."""
-    row = await connection.fetchrow(
-        "with o as (update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),"
-        " reserved = coalesce($4, reserved), enabled = coalesce($5, enabled), replays = coalesce($6, replays)"
-        " where id = $1 returning *)"
-        f" select {COLUMNS} from o join service s on s.id = o.service_id",
-        operation_id,
+    """Change what is given; `minimum_plan` is a slug, empty for any plan. Raises NotFound, InvalidValue.
+
+    Who has subscribed pays the former price, and the former units, until the period ends; `at_once` does without that,
+    but for those who keep older terms of their plan anyway (`plan_versions`).
+    """
+    minimum_plan_id = await _plan_id(connection, minimum_plan)
+    values = (
         valid_name(name) if name is not None else None,
         _valid_price(price_micro) if price_micro is not None else None,
+        _valid_quota_cost(quota_cost) if quota_cost is not None else None,
         reserved,
         enabled,
+        minimum_plan is not None,
+        minimum_plan_id,
         replays,
     )
+
+    async def edit() -> Any:
+        return await connection.fetchrow(_CHANGE, operation_id, *values)
+
+    if at_once or (price_micro is None and quota_cost is None):
+        row = await edit()
+    else:
+        row = await edit_plans(connection, await followed_plans(connection), edit)
     if row is None:
         raise NotFound(f"There is no operation {operation_id}.")
     return OperationRecord(**dict(row))
@@ -132,3 +164,19 @@ def _valid_price(price_micro: int) -> int:
     if not 0 <= price_micro < 2**63:
         raise InvalidValue("The price is not negative, and fits 63 bits.")
     return price_micro
+
+
+def _valid_quota_cost(units: int) -> int:
+    if not 0 <= units <= LARGEST_QUOTA_COST:
+        raise InvalidValue(f"The units of a request lie between 0 and {LARGEST_QUOTA_COST}.")
+    return units
+
+
+async def _plan_id(connection: Any, slug: str | None) -> UUID | None:
+    """None for no slug, and for an empty one."""
+    if not slug:
+        return None
+    plan_id: UUID | None = await connection.fetchval("select id from plan where slug = $1", slug)
+    if plan_id is None:
+        raise NotFound(f"There is no plan {slug}.")
+    return plan_id

@@ -9,22 +9,24 @@ from domain.limit_texts import LimitSpec
 
 _SHORTEST_FIRST = "array_position(array['second', 'minute', 'hour', 'day', 'month', 'concurrent'], l.period), l.name"
 _SELECT = f"""
-    select l.plan_id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug, o.name
+    select l.plan_id, l.name, l.amount, l.period, l.scope, l.shadow, s.slug, o.name, l.unit
     from plan_limit l left join service s on s.id = l.service_id left join operation o on o.id = l.operation_id
     where l.plan_id = any($1) order by {_SHORTEST_FIRST}
 """
 # What is counted tells limits apart: under another id nothing that was counted before can be taken for it.
 _DELETE = """
     delete from plan_limit where plan_id = $1 and not exists (
-        select from unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[])
-            as kept (name, period, scope, service_id, operation_id)
-        where (kept.name, kept.period, kept.scope) = (plan_limit.name, plan_limit.period, plan_limit.scope)
+        select from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[])
+            as kept (name, period, scope, unit, service_id, operation_id)
+        where (kept.name, kept.period, kept.scope, kept.unit)
+            = (plan_limit.name, plan_limit.period, plan_limit.scope, plan_limit.unit)
         and kept.service_id is not distinct from plan_limit.service_id
         and kept.operation_id is not distinct from plan_limit.operation_id)
 """
 _UPSERT = """
-    insert into plan_limit (plan_id, name, period, scope, service_id, operation_id, amount, shadow)
-    select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[], $8::boolean[])
+    insert into plan_limit (plan_id, name, period, scope, unit, service_id, operation_id, amount, shadow)
+    select $1, * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[],
+        $9::boolean[])
     on conflict on constraint uq_plan_limit_plan_id_name do update
     set amount = excluded.amount, shadow = excluded.shadow
 """
@@ -49,6 +51,7 @@ async def replace_limits(connection: Any, plan_id: UUID, limits: Sequence[LimitS
         [spec.name for spec in limits],
         [spec.period for spec in limits],
         [spec.scope for spec in limits],
+        [spec.unit for spec in limits],
         [service_id for service_id, _ in targets],
         [operation_id for _, operation_id in targets],
     )

@@ -1,25 +1,43 @@
 """Plans and their limits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.faults import Conflict, InvalidValue, NotFound
-from domain.limit_texts import LimitSpec, check_names
+from domain.limit_texts import LARGEST_AMOUNT, LimitSpec, check_names
 from domain.names import valid_name, valid_slug
 from domain.plan_limits import limits_of, replace_limits
+from domain.plan_prices import PlanPriceRecord, PriceSpec, prices_of, set_prices
+from domain.plan_versions import edit_plans
 
 COLUMNS = (
     "p.id, p.slug, p.name, p.description, p.active, p.public, p.price_cents, p.currency::text as currency,"
-    " p.sort_order, p.created_at"
+    " p.sort_order, p.overage, p.trial_days, p.trial_calls, p.grace_days, p.created_at"
 )
+LONGEST_DAYS = 365
+LONGEST_TRIAL_OF_CALLS = 28
+"""Days: calls of a trial are counted by its months."""
 HIGHEST_RANK = 1_000_000
+_BOUNDS = {
+    "price_cents": (0, 10**12), "sort_order": (0, HIGHEST_RANK), "trial_days": (0, LONGEST_DAYS),
+    "trial_calls": (1, LARGEST_AMOUNT), "grace_days": (0, LONGEST_DAYS),
+}  # fmt: skip
+CHANGEABLE = {*_BOUNDS, "name", "description", "active", "public", "overage"}
+_NAMED = {
+    "price_cents": "The price in hundredths", "sort_order": "The rank", "trial_days": "The trial's number of days",
+    "trial_calls": "The trial's number of calls", "grace_days": "The number of days of grace",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
-    """One plan; `price_cents` a month, in hundredths of `currency`; limits by period, shortest first."""
+    """One plan; `price_cents` a month, in hundredths of `currency`; limits by period, shortest first.
+
+    `overage` is block or credits; `trial_days` 0 and no `trial_calls`: it is sold without a trial.
+    """
 
     id: UUID
     slug: str
@@ -30,8 +48,13 @@ class PlanRecord:
     price_cents: int
     currency: str
     sort_order: int
+    overage: str
+    trial_days: int
+    trial_calls: int | None
+    grace_days: int
     created_at: datetime
     limits: tuple[LimitSpec, ...]
+    prices: tuple[PlanPriceRecord, ...]
 
 
 async def create(
@@ -45,29 +68,33 @@ async def create(
     price_cents: int = 0,
     currency: str = "USD",
     sort_order: int = 0,
+    overage: str = "block",
+    trial_days: int = 0,
+    trial_calls: int | None = None,
+    grace_days: int = 3,
+    prices: Sequence[PriceSpec] = (),
 ) -> PlanRecord:
-    """A new plan with its limits, in one transaction; without a name, the slug serves.
+    """A new plan with its limits and prices, in one transaction; without a name, the slug serves.
 
-    Raises Conflict, InvalidValue; NotFound for a service or operation that a limit names.
+    Raises Conflict, InvalidValue; NotFound for a service or operation that a limit or a price names.
     """
-    _check_price(price_cents, currency)
-    _check_rank(sort_order)
+    values = {
+        "slug": valid_slug(slug), "name": valid_name(name or slug), "description": description, "public": public,
+        "price_cents": price_cents, "currency": currency, "sort_order": sort_order, "overage": overage,
+        "trial_days": trial_days, "trial_calls": trial_calls, "grace_days": grace_days,
+    }  # fmt: skip
+    _check(values)
     check_names(limits)
     async with connection.transaction():
         plan_id = await connection.fetchval(
-            "insert into plan (slug, name, description, public, price_cents, currency, sort_order)"
-            " values ($1, $2, $3, $4, $5, $6, $7) on conflict on constraint uq_plan_slug do nothing returning id",
-            valid_slug(slug),
-            valid_name(name or slug),
-            description,
-            public,
-            price_cents,
-            currency,
-            sort_order,
+            f"insert into plan ({', '.join(values)}) values ({', '.join(f'${n}' for n in range(1, len(values) + 1))})"
+            " on conflict on constraint uq_plan_slug do nothing returning id",
+            *values.values(),
         )
         if plan_id is None:
             raise Conflict(f"There is already a plan {slug}.")
         await replace_limits(connection, plan_id, limits)
+        await set_prices(connection, plan_id, prices)
         return await fetch_plan(connection, slug)
 
 
@@ -76,64 +103,72 @@ async def fetch_plan(connection: Any, slug: str) -> PlanRecord:
     row = await connection.fetchrow(f"select {COLUMNS} from plan p where p.slug = $1", slug)
     if row is None:
         raise NotFound(f"There is no plan {slug}.")
-    limits = await limits_of(connection, [row["id"]])
-    return PlanRecord(**dict(row), limits=limits.get(row["id"], ()))
+    return (await _records(connection, [row]))[0]
 
 
 async def list_plans(connection: Any) -> list[PlanRecord]:
     """Every plan, lowest first."""
     rows = await connection.fetch(f"select {COLUMNS} from plan p order by p.sort_order, p.slug")
-    limits = await limits_of(connection, [row["id"] for row in rows])
-    return [PlanRecord(**dict(row), limits=limits.get(row["id"], ())) for row in rows]
+    return await _records(connection, rows)
 
 
 async def change(
     connection: Any,
     slug: str,
     *,
-    name: str | None = None,
-    description: str | None = None,
-    active: bool | None = None,
-    public: bool | None = None,
-    price_cents: int | None = None,
-    sort_order: int | None = None,
     limits: list[LimitSpec] | None = None,
+    prices: Sequence[PriceSpec] = (),
+    at_once: bool = False,
+    **values: Any,
 ) -> PlanRecord:
-    """Change what is given; `limits` replaces all of them. Raises NotFound, InvalidValue."""
-    if price_cents is not None:
-        _check_price(price_cents, "USD")
-    if sort_order is not None:
-        _check_rank(sort_order)
+    """Change what is given: columns of CHANGEABLE by name, and `prices`; `limits` replaces all of them.
+
+    Who has subscribed keeps what was sold until the period ends; `at_once` is for everybody, also for those who keep
+    older terms of this plan (`plan_versions`). What is None stays. Raises NotFound, InvalidValue.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    if unknown := sorted(given.keys() - CHANGEABLE):
+        raise InvalidValue(f"A plan's {unknown[0]} cannot be changed.")
+    if "name" in given:
+        given["name"] = valid_name(given["name"])
+    _check(given)
     if limits is not None:
         check_names(limits)
-    async with connection.transaction():
-        # The row lock taken here orders two changes of one plan's limits.
-        plan_id = await connection.fetchval(
-            "update plan set name = coalesce($2, name), description = coalesce($3, description),"
-            " active = coalesce($4, active), public = coalesce($5, public), price_cents = coalesce($6, price_cents),"
-            " sort_order = coalesce($7, sort_order) where slug = $1 returning id",
-            slug,
-            valid_name(name) if name is not None else None,
-            description,
-            active,
-            public,
-            price_cents,
-            sort_order,
-        )
-        if plan_id is None:
-            raise NotFound(f"There is no plan {slug}.")
+    plan_id = await connection.fetchval("select id from plan where slug = $1", slug)
+    if plan_id is None:
+        raise NotFound(f"There is no plan {slug}.")
+
+    async def edit() -> PlanRecord:
+        if given:
+            columns = ", ".join(f"{name} = ${place}" for place, name in enumerate(given, 2))
+            await connection.execute(f"update plan set {columns} where id = $1", plan_id, *given.values())
         if limits is not None:
             await replace_limits(connection, plan_id, limits)
+        await set_prices(connection, plan_id, prices)
         return await fetch_plan(connection, slug)
 
+    async with connection.transaction():
+        record = await edit_plans(connection, [plan_id], edit, at_once=at_once)
+        _check({"trial_days": record.trial_days, "trial_calls": record.trial_calls})
+        return record
 
-def _check_rank(sort_order: int) -> None:
-    if not 0 <= sort_order <= HIGHEST_RANK:
-        raise InvalidValue(f"The rank lies between 0 and {HIGHEST_RANK}.")
+
+async def _records(connection: Any, rows: Sequence[Any]) -> list[PlanRecord]:
+    ids = [row["id"] for row in rows]
+    limits, prices = await limits_of(connection, ids), await prices_of(connection, ids)
+    return [PlanRecord(**dict(row), limits=limits.get(row["id"], ()), prices=prices.get(row["id"], ())) for row in rows]
 
 
-def _check_price(price_cents: int, currency: str) -> None:
-    if not 0 <= price_cents <= 10**12:
-        raise InvalidValue("The price lies between 0 and 10,000,000,000.00.")
+def _check(values: Mapping[str, Any]) -> None:
+    """Raise InvalidValue for what no plan can have; only what is given is looked at."""
+    for name, (least, most) in _BOUNDS.items():
+        value = values.get(name)
+        if value is not None and not least <= value <= most:
+            raise InvalidValue(f"{_NAMED.get(name, name)} lies between {least} and {most}.")
+    if values.get("overage", "block") not in {"block", "credits"}:
+        raise InvalidValue("The overage is block or credits.")
+    currency = values.get("currency", "USD")
     if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
         raise InvalidValue("The currency is an ISO 4217 code, such as USD.")
+    if values.get("trial_calls") is not None and values.get("trial_days", 0) > LONGEST_TRIAL_OF_CALLS:
+        raise InvalidValue(f"A trial with a number of calls has at most {LONGEST_TRIAL_OF_CALLS} days.")

@@ -13,6 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from domain.credit_amounts import parse_credits
+from domain.faults import InvalidValue
+
 DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")  # noqa: TID251  the one module that may
 INSTANCE_FILE = DATA_DIR / "instance.env"
 ENV_FILES = (str(INSTANCE_FILE), ".env")
@@ -314,6 +317,26 @@ class JournalSettings(_Concern, env_prefix="JOURNAL_"):
     )
 
 
+class CreditSettings(_Concern, env_prefix="CREDITS_"):
+    """Credits: what customers are given."""
+
+    sign_up_bonus: str = Field(default="100", description="Credits that an organization is given once; 0: none.")
+
+    @field_validator("sign_up_bonus")
+    @classmethod
+    def _is_amount(cls, value: str) -> str:
+        try:
+            parse_credits(value)
+        except InvalidValue as fault:
+            raise ValueError(str(fault)) from None
+        return value
+
+    @property
+    def sign_up_bonus_micro(self) -> int:
+        """The same in micro-credits."""
+        return parse_credits(self.sign_up_bonus)
+
+
 class DevSettings(_Concern):
     """The instance that `paid-endpoint up` runs."""
 
@@ -338,6 +361,7 @@ class Settings:
         self.upstream = UpstreamSettings()
         self.logs = LogSettings()
         self.journal = JournalSettings()
+        self.credits = CreditSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)

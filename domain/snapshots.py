@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from types import MappingProxyType
 from uuid import UUID
 
 Network = IPv4Network | IPv6Network
-
-_NOTHING: Mapping[UUID, int] = MappingProxyType({})
 
 NO_ID = UUID(int=0)
 """Stands in rollups where a dimension is unknown."""
@@ -30,7 +27,7 @@ class LimitSnapshot:
     service_id: UUID | None = None
     operation_id: UUID | None = None
     unit: str = "requests"
-    """What it counts: requests, or quota: the units that each operation takes."""
+    """What it counts: requests; quota: the units that each operation takes; credits: micro-credits, of a spend cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class PlanSnapshot:
     """A plan's terms; `rank` orders plans from lowest to highest for minimum-plan checks (its sort_order).
 
     `prices` (micro-credits) and `quota_costs` (units) hold, by operation, only what differs from the operation's own.
-    `overage` says what happens when quotas are used up: block or credits.
+    `overage` says what happens when quotas are used up: block or credits. `trial_calls`: most requests in a trial.
     """
 
     id: UUID
@@ -47,8 +44,22 @@ class PlanSnapshot:
     rank: int
     limits: tuple[LimitSnapshot, ...]
     overage: str = "block"
-    prices: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
-    quota_costs: Mapping[UUID, int] = field(default_factory=lambda: _NOTHING)
+    prices: Mapping[UUID, int] = field(default_factory=dict)
+    quota_costs: Mapping[UUID, int] = field(default_factory=dict)
+    trial_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOverride:
+    """Another amount of the limit `name` for one organization, or whether it is only counted; None is as the plan says.
+
+    `until` is Unix seconds, None for good.
+    """
+
+    name: str
+    amount: int | None = None
+    shadow: bool | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,9 @@ class KeySnapshot:
     """One API key with its organization and subscription as they were when read.
 
     `expires_at` is Unix seconds or None. `plan_id` is None without a live subscription. `scopes` empty means all;
-    otherwise service slugs or `service:operation-name`.
+    otherwise service slugs or `service:operation-name`. `plan_version_id` is None where the plan's own terms hold.
+    `access_until` (Unix seconds) is when the plan stops to apply if nobody does anything; None: never.
+    `spend_caps` are the organization's and the key's own (`domain.spend_caps`).
     """
 
     id: UUID
@@ -75,6 +88,18 @@ class KeySnapshot:
     period_start: float | None = None
     period_end: float | None = None
     billing_mode: str = "credits"
+    spend_caps: tuple[LimitSnapshot, ...] = ()
+    plan_version_id: UUID | None = None
+    access_until: float | None = None
+    trialing: bool = False
+    overrides: tuple[LimitOverride, ...] = ()
+    period_anchor: float | None = None
+    """What months are counted from, where that is not `period_start`."""
+
+    @property
+    def month_anchor(self) -> float | None:
+        """What months are counted from (Unix seconds); None is the calendar."""
+        return self.period_start if self.period_anchor is None else self.period_anchor
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,10 @@ Credentials are never allowed: a key is not a cookie. An origin is compared exac
 from domain.snapshots import ServiceSnapshot
 from gateway.ends import ClientRequest, Headers
 
-_EXPOSED = b"RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+_EXPOSED = (
+    b"RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Credits-Charged, X-Credits-Remaining,"
+    b" X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+)
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 

@@ -25,6 +25,8 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.AddressNotAllowed: Step.ACCESS,
     refusals.RateLimited: Step.LIMIT,
     refusals.TooManyAtOnce: Step.LIMIT,
+    refusals.QuotaExceeded: Step.LIMIT,
+    refusals.SpendCapReached: Step.LIMIT,
     refusals.InvalidIdempotencyKey: Step.CHARGE,
     refusals.StillRunning: Step.CHARGE,
     refusals.OutcomeNotKept: Step.CHARGE,

@@ -49,8 +49,8 @@ class Exchange:
     """Names of the shadow limits that had no room for it."""
     figures: Sequence[int] = ()
     """What the bucket said when the answer was made; empty: ask it."""
-    taken = False
-    """Whether the bucket's permits, and its slots, are this request's."""
+    taken_at = 0.0
+    """When it took the bucket's permits and slots (monotonic seconds); 0: it has none."""
     verdict: Verdict | None = None
     charge: Charge | None = None
     """Its price and what it comes to, once that is held; free requests have none."""
@@ -97,13 +97,14 @@ class Exchange:
         return getattr(self, "matched", None)
 
     @property
+    def taken(self) -> bool:
+        """Whether it is admitted by its limits."""
+        return self.taken_at > 0.0
+
+    @property
     def overage(self) -> bool:
         """Whether it is paid with credits although its organization pays with quotas, because these are used up."""
         return bool(self.decided & Flag.OVERAGE)
-
-    @overage.setter
-    def overage(self, beyond: bool) -> None:
-        self.decided = self.decided | Flag.OVERAGE if beyond else self.decided & ~Flag.OVERAGE
 
     @property
     def max_body_bytes(self) -> int:
@@ -346,21 +347,24 @@ class Exchange:
 
     def _settle(self, outcome: str, refusal: Refusal | None) -> None:
         self.finished = True
-        self.let_go_of_slots()
         if self.charge is not None:
             self.charge.settle(self, outcome)
+        self.let_go_of_slots(outcome)
         self.services.record(self, outcome, refusal)
 
-    def let_go_of_slots(self) -> None:
-        """What counts requests in progress counts this one no more. Once."""
-        if self.taken and self.bucket is not None:
-            self.bucket.done()
+    def let_go_of_slots(self, outcome: str) -> None:
+        """What counts requests in progress counts this one no more, and spend caps what it cost. Once, when that is known."""
+        bucket = self.bucket
+        if self.taken_at and bucket is not None:
+            if bucket.weighted:
+                bucket.uncharge(self.taken_at, 0 if self.charge is None else self.charge.cost(self, outcome))
+            bucket.done()
 
-    def give_back_permits(self, taken_at: float) -> None:
-        """Refused although it was counted: it has consumed nothing (G1). `taken_at`: the bucket's, when it had just been.
+    def give_back_permits(self) -> None:
+        """Refused although it was counted: it has consumed nothing (G1).
 
         One that is finished was not refused: its client left, and its slots are back already.
         """
-        if self.taken and self.bucket is not None and not self.finished:
-            self.taken = False
-            self.bucket.give_back(taken_at)
+        if self.taken_at and self.bucket is not None and not self.finished:
+            self.bucket.give_back(self.taken_at)
+            self.taken_at = 0.0

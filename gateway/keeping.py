@@ -28,9 +28,9 @@ KEPT_ALONE_SECONDS = 60.0
 class Keeping:
     """The exchange's `Sink` once it has claimed its key. `left`: its client is gone, and it goes on alone."""
 
-    def __init__(self, exchange: "Exchange", seen: "hashlib._Hash", counted_at: float) -> None:
-        """`seen` is the fingerprint up to the body, `counted_at` when its permits were taken."""
-        self._exchange, self._seen, self.counted_at = exchange, seen, counted_at
+    def __init__(self, exchange: "Exchange", seen: "hashlib._Hash") -> None:
+        """`seen` is the fingerprint up to the body."""
+        self._exchange, self._seen = exchange, seen
         self._before_body = seen.digest()
         self._door: Sink = exchange.sink
         self._most = exchange.services.settings.gateway.replay_max_bytes

@@ -1,7 +1,7 @@
 """The RateLimit fields of an answer (IETF draft 11; values after RFC 9651) and their older relatives.
 
 Pure: a bucket's figures in, header fields out. Shadow limits are not shown, because they bind nobody, nor are caps on
-requests in progress, which no time resets. `t` and X-RateLimit-Reset are whole seconds from now, rounded up.
+requests in progress, which no time resets, nor spend caps. Quotas say that they count units (`qu`). `t` and X-RateLimit-Reset are whole seconds from now, rounded up.
 Retry-After is the problem document's (gateway.problems).
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from domain.quotas.bucket import Bucket
+from domain.quotas.costs import CREDITS, QUOTA
 from domain.quotas.windows import WINDOW_SECONDS, WindowState
 from domain.snapshots import LimitSnapshot
 from gateway.ends import Headers
@@ -81,11 +82,12 @@ def template_of(bucket: Bucket) -> Template:
 
 def make_template(limits: Sequence[LimitSnapshot]) -> Template:
     """The template of some limits."""
-    shown = [at for at, limit in enumerate(limits) if not limit.shadow and limit.period != "concurrent"]
-    policy = ", ".join(
-        f"{quoted(limits[at].name)};q={min(limits[at].amount, _LARGEST_INTEGER)};w={WINDOW_SECONDS[limits[at].period]}"
-        for at in shown
-    )
+    shown = [
+        at
+        for at, limit in enumerate(limits)
+        if not limit.shadow and limit.period != "concurrent" and limit.unit != CREDITS
+    ]
+    policy = ", ".join(_policy(limits[at]) for at in shown)
     form = ", ".join(quoted(limits[at].name).replace("%", "%%") + ";r=%d;t=%d" for at in shown)
     return Template(
         (b"ratelimit-policy", policy.encode()),
@@ -95,6 +97,11 @@ def make_template(limits: Sequence[LimitSnapshot]) -> Template:
         len(shown) == len(limits),
         {},
     )
+
+
+def _policy(limit: LimitSnapshot) -> str:
+    unit = ';qu="quota-units"' if limit.unit == QUOTA else ""
+    return f"{quoted(limit.name)};q={min(limit.amount, _LARGEST_INTEGER)}{unit};w={WINDOW_SECONDS[limit.period]}"
 
 
 def quoted(name: str) -> str:

@@ -23,9 +23,9 @@ class Repeat:
 
     bytes_out = bytes_in = 0
 
-    def __init__(self, exchange: "Exchange", outcome: Outcome, seen: "hashlib._Hash", counted_at: float) -> None:
-        """`seen` is the fingerprint up to the body, `counted_at` when its permits were taken."""
-        self._exchange, self._outcome, self._seen, self._counted_at = exchange, outcome, seen, counted_at
+    def __init__(self, exchange: "Exchange", outcome: Outcome, seen: "hashlib._Hash") -> None:
+        """`seen` is the fingerprint up to the body."""
+        self._exchange, self._outcome, self._seen = exchange, outcome, seen
         self._before_body = seen.digest()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         exchange.upstream = self
@@ -46,7 +46,7 @@ class Repeat:
         if outcome.body is not None and outcome.fingerprint == fingerprint:
             self._replay(outcome, outcome.body)
             return
-        exchange.give_back_permits(self._counted_at)
+        exchange.give_back_permits()
         # Of what is not kept, the body may not have been read to its end.
         same = outcome.body is None and outcome.fingerprint in {fingerprint, self._before_body}
         exchange.refuse(OutcomeNotKept() if same else IdempotencyMismatch())

@@ -87,7 +87,7 @@ class WholeAnswers:
 
     def _send(self, whole: "list[Exchange]", written: list[bytes]) -> None:
         for exchange in whole:
-            exchange.let_go_of_slots()
+            exchange.let_go_of_slots("served")
         settle_served(whole)
         try:
             self._record(whole)

@@ -16,7 +16,8 @@ def limit(period: str, amount: int, *, name: str = "", scope: str = "organizatio
 
 
 def plan(*limits: LimitSnapshot) -> PlanSnapshot:
-    return PlanSnapshot(uuid4(), "plan", "Plan", 1, limits)
+    # Plain mappings, because workers of the lease tests get plans by pickle.
+    return PlanSnapshot(uuid4(), "plan", "Plan", 1, limits, prices={}, quota_costs={})
 
 
 def key(organization_id: UUID | None = None) -> KeySnapshot:

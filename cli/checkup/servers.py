@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -11,8 +11,10 @@ from redis.exceptions import RedisError
 
 from cli.checkup.finding import Finding, judge
 from cli.setting_rows import redact
+from domain.entitlements import LATE_JOB
 from domain.migrating import applied_migrations, known_migrations
 from domain.partitions import AHEAD, partition_name, today
+from domain.renewals import count_overdue
 from domain.settings import Settings
 
 OLDEST_POSTGRES = 150_000
@@ -38,6 +40,8 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
         yield await _check_partitions(connection)
         if await connection.fetchval("select to_regclass('api_key')"):
             yield await _check_peppers(connection, set(settings.keys.pepper_by_version))
+        if await connection.fetchval("select to_regclass('plan_version')"):
+            yield await _check_renewals(connection)
         before = time.time()
         theirs = float(await connection.fetchval("select extract(epoch from clock_timestamp())"))
         yield check_clock("clock of postgres", theirs, before, time.time())
@@ -115,6 +119,17 @@ async def _check_peppers(connection: Any, known: set[int]) -> Finding:
         detail or "all known",
         fails=bool(lost),
         advice="Put the lost pair back into KEY_PEPPERS; without it these keys are refused.",
+    )
+
+
+async def _check_renewals(connection: Any) -> Finding:
+    overdue = await count_overdue(connection, datetime.now(UTC) - LATE_JOB)
+    return judge(
+        "renewals",
+        f"{overdue} subscriptions wait for what was due an hour ago" if overdue else "nothing is overdue",
+        fails=False,
+        warns=overdue > 0,
+        advice="Run it regularly: paid-endpoint subscriptions sweep",
     )
 
 

@@ -10,6 +10,7 @@ from cli.supervisor.failures import SupervisorError
 from cli.supervisor.product import Product
 from domain.faults import Fault
 from domain.migrating import migrate
+from domain.renewals import settle_due
 from domain.seed import seed
 from domain.settings import load_settings
 
@@ -37,6 +38,8 @@ async def _seed(product: Product, demo_file: DemoFile, report: Callable[[str], N
             user_password=instance.pairs["USER_PASSWORD"],
             admin_password=instance.pairs["ADMIN_PASSWORD"],
         )
+        # An instance that stood still for a month goes on.
+        await settle_due(connection)
         keys = dict(seeded.keys)
         known = {} if "KEY_PEPPERS" in instance.new_secrets else demo_file.keys
         lost = [name for name in KEY_NAMES if name not in keys and not known.get(name)]

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from hashlib import sha256
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from domain.catalog.key_cache import KeyCache, KeyEntry
 from domain.catalog.key_reading import READ_SECONDS, plausible, read_key
 from domain.catalog.lending import READ_FAULTS, lent
 from domain.catalog.listener import ChangeListener
+from domain.catalog.own_plans import OwnPlans
 from domain.catalog.reading import Tables, read_tables
 from domain.catalog.reloads import Reloads
 from domain.catalog.routes import RouteIndex
@@ -28,11 +29,12 @@ from domain.databases import Pool
 from domain.faults import in_one_line
 from domain.refusals import CannotDecide
 from domain.settings import Settings
-from domain.snapshots import KeySnapshot, Match, PlanSnapshot
+from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot
 
 TABLES_SECONDS = 10.0
 PROBE_SECONDS = 0.5
 _ATTEMPTS = 5
+_JUST_NOW_SECONDS = 5.0
 _GRACE_SECONDS = READ_SECONDS + 0.5
 
 _log = logging.getLogger(__name__)
@@ -71,6 +73,8 @@ class Catalog:
         self._reads: dict[bytes, _Read] = {}
         self._tables: Tables | None = None
         self._plans: dict[UUID, PlanSnapshot] = {}
+        self._versions: dict[UUID, PlanSnapshot] = {}
+        self._own_plans = OwnPlans()
         self._routes = RouteIndex(())
         self._reloads = Reloads(self._load)
         self._listener = ChangeListener(
@@ -142,9 +146,38 @@ class Catalog:
         return self._find_cold(presented, cache_key, entry)
 
     def good_until(self, presented: bytes) -> float:
-        """Monotonic seconds until which `find_key` says the same of this key, if `version` does not move; 0: unknown."""
+        """Monotonic seconds until which `find_key` and `plan_of` say the same of this key, if `version` does not move.
+
+        0: unknown. What ends at a moment of the wall clock (access, an override) is as far away as that clock says now.
+        """
         entry = self._known.get(sha256(presented).digest())
-        return 0.0 if entry is None or entry.read_at < self._stale_before else entry.read_at + self._ttl
+        if entry is None or entry.read_at < self._stale_before:
+            return 0.0
+        key, until = entry.snapshot, entry.read_at + self._ttl
+        if key.access_until is None and not key.overrides:
+            return until
+        ends = [override.until for override in key.overrides if override.until is not None]
+        ends += [] if key.access_until is None else [key.access_until]
+        now = time()
+        if any(now - _JUST_NOW_SECONDS < end <= now for end in ends):
+            # What is asked about may have been decided before.
+            return 0.0
+        return min([until, *(monotonic() + end - now for end in ends if end > now)])
+
+    def plan_of(self, key: KeySnapshot) -> PlanSnapshot:
+        """The terms of a key's subscription at this moment, with what its organization has of its own.
+
+        The key has a plan. Raises CannotDecide for terms that were not read yet.
+        """
+        version_id = key.plan_version_id
+        plan = self._plans.get(key.plan_id or NO_ID) if version_id is None else self._versions.get(version_id)
+        if plan is None:
+            self._reloads.want()
+            what = f"plan {key.plan_id}" if version_id is None else f"plan version {version_id}"
+            raise CannotDecide(internal=f"{what} was not read yet", retry_after_seconds=1)
+        if key.overrides or key.trialing:
+            return self._own_plans.of(plan, key, time())
+        return plan
 
     def plan(self, plan_id: UUID) -> PlanSnapshot:
         """A plan by its id. Raises CannotDecide for one that was not read yet."""
@@ -214,7 +247,7 @@ class Catalog:
             ticket = self._cache.begin(monotonic())
             try:
                 snapshot = await read_key(self._pool, self._peppers, presented, cache_key)
-                if snapshot is not None and snapshot.plan_id is not None and snapshot.plan_id not in self._plans:
+                if snapshot is not None and snapshot.plan_id is not None and not self._has_terms_of(snapshot):
                     await self._reloads.fresh()
             except READ_FAULTS as fault:
                 return self._without_answer(cache_key, fault)
@@ -225,6 +258,11 @@ class Catalog:
             finally:
                 self._cache.end()
         return snapshot
+
+    def _has_terms_of(self, key: KeySnapshot) -> bool:
+        if key.plan_version_id is not None:
+            return key.plan_version_id in self._versions
+        return key.plan_id in self._plans
 
     def _without_answer(self, cache_key: bytes, fault: BaseException) -> KeySnapshot | _NoAnswer:
         if not self._away:
@@ -238,12 +276,14 @@ class Catalog:
     async def _load(self) -> None:
         try:
             async with lent(self._pool, TABLES_SECONDS) as connection:
-                tables = await read_tables(connection)
+                tables = await read_tables(connection, self._tables.held if self._tables is not None else {})
         except READ_FAULTS:
             self._away = True
             raise
         self._away = False
         self._tables, self._plans, self._routes = tables, tables.plans, tables.routes
+        self._versions = tables.versions
+        self._own_plans.clear()
         self._loaded_at = monotonic()
         self.version += 1
 

@@ -4,7 +4,9 @@ import asyncio
 import json
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
@@ -12,12 +14,13 @@ from uuid import UUID
 import asyncpg
 
 from domain.catalog.routes import RouteIndex
+from domain.catalog.versions import HeldVersion, read_versions, version_plans
 from domain.databases import PooledConnection
 from domain.snapshots import LimitSnapshot, OperationSnapshot, PlanSnapshot, ServiceSnapshot, UpstreamSnapshot
 
 _log = logging.getLogger(__name__)
 
-_PLANS = "select id, slug, name, sort_order, overage from plan"
+_PLANS = "select id, slug, name, sort_order, overage, trial_calls from plan"
 _PRICES = "select plan_id, operation_id, price_micro, quota_cost from plan_price"
 _LIMITS = """
     select id, plan_id, name, amount, period, scope, unit, shadow, service_id, operation_id from plan_limit
@@ -40,20 +43,23 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """All plans and routes as they were in one transaction."""
+    """All plans and routes as they were in one transaction; `versions` as plans by their own ids, `held` as read."""
 
     plans: dict[UUID, PlanSnapshot]
     routes: RouteIndex
+    versions: dict[UUID, PlanSnapshot]
+    held: dict[UUID, HeldVersion]
 
 
-async def read_tables(connection: PooledConnection) -> Tables:
-    """Read and build; gives other work on the event loop its turn while it builds."""
+async def read_tables(connection: PooledConnection, held: Mapping[UUID, HeldVersion] = MappingProxyType({})) -> Tables:
+    """Read and build, but for versions in `held`; gives other work on the event loop its turn while it builds."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         plan_rows = await connection.fetch(_PLANS)
         limit_rows = await connection.fetch(_LIMITS)
         price_rows = await connection.fetch(_PRICES)
         service_rows = await connection.fetch(_SERVICES)
         operation_rows = await connection.fetch(_OPERATIONS)
+        versions = await read_versions(connection, held)
     limits: defaultdict[UUID, list[LimitSnapshot]] = defaultdict(list)
     for row in limit_rows:
         limits[row["plan_id"]].append(_limit(row))
@@ -61,7 +67,7 @@ async def read_tables(connection: PooledConnection) -> Tables:
     plans = {
         row["id"]: PlanSnapshot(
             row["id"], row["slug"], row["name"], row["sort_order"], tuple(limits[row["id"]]), row["overage"],
-            prices.get(row["id"], {}), quota_costs.get(row["id"], {}),
+            prices.get(row["id"], {}), quota_costs.get(row["id"], {}), row["trial_calls"],
         )
         for row in plan_rows
     }  # fmt: skip
@@ -73,7 +79,7 @@ async def read_tables(connection: PooledConnection) -> Tables:
         services.append(_service(row, tuple(operations[row["id"]])))
         if number % _SERVICES_PER_TURN == 0:
             await asyncio.sleep(0)
-    return Tables(plans, RouteIndex(services))
+    return Tables(plans, RouteIndex(services), version_plans(versions, plans), versions)
 
 
 def _by_plan(rows: list[asyncpg.Record], column: str) -> dict[UUID, dict[UUID, int]]:

@@ -89,14 +89,16 @@ async def charge(connection: Any, batch: Batch, stored_at: datetime | None) -> N
 
 
 def _bills(batch: Batch) -> dict[UUID, _Bill]:
-    bills: dict[UUID, _Bill] = {}
+    bills: dict[bytes, _Bill] = {}
     for record, place in zip(batch.records, batch.places, strict=True):
         cost = cost_micro(record)
         if cost > 0:
-            owner = UUID(bytes=record[_ORGANIZATION])
-            if owner.int:
-                bills.setdefault(owner, _Bill()).add(place.journal_id, cost, at_us(record))
-    return bills
+            owner = record[_ORGANIZATION]
+            bill = bills.get(owner)
+            if bill is None:
+                bill = bills[owner] = _Bill()
+            bill.add(place.journal_id, cost, at_us(record))
+    return {UUID(bytes=owner): bill for owner, bill in bills.items()}
 
 
 async def _leave_out_strangers(connection: Any, bills: dict[UUID, _Bill]) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.quotas.allowance import Allowance
 from domain.redis_keys import marker_key, window_key
-from domain.snapshots import KeySnapshot, LimitSnapshot
+from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
 
 if TYPE_CHECKING:
     from domain.quotas.bucket import Bucket
@@ -65,14 +65,14 @@ class Account:
         self.waiting: list[Wait] = []
         self.busy = self.queued = self.known = self.slow = False
 
-    def allowance(self, limit: LimitSnapshot, key: KeySnapshot) -> Allowance:
+    def allowance(self, limit: LimitSnapshot, key: KeySnapshot, plan: PlanSnapshot) -> Allowance:
         """The one allowance of a limit, for this organization or for `key`."""
         name = window_key(self.organization_id, limit.id, key.id if limit.scope == "key" else None, limit.period)
         allowance = self.allowances.get(name)
         if allowance is None:
-            allowance = self.allowances[name] = self.limiter.new_allowance(self, name, limit, key)
-        elif allowance.limit is not limit or allowance.anchor != key.period_start:
-            allowance.limit, allowance.amount, allowance.anchor = limit, limit.amount, key.period_start
+            allowance = self.allowances[name] = self.limiter.new_allowance(self, name, limit, key, plan)
+        elif allowance.limit is not limit or allowance.anchor != key.month_anchor or allowance.plan is not plan:
+            allowance.use(limit, key, plan)
         return allowance
 
     def mark(self, allowance: Allowance, *, later: bool = False) -> None:
@@ -103,6 +103,8 @@ class Account:
                 for allowance in wait.bucket.allowances:
                     windows[allowance] = None
                     self.dirty.pop(allowance, None)
+                for allowance, weight in wait.bucket.needs:
+                    allowance.stride = max(allowance.stride, weight)
             else:
                 left_behind.append(wait)
         self.waiting = left_behind
@@ -122,7 +124,7 @@ class Account:
             1,
             *(allowance.words(now, clock, sequence) for allowance in call.windows),
             *(
-                f"{sum(not wait.look for wait in waits)} {' '.join(str(positions[a]) for a in bucket.enforced)}"
+                f"{sum(not wait.look for wait in waits)} {' '.join(f'{positions[a]} {w}' for a, w in bucket.needs)}"
                 for bucket, waits in call.bundles.items()
             ),
         ]

@@ -15,7 +15,7 @@ from domain.quotas.book import Book
 from domain.quotas.periods import month_bounds
 from domain.quotas.shapes import CONCURRENT, MONTH, SHAPES, SLIDING
 from domain.quotas.windows import WINDOW_SECONDS, bounds
-from domain.snapshots import KeySnapshot, LimitSnapshot
+from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
 
 if TYPE_CHECKING:
     from domain.quotas.account import Account
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 Cells = Union[list[int], "memoryview[int]"]
 LEFT, KEPT, TAG = 0, 1, 2
 """Cells of an allowance in a lease book."""
-NOT_REFILLED, UNKNOWN = -2, -1
+CHECKED, NOT_REFILLED, UNKNOWN = -3, -2, -1
+"""What a call says instead of what the rollups say: ask me if the window may have been there before (-1), or in any case
+(-3, of a window that may have begun before anybody counted); never ask (-2)."""
+_CHECKED_AT = -4
 _LEAST_WANTED, _MOST_WANTED = 32, 100_000
 _SLOTS_WANTED = 4
 _HORIZON_SECONDS = 1.0
@@ -33,18 +36,25 @@ _WARM_SECONDS = 5.0
 
 
 class Allowance:
-    """The balance of one window. Take from it through a `Bucket`."""
+    """The balance of one window. Take from it through a `Bucket`.
+
+    `stride` is the most that a request took of late; `pending` how many requests are in progress that may give back what
+    they took; `plan` whose quota costs apply to what the rollups say.
+    """
 
     __slots__ = (
         "account", "amount", "anchor", "at", "base", "cells", "deadline", "debt", "debt_since", "heard", "heard_at", "kept", "key_id", "kind", "left", "lent",
-        "limit", "low", "marked_at", "marked_spent", "misses", "name", "others", "quiet", "rate", "refill", "reset_at", "retired", "returning", "seconds", "seen_at",
-        "seen_spent", "sent_as", "sent_debt", "sent_left", "sent_spent", "shut_until", "since", "spent_at", "tag", "told", "used", "wheeled",
+        "limit", "low", "marked_at", "marked_spent", "misses", "name", "others", "pending", "plan", "quiet", "rate", "refill", "reset_at", "retired", "returning",
+        "seconds", "seen_at", "seen_spent", "sent_as", "sent_debt", "sent_left", "sent_spent", "shut_until", "shut_weight", "since", "spent_at", "stride",
+        "tag", "told", "used", "wheeled",
     )  # fmt: skip
 
-    def __init__(self, account: "Account", name: str, limit: LimitSnapshot, key: KeySnapshot) -> None:
-        self.account, self.name, self.limit = account, name, limit
+    def __init__(
+        self, account: "Account", name: str, limit: LimitSnapshot, key: KeySnapshot, plan: PlanSnapshot
+    ) -> None:
+        self.account, self.name, self.limit, self.plan = account, name, limit, plan
         self.key_id: UUID = key.id
-        self.anchor = key.period_start
+        self.anchor = key.month_anchor
         self.amount, self.kind = limit.amount, SHAPES[limit.period].kind
         self.seconds = WINDOW_SECONDS[limit.period]
         self.cells: Cells = [0, 0, 0]
@@ -53,6 +63,7 @@ class Allowance:
         self.used = self.others = self.misses = self.heard = self.sent_as = 0
         self.sent_spent = self.sent_left = self.sent_debt = self.seen_spent = self.marked_spent = 0
         self.low, self.refill = -1, NOT_REFILLED
+        self.stride = self.shut_weight = self.pending = 0
         self.debt_since = self.deadline = self.reset_at = self.shut_until = self.rate = self.seen_at = 0.0
         self.since, self.marked_at, self.heard_at, self.spent_at = math.inf, 0.0, 0.0, 0.0
         self.returning = self.wheeled = self.quiet = self.retired = False
@@ -86,6 +97,14 @@ class Allowance:
             return bool(self.kept or self.lent)
         return bool(self.left or self.lent or self.debt or (self.limit.shadow and self.kept != self.told))
 
+    def use(self, limit: LimitSnapshot, key: KeySnapshot, plan: PlanSnapshot) -> None:
+        """From now on it is that of `limit`, as `plan` and `key` have it. Less than before holds at once."""
+        lowered = limit.amount < self.amount
+        self.limit, self.amount, self.anchor, self.plan = limit, limit.amount, key.month_anchor, plan
+        if lowered and (self.left or self.lent):
+            self.returning, self.deadline = True, 0.0
+            self.account.mark(self)
+
     def lack(self) -> None:
         """The balance is low: ask for more, once, in the background."""
         self.low = -1
@@ -107,22 +126,38 @@ class Allowance:
             self.cells[self.base + KEPT] = self.kept
         self.low = -1
 
-    def owe(self, clock: float) -> None:
-        """One admitted without Redis: to be charged when it is back, if the window is still the same."""
+    def put_back(self, permits: int) -> None:
+        """Unspend: what is owed first, for a debt that is not told yet dies with its worker, and a balance does not."""
+        if self.debt and not self.account.busy:
+            forgiven = min(self.debt, permits)
+            self.debt -= forgiven
+            permits -= forgiven
+        if permits:
+            self.left += permits
+            self.cells[self.at] = self.left
+            if not self.wheeled:
+                self.account.watch(self)
+
+    def owe(self, clock: float, permits: int) -> None:
+        """Admitted without Redis: to be charged when it is back, if the window is still the same."""
         if self.kind == CONCURRENT:
-            self.count(1)
+            self.count(permits)
             return
         if clock >= self._end_of_debt():
             self.debt = 0
         if not self.debt:
             self.debt_since = clock
-        self.debt += 1
+        self.debt += permits
         self.account.mark(self, later=True)
 
     def _end_of_debt(self) -> float:
         if self.kind == MONTH:
             return month_bounds(self.anchor, self.debt_since)[2]
         return bounds(self.limit.period, self.debt_since)[1]
+
+    def refilled(self, figure: int) -> None:
+        """What the rollups say, for the next call; 0 if they can't be read."""
+        self.refill = _CHECKED_AT - figure if self.refill == CHECKED else figure
 
     def words(self, now: float, clock: float, sequence: int) -> str:
         """The window's argument of lease.lua, as of now. `clock` is Unix time, may be wrong by days."""
@@ -165,11 +200,12 @@ class Allowance:
         self._receive(granted, tag)
         self.debt -= self.sent_debt
         self.deadline, self.reset_at = sent + life_ms / 1000, now + reset_ms / 1000
-        if self.enforced and self.used < self.amount and self.left >= 6 and self.kind != CONCURRENT:
+        if self.enforced and self.used < self.amount and self.left >= 6 * self.stride > 0 and self.kind != CONCURRENT:
             self.low = self.left // 3
         else:
             self.low = -1
-        if granted:
+        self.stride = max(self.stride // 2, 1) if self.stride else 0
+        if granted and self.free() >= self.shut_weight:
             self.misses, self.shut_until = 0, 0.0
 
     def _turn(self, sent: float) -> None:
@@ -203,7 +239,25 @@ class Allowance:
         recent = max(0, spent - self.seen_spent) / max(now - self.seen_at, _SHORTEST_SECONDS)
         self.rate = recent if recent > self.rate else (self.rate + recent) / 2
         self.seen_spent = spent
-        return min(max(_LEAST_WANTED, int(self.rate * _HORIZON_SECONDS)), _MOST_WANTED)
+        return min(max(_LEAST_WANTED * self.stride, int(self.rate * _HORIZON_SECONDS)), _MOST_WANTED * self.stride)
+
+    def free(self) -> int:
+        """Permits that are here, or were still to be had by Redis's last word."""
+        return self.amount - self.used + self.left
+
+    def lacks(self, permits: int) -> bool:
+        """Whether there are fewer, neither here nor to be had."""
+        return self.left < permits and self.free() < permits
+
+    def recallable(self, permits: int) -> bool:
+        """Whether there are as many together with what others hold."""
+        return self.others > 0 and self.free() + self.others >= permits
+
+    def shuts_out(self, permits: int, now: float) -> bool:
+        """Whether so many are refused here for now, without asking Redis."""
+        return self.left < permits and (
+            (now < self.shut_until and permits >= self.shut_weight) or permits > self.amount
+        )
 
     def remaining(self) -> int:
         """What can still be admitted, as far as this worker knows; never negative."""
@@ -221,11 +275,15 @@ class Allowance:
         self.kept = self.told = self.tag = self.used = self.sent_spent = self.seen_spent = 0
         self.reset_at = now + WINDOW_SECONDS[self.limit.period]
 
-    def shut(self, now: float) -> None:
-        """Redis has nothing left: refuse here for a while, so that an insistent caller costs no call per request."""
+    def shut(self, now: float, permits: int) -> None:
+        """Redis has not so many left: refuse here for a while, so that an insistent caller costs no call per request.
+
+        Who needs less still asks.
+        """
         most = 0.1 if self.kind == CONCURRENT else 0.25 if self.limit.period == "second" else 1.0
-        if self.others:
+        if self.recallable(permits):
             # Somebody holds permits and did not give them back within a recall: ask less and less often.
             self.misses = min(self.misses + 1, 6)
             most = min(most, 0.02 * 2**self.misses)
+        self.shut_weight = permits
         self.shut_until = now + min(most, max(0.001, self.reset_at - now))

@@ -6,49 +6,68 @@ from typing import Any
 
 from domain.quotas.account import Account
 from domain.quotas.allowance import Allowance
+from domain.quotas.costs import QUOTA
 from domain.quotas.shapes import CONCURRENT, SLIDING
 from domain.quotas.windows import WINDOW_SECONDS, WindowState
 from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
 
 
 class Bucket:
-    """Made by `Limiter.bucket`. A request takes one permit of every enforced limit, or nothing at all.
+    """Made by `Buckets`. A request takes one permit of every enforced limit, or nothing at all; others: `WeightedBucket`.
 
-    `memo` belongs to who renders the limits: what stays the same for this bucket.
+    `weights` are permits of each limit; empty: one of each. `beyond` is what a request takes from instead when only
+    quotas refuse it, if it may go on with credits: all but the quotas. `memo` belongs to who renders the limits: what stays the same for this
+    bucket.
     """
 
     __slots__ = (
-        "_caps", "_enforced", "_permits", "_shadows", "account", "allowances", "key", "limits", "memo", "plan",
-        "shadow_violated", "taken_at",
+        "_caps", "_enforced", "_shadows", "account", "allowances", "beyond", "key", "limits", "memo", "plan",
+        "shadow_violated", "taken_at", "weights",
     )  # fmt: skip
 
+    weighted = False
+    """Whether `uncharge` may have something to do."""
+
     def __init__(
-        self, key: KeySnapshot, plan: PlanSnapshot, limits: tuple[LimitSnapshot, ...], account: Account
+        self,
+        key: KeySnapshot,
+        plan: PlanSnapshot,
+        limits: tuple[LimitSnapshot, ...],
+        account: Account,
+        weights: tuple[int, ...] = (),
     ) -> None:
-        self.key, self.plan, self.limits = key, plan, limits
+        self.key, self.plan, self.limits, self.weights = key, plan, limits, weights
         self.shadow_violated: tuple[str, ...] = ()
         self.taken_at = 0.0
         self.memo: Any = None
+        self.beyond: Bucket | None = None
         self.attach(account)
 
     def attach(self, account: Account) -> None:
         """Use the allowances of `account`; again if the limiter had let go of some, because nobody used them."""
         self.account = account
-        self.allowances = tuple(account.allowance(limit, self.key) for limit in self.limits)
-        self._enforced = tuple(a for a in self.allowances if a.enforced)
-        self._permits = tuple(a for a in self._enforced if a.kind != CONCURRENT)
-        self._shadows = tuple(a for a in self.allowances if not a.enforced)
+        self.allowances = tuple(account.allowance(limit, self.key, self.plan) for limit in self.limits)
+        weighted = tuple(zip(self.allowances, self.weights or (1,) * len(self.limits), strict=True))
+        self._enforced = tuple(a for a, weight in weighted if a.enforced and weight)
+        self._shadows = tuple((a, weight) for a, weight in weighted if not a.enforced and weight)
         self._caps = tuple(a for a in self.allowances if a.kind == CONCURRENT)
+        if not self.weights:
+            for allowance in self._enforced:
+                allowance.stride = allowance.stride or 1
 
     @property
-    def enforced(self) -> tuple[Allowance, ...]:
-        """The allowances that can refuse."""
-        return self._enforced
+    def needs(self) -> tuple[tuple[Allowance, int], ...]:
+        """What can refuse, and how many permits a request takes of each."""
+        return tuple((allowance, 1) for allowance in self._enforced)
 
     @property
     def retired(self) -> bool:
         """Whether the limiter has let go of an allowance."""
         return any(allowance.retired for allowance in self.allowances)
+
+    def goes_beyond(self, violated: tuple[str, ...]) -> bool:
+        """Whether a request that these limits refuse may take from `beyond`, whose limits then decide: a quota is among them."""
+        return self.beyond is not None and any(li.unit == QUOTA and li.name in violated for li in self.limits)
 
     def take(self) -> bool:
         """One permit of every enforced window, and a slot of every cap. False: not all of them are here now."""
@@ -69,13 +88,14 @@ class Bucket:
 
     def take_what_is_here(self, now: float, clock: float) -> None:
         """Admitted without Redis: spend what is leased, owe the rest. Nothing waits, nothing refuses."""
-        for allowance in self._enforced:
-            if allowance.left > 0 and now < allowance.deadline:
-                allowance.left -= 1
+        for allowance, weight in self.needs:
+            here = min(weight, max(0, allowance.left)) if now < allowance.deadline else 0
+            if here:
+                allowance.left -= here
                 allowance.cells[allowance.at] = allowance.left
                 allowance.spent_at = now
-            else:
-                allowance.owe(clock)
+            if here < weight:
+                allowance.owe(clock, weight - here)
         self.taken_at = now
         if self._shadows:
             self._count_shadows(now)
@@ -97,14 +117,15 @@ class Bucket:
         """
         taken = self.taken_at if taken_at is None else taken_at
         self.done()
-        for allowance in self._permits:
-            # In a sliding window what was told is charged where it was told.
-            if taken >= (allowance.seen_at if allowance.kind == SLIDING else allowance.since):
-                allowance.left += 1
-                allowance.cells[allowance.at] = allowance.left
-        for allowance in self._shadows:
+        for allowance, weight in self.needs:
+            if allowance.kind != CONCURRENT:
+                put_back(allowance, weight, taken)
+        for allowance, weight in self._shadows:
             if allowance.kind != CONCURRENT and taken >= allowance.since:
-                allowance.count(-1)
+                allowance.count(-weight)
+
+    def uncharge(self, taken_at: float, charged: int = 0) -> None:
+        """Before `done`: a request that took at `taken_at` was charged only so many micro-credits; no window counts them here."""
 
     def states(self) -> tuple[WindowState, ...]:
         """Every limit as this worker knows it."""
@@ -136,13 +157,22 @@ class Bucket:
 
     def _count_shadows(self, now: float) -> None:
         violated = []
-        for allowance in self._shadows:
+        for allowance, weight in self._shadows:
             if now >= allowance.reset_at and allowance.kind != CONCURRENT:
                 allowance.turn_shadow(now)
-            allowance.count(1)
+            allowance.count(weight)
             if allowance.used_now() > allowance.amount:
                 violated.append(allowance.limit.name)
         self.shadow_violated = tuple(violated)
+
+
+def put_back(allowance: Allowance, permits: int, taken_at: float) -> None:
+    """Unspend permits that were taken at `taken_at` (monotonic seconds), if that was in the window of now.
+
+    In a sliding window what was told is charged where it was told.
+    """
+    if taken_at >= (allowance.seen_at if allowance.kind == SLIDING else allowance.since):
+        allowance.put_back(permits)
 
 
 def reset_seconds(allowance: Allowance, now: float) -> int:

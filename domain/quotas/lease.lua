@@ -15,10 +15,11 @@
 --                         call told
 --              9 left     unspent; concurrent: slots held, in use or not
 --             10 debt     admitted without Redis in this window by a holder that had no lease of it; concurrent: slots free
---             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled
+--             11 refill   what the rollups say; -1 unknown, ask me; -2 this window is never refilled; -3 ask me in any case;
+--                         -4 - n: it says n, which was asked for in any case: so much has been used, whatever is known here
 --             12... month: candidate starts, in a row; sliding: slots in a window, slots ahead, milliseconds since
 --                   the holder heard an answer, sequence of that call, milliseconds since it spent a permit
--- the rest   bundles: requests that wait, "m i j ...": m requests, each in need of one permit of windows i, j, ...
+-- the rest   bundles: requests that wait, "m i v j w ...": m requests, each in need of v permits of window i, w of j, ...
 --
 -- Returns { 0, for each window: granted, used, ms to reset, held by others, ms to the permits' deadline, tag; then per
 -- bundle how many of its requests can go }; used = spent + held, by everybody.
@@ -82,12 +83,13 @@ local function record(value)
   if value then return numbers(value) end
 end
 
--- Fixed: fields u spent, o held, k holders, r refill, d what of it was told anew after a loss, h<holder> "held spent seq".
+-- Fixed: fields u spent, o held, k holders, r refill, d what of it was told anew after a loss, h<holder> "held spent seq",
+-- x if it was begun by who knows no rollups, such as the last word of a dead worker: who does is still asked.
 local function open_fixed(i, w)
   w.start, w.ends = bounds(w)
   w.name = KEYS[i] .. ":" .. text(w.start)
-  local v = redis.call("HMGET", w.name, "u", "o", "k", "r", "d", holder)
-  w.fresh = not v[1]
+  local v = redis.call("HMGET", w.name, "u", "o", "k", "r", "d", holder, "x")
+  w.fresh, w.unfilled = not v[1], not v[1] or v[7]
   w.u, w.o, w.k = tonumber(v[1] or 0), tonumber(v[2] or 0), tonumber(v[3] or 0)
   w.r, w.d, w.record = tonumber(v[4] or 0), tonumber(v[5] or 0), record(v[6])
   w.seq = w.record and w.record[3] or 0
@@ -153,7 +155,7 @@ for i = 1, count do
   windows[i] = w
   if w[1] <= 2 then open_fixed(i, w) elseif w[1] == 3 then open_sliding(i, w) else open_concurrent(i, w) end
   if w.seq >= seq then return { -1 } end
-  if w[1] <= 2 and w.fresh and w[11] == -1 and born > w.start then
+  if w[1] <= 2 and ((w.unfilled and w[11] == -1 and born > w.start) or w[11] == -3) then
     refills[#refills + 1] = i
     refills[#refills + 1] = w.start
   end
@@ -194,6 +196,8 @@ local function settle_fixed(i, w)
   end
   if w[11] > 0 then w.r = math.max(w.r, w[11]) end
   w.others, w.others_k = w.o - r[1], w.k - (r[1] > 0 and 1 or 0)
+  -- What others hold may be spent, and in the rollups already: it is not added once more.
+  if w[11] <= -4 then w.r = math.max(w.r, -4 - w[11] - w.u - w.others + w.d) end
   w.base = w.u + math.max(0, w.r - w.d) + w.others
 end
 
@@ -240,21 +244,22 @@ local goes, lacking = {}, false
 for b = 4 + count, #ARGV do
   local bundle = numbers(ARGV[b])
   local n = bundle[1]
-  for j = 2, #bundle do
+  for j = 2, #bundle, 2 do
     local w = windows[bundle[j]]
-    n = math.min(n, w.supply + w.room)
+    n = math.min(n, math.floor((w.supply + w.room) / bundle[j + 1]))
   end
-  for j = 2, #bundle do
-    local w = windows[bundle[j]]
-    if w.supply + w.room < bundle[1] then
+  for j = 2, #bundle, 2 do
+    local w, each = windows[bundle[j]], bundle[j + 1]
+    local need, here = n * each, w.supply + w.room
+    if here < bundle[1] * each then
       lacking = true
-      if publish and w.others > 0 and not w.recalled then
+      if publish and w.others > 0 and here - need + w.others >= each and not w.recalled then
         w.recalled = true
         redis.call("PUBLISH", "pe:recall", ARGV[1] .. " " .. KEYS[bundle[j]])
       end
     end
-    local held = math.min(w.supply, n)
-    w.supply, w.granted, w.room = w.supply - held, w.granted + n - held, w.room - (n - held)
+    local held = math.min(w.supply, need)
+    w.supply, w.granted, w.room = w.supply - held, w.granted + need - held, w.room - (need - held)
   end
   goes[#goes + 1] = n
 end
@@ -275,7 +280,9 @@ local function write_fixed(w)
   if held == 0 and not r and w.u == 0 and w.r == 0 then return end
   redis.call("HSET", w.name, "u", text(w.u), "o", text(w.others + held), "k", text(w.others_k + (held > 0 and 1 or 0)),
     "r", text(w.r), "d", text(w.d), holder, format("%d %d %d", held, w.spent, seq))
+  if w.unfilled and (w[11] >= 0 or w[11] <= -4) then redis.call("HDEL", w.name, "x") end
   if w.fresh then
+    if w[11] == -2 then redis.call("HSET", w.name, "x", "1") end
     local slack = math.min(math.max(w.ends - w.start, 10), 86400)
     redis.call("EXPIREAT", w.name, text(w.ends + slack))
     redis.call("EXPIRE", marker, 6048000)

@@ -25,9 +25,11 @@ from uuid import UUID
 from domain.faults import in_one_line
 from domain.quotas import flights
 from domain.quotas.account import Account, Wait
-from domain.quotas.allowance import NOT_REFILLED, UNKNOWN, Allowance
+from domain.quotas.allowance import CHECKED, NOT_REFILLED, UNKNOWN, Allowance
 from domain.quotas.book import Book
 from domain.quotas.bucket import Bucket
+from domain.quotas.buckets import Buckets
+from domain.quotas.costs import CREDITS, ONE, Cost, applying
 from domain.quotas.dead_books import settle_dead_books
 from domain.quotas.flights import FAULTS
 from domain.quotas.local import LocalLimiter
@@ -50,8 +52,6 @@ _PROBE_SECONDS = 1.0
 _TICK_SECONDS = 0.1
 _BOOKS_SECONDS = 1.0
 _LOOK_SECONDS = 0.003
-_MOST_KEYS = 20_000
-"""Whose buckets are held; with four limits for each key they take 80 MB, whether or not their allowances are in use."""
 
 
 @dataclass(slots=True)
@@ -75,20 +75,6 @@ class LimiterStatus:
     books_settled: int = 0
 
 
-class _Known:
-    """The buckets of one key: the one for all its requests, or one for each operation that it has called.
-
-    It keeps the key's snapshot, by whose id it is found, alive.
-    """
-
-    __slots__ = ("bucket", "key", "narrowed", "plan")
-
-    def __init__(self, key: KeySnapshot, plan: PlanSnapshot) -> None:
-        self.key, self.plan = key, plan
-        self.bucket: Bucket | None = None
-        self.narrowed: dict[tuple[UUID | None, UUID | None], Bucket] = {}
-
-
 class Limiter:
     """One per worker. `workers` is how many share the plan's amounts while Redis is away."""
 
@@ -100,7 +86,9 @@ class Limiter:
         self._local = LocalLimiter(workers)
         self._status = LimiterStatus()
         self._accounts: dict[UUID, Account] = {}
-        self._known: dict[int, _Known] = {}
+        self._buckets = Buckets(self._account)
+        self.bucket = self._buckets.find
+        """The limits that a key's request to a service's operation must fit into: see `Buckets.find`."""
         self.holder = secrets.token_hex(8)
         self.lease_id = int(self.holder, 16)
         self.upkeep = Upkeep()
@@ -150,17 +138,6 @@ class Limiter:
 
     # -- what a request uses
 
-    def bucket(
-        self, key: KeySnapshot, plan: PlanSnapshot, service_id: UUID | None = None, operation_id: UUID | None = None
-    ) -> Bucket:
-        """The limits that a key's request to a service's operation must fit into."""
-        known = self._known.get(id(key))
-        if known is None or known.plan is not plan:
-            known = self._remember(key, plan)
-        if known.bucket is not None:
-            return known.bucket
-        return self._narrowed(known, service_id, operation_id)
-
     def wait(self, bucket: Bucket) -> Awaitable[Verdict]:
         """After `take` said False: renewed, or refused, or decided locally, within the time budget."""
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
@@ -180,37 +157,43 @@ class Limiter:
         if not self._status.redis_ok or bucket.account.slow:
             return self.decide_locally(bucket)
         now = monotonic()
-        for allowance in bucket.enforced:
-            if allowance.left <= 0 and now < allowance.shut_until:
+        for allowance, weight in bucket.needs:
+            if allowance.shuts_out(weight, now):
                 return self.serving.refusal(bucket)
         return None
 
     def consume(
-        self, key: KeySnapshot, plan: PlanSnapshot, service_id: UUID | None = None, operation_id: UUID | None = None
+        self,
+        key: KeySnapshot,
+        plan: PlanSnapshot,
+        service_id: UUID | None = None,
+        operation_id: UUID | None = None,
+        cost: Cost = ONE,
     ) -> Verdict | Awaitable[Verdict]:
-        """Take one permit of every limit, or none of any: `bucket`, `take` and `wait` in one."""
-        if not plan.limits:
+        """Take what a request needs of every limit, or nothing of any: `bucket`, `take` and `wait` in one."""
+        bucket = self.bucket(key, plan, service_id, operation_id, cost)
+        if not bucket.limits:
             return UNLIMITED
-        bucket = self.bucket(key, plan, service_id, operation_id)
         if bucket.take():
             return self.serving.admission(bucket)
         return self.decide(bucket) or self.wait(bucket)
 
     async def peek(self, key: KeySnapshot, plan: PlanSnapshot) -> list[WindowState]:
-        """Every limit of the plan as it stands, in its order. Consumes nothing.
+        """Every limit that applies (`costs.applying`) as it stands, in that order. Consumes nothing.
 
         What other workers hold and have not spent is no usage: they are asked to give it back first, for as long as a
         decision may take.
         """
-        if not plan.limits:
+        limits = applying(key, plan)
+        if not limits:
             return []
-        bucket = Bucket(key, plan, plan.limits, self._account(key.organization_id))
+        bucket = Bucket(key, plan, limits, self._account(key.organization_id))
         if self._status.redis_ok:
             await self.serving.look(bucket)
             await self._look_behind_leases(bucket)
         if self._status.redis_ok:
             return list(bucket.states())
-        return list(self._local.take(key, plan.limits, cost=0).windows)
+        return list(self._local.take(key, limits, [0] * len(limits)).windows)
 
     async def _look_behind_leases(self, bucket: Bucket) -> None:
         held = [allowance.name for allowance in bucket.allowances if allowance.others]
@@ -241,11 +224,16 @@ class Limiter:
         """A task of this limiter's."""
         self._traffic.spawn(work)
 
-    def new_allowance(self, account: Account, name: str, limit: LimitSnapshot, key: KeySnapshot) -> Allowance:
+    def new_allowance(
+        self, account: Account, name: str, limit: LimitSnapshot, key: KeySnapshot, plan: PlanSnapshot
+    ) -> Allowance:
         """An allowance with nothing in it."""
         self._accounts.setdefault(account.organization_id, account)
-        allowance = Allowance(account, name, limit, key)
+        allowance = Allowance(account, name, limit, key, plan)
         allowance.refill = self.first_refill(allowance)
+        if limit.unit == CREDITS and allowance.refill == UNKNOWN:
+            # A cap may have been set, or taken off and set again, long after its window began.
+            allowance.refill = CHECKED
         if self._book is not None and allowance.enforced:
             allowance.enter(self._book)
         self.upkeep.count += 1
@@ -275,27 +263,6 @@ class Limiter:
             self._probe = asyncio.get_running_loop().create_task(self._probe_until_back(), name="Redis probe")
 
     # -- inside
-
-    def _remember(self, key: KeySnapshot, plan: PlanSnapshot) -> "_Known":
-        if len(self._known) >= _MOST_KEYS:
-            for old in list(self._known)[: _MOST_KEYS // 2]:
-                del self._known[old]
-        known = self._known[id(key)] = _Known(key, plan)
-        if all(limit.service_id is None and limit.operation_id is None for limit in plan.limits):
-            known.bucket = Bucket(key, plan, plan.limits, self._account(key.organization_id))
-        return known
-
-    def _narrowed(self, known: "_Known", service_id: UUID | None, operation_id: UUID | None) -> Bucket:
-        bucket = known.narrowed.get((service_id, operation_id))
-        if bucket is None:
-            limits = tuple(
-                limit
-                for limit in known.plan.limits
-                if limit.service_id in {None, service_id} and limit.operation_id in {None, operation_id}
-            )
-            bucket = Bucket(known.key, known.plan, limits, self._account(known.key.organization_id))
-            known.narrowed[service_id, operation_id] = bucket
-        return bucket
 
     def _account(self, organization_id: UUID) -> Account:
         account = self._accounts.get(organization_id)

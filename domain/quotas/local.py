@@ -1,7 +1,8 @@
 """The limit that holds while Redis is away: bounded, never unlimited, and this worker's alone.
 
-Every window gets the plan's amount divided by the number of workers, rounded up. So all workers of one node admit at
-most the amount plus one less than the number of workers, on top of what Redis had counted before it went away.
+Every window gets the plan's amount divided by the number of workers, rounded up to a whole request: where one takes more
+than that share, one is admitted. So all workers of one node admit at most the amount, and of every worker but one a
+request, on top of what Redis had counted before it went away.
 Windows begin at their first request and end by the clock of this machine (that of the `limits` library): a clock that
 steps while Redis is away moves their end by the step. Counts survive a return of Redis until their window ends, so
 that a Redis that comes and goes does not hand out a fresh share each time.
@@ -56,27 +57,37 @@ class LocalLimiter:
         self._workers = workers
         self._counters = Counters()
 
-    def take(self, key: KeySnapshot, limits: Sequence[LimitSnapshot], cost: int) -> Verdict:
-        """Take `cost` permits of this worker's share; 0 only looks."""
+    def take(self, key: KeySnapshot, limits: Sequence[LimitSnapshot], costs: Sequence[int]) -> Verdict:
+        """Take `costs`, permits of this worker's share of each limit; 0 only looks."""
         names = [_counter(key, limit) for limit in limits]
-        shares = [-(-limit.amount // self._workers) for limit in limits]
         used = [self._counters.get(name) for name in names]
+        shares = [self._share(limit, *pair) for limit, *pair in zip(limits, used, costs, strict=True)]
         taken = all(
-            limit.shadow or count + cost <= share for limit, count, share in zip(limits, used, shares, strict=True)
+            limit.shadow or count + cost <= share
+            for limit, count, share, cost in zip(limits, used, shares, costs, strict=True)
         )
-        if taken and cost:
+        if taken:
             used = [
-                self._counters.incr(name, WINDOW_SECONDS[limit.period], cost)
-                for name, limit in zip(names, limits, strict=True)
+                self._counters.incr(name, WINDOW_SECONDS[limit.period], cost) if cost else count
+                for name, limit, count, cost in zip(names, limits, used, costs, strict=True)
             ]
-        return self._verdict(limits, names, shares, used, cost, taken=taken)
+        return self._verdict(limits, names, shares, used, costs, taken=taken)
+
+    def _share(self, limit: LimitSnapshot, used: int, cost: int) -> int:
+        share = -(-limit.amount // self._workers)
+        return cost if not used and share < cost <= limit.amount else share
 
     def decide(self, bucket: Bucket, now: float, clock: float) -> Verdict:
         """One request while Redis is away: it spends what is leased; of the other windows, this worker's share."""
-        lacking = [a for a in bucket.enforced if a.left <= 0 or now >= a.deadline]
-        windows = [a.limit for a in lacking if a.kind != CONCURRENT]
-        refusing = [a for a in lacking if self._spent(a, now)]
-        verdict = self.take(bucket.key, windows, cost=0 if refusing else 1)
+        lacking = [(a, weight) for a, weight in bucket.needs if a.left < weight or now >= a.deadline]
+        windows = [a.limit for a, _ in lacking if a.kind != CONCURRENT]
+        refusing = [a for a, weight in lacking if self._spent(a, weight, now)]
+        costs = [
+            0 if refusing else weight - (max(0, a.left) if now < a.deadline else 0)
+            for a, weight in lacking
+            if a.kind != CONCURRENT
+        ]
+        verdict = self.take(bucket.key, windows, costs)
         local = {limit.id: state for limit, state in zip(windows, verdict.windows, strict=True)}
         allowed = verdict.allowed and not refusing
         if allowed:
@@ -90,6 +101,7 @@ class LocalLimiter:
                 retry_after_seconds=0,
                 source="local",
                 shadow_violated=bucket.shadow_violated,
+                taken_at=bucket.taken_at,
             )
         names = (*(a.limit.name for a in refusing), *verdict.violated)
         seconds = max(verdict.retry_after_seconds, *(reset_seconds(a, now) for a in refusing), 1)
@@ -102,11 +114,11 @@ class LocalLimiter:
             shadow_violated=(),
         )
 
-    def _spent(self, allowance: Allowance, now: float) -> bool:
+    def _spent(self, allowance: Allowance, weight: int, now: float) -> bool:
         """Whether nothing is left by what is known: of a window by Redis's last word, of a cap by this worker's share."""
         if allowance.kind == CONCURRENT:
             return allowance.kept - allowance.left >= -(-allowance.amount // self._workers)
-        return now < allowance.reset_at and allowance.used_now() >= allowance.amount
+        return now < allowance.reset_at and allowance.used_now() + weight > allowance.amount
 
     def _verdict(
         self,
@@ -114,7 +126,7 @@ class LocalLimiter:
         names: list[str],
         shares: list[int],
         used: list[int],
-        cost: int,
+        costs: Sequence[int],
         *,
         taken: bool,
     ) -> Verdict:
@@ -125,7 +137,7 @@ class LocalLimiter:
             else WINDOW_SECONDS[limit.period] * 1000
             for name, count, limit in zip(names, used, limits, strict=True)
         ]
-        return judge(limits, used, resets, cost, taken=taken, source="local", amounts=shares)
+        return judge(limits, used, resets, costs, taken=taken, source="local", amounts=shares)
 
 
 def _counter(key: KeySnapshot, limit: LimitSnapshot) -> str:

@@ -9,6 +9,8 @@ import calendar
 import math
 import time
 
+from domain.quotas.windows import bounds
+
 Bounds = tuple[int, int, int, int]
 """Four first seconds (Unix): of the month before, of this one, of the next, and of the one behind it."""
 
@@ -28,6 +30,17 @@ def month_bounds(anchor: float | None, clock: float) -> Bounds:
         month -= 1
     before, this, following, last = (_begin(begun, month + step) for step in _STEPS)
     return before, this, following, last
+
+
+def window_begin(period: str, anchor: float | None, clock: float) -> int:
+    """First second of the day or month window that a Unix time lies in."""
+    return month_bounds(anchor, clock)[1] if period == "month" else bounds(period, clock)[0]
+
+
+def seconds_left(period: str, anchor: float | None, clock: float) -> int:
+    """Whole seconds from a Unix time to the end of its window, rounded up, at least 1."""
+    end = month_bounds(anchor, clock)[2] if period == "month" else bounds(period, clock)[1]
+    return max(1, math.ceil(end - clock))
 
 
 def _begin(begun: time.struct_time, month: int) -> int:

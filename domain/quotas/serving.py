@@ -2,11 +2,13 @@
 
 import asyncio
 import math
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from domain.quotas.account import NEEDS_REFILL, OVERTAKEN, PER_WINDOW, Account, Call, Wait
+from domain.quotas.allowance import CHECKED, UNKNOWN, Allowance
 from domain.quotas.bucket import Bucket
+from domain.quotas.periods import seconds_left
 from domain.quotas.refill import UsedSince, read_refill
 from domain.quotas.shapes import CONCURRENT
 from domain.quotas.windows import Verdict
@@ -19,6 +21,14 @@ _RECALL_SECONDS = 0.03
 _PAUSE_SECONDS = 0.003
 _DECLARING_SECONDS = 0.01
 """After a loss of memory the other workers get this long to tell what they hold, before anything is granted."""
+
+
+def _retry_seconds(allowance: Allowance, now: float) -> int:
+    if allowance.kind == CONCURRENT:
+        return 1
+    if not allowance.reset_at:
+        return seconds_left(allowance.limit.period, allowance.anchor, time())
+    return max(1, math.ceil(allowance.reset_at - now))
 
 
 class Serving:
@@ -62,27 +72,25 @@ class Serving:
                 retry_after_seconds=0,
                 source="redis",
                 shadow_violated=bucket.shadow_violated,
+                taken_at=bucket.taken_at,
             )
         )
 
     def refusal(self, bucket: Bucket) -> Verdict:
         """The verdict on a request for which nothing is left."""
         now = monotonic()
-        violated = [
-            a for a in bucket.enforced if a.left <= 0 and (a.used >= a.amount or now < a.shut_until)
-        ] or bucket.enforced[:1]
-        seconds = max(1 if a.kind == CONCURRENT else max(1, math.ceil(a.reset_at - now)) for a in violated)
+        needs = bucket.needs
+        violated = [a for a, weight in needs if a.lacks(weight) or a.shuts_out(weight, now)] or [needs[0][0]]
         names = tuple(a.limit.name for a in violated)
-        return self.counted(
-            Verdict(
-                allowed=False,
-                windows=bucket.states(),
-                violated=names,
-                retry_after_seconds=seconds,
-                source="redis",
-                shadow_violated=(),
-            )
+        verdict = Verdict(
+            allowed=False,
+            windows=bucket.states(),
+            violated=names,
+            retry_after_seconds=max(_retry_seconds(a, now) for a in violated),
+            source="redis",
+            shadow_violated=(),
         )
+        return verdict if bucket.goes_beyond(names) else self.counted(verdict)
 
     def counted(self, verdict: Verdict) -> Verdict:
         """The same verdict, in the status."""
@@ -127,16 +135,16 @@ class Serving:
 
     def _worth_recalling(self, bucket: Bucket, wait: Wait, now: float) -> bool:
         """Whether every limit that refuses is one of which others hold permits, and there is time."""
-        if not all(a.others for a in bucket.enforced if a.left <= 0 and a.used >= a.amount):
+        if not all(a.recallable(weight) for a, weight in bucket.needs if a.lacks(weight)):
             return False
         if not wait.recalled_at:
             wait.recalled_at = now
         return now - wait.recalled_at < _RECALL_SECONDS
 
     def _refuse(self, bucket: Bucket, wait: Wait, now: float) -> None:
-        for allowance in bucket.enforced:
-            if allowance.left <= 0 and allowance.used >= allowance.amount and now >= allowance.shut_until:
-                allowance.shut(now)
+        for allowance, weight in bucket.needs:
+            if allowance.lacks(weight) and not allowance.shuts_out(weight, now):
+                allowance.shut(now, weight)
         self._status.decisions_redis += 1
         wait.answer.set_result(self.refusal(bucket))
 
@@ -159,33 +167,50 @@ class Serving:
                 wait.answer.set_result(self._limiter.decide_locally(wait.bucket))
 
     async def _refill(self, call: Call, places: list[int]) -> None:
-        """Read the rollups, then let the call go again. Who waited longer than a decision may take is decided locally."""
+        """Read the rollups, then let the call go again. Who waited longer than a decision may take is decided locally.
+
+        Where they were only to be checked, the call does not wait for them longer than that: they are told when they are here.
+        """
         account, used = call.account, self._used
+        windows = [call.windows[place - 1] for place in places[::2]]
         waits = [wait for waits in call.bundles.values() for wait in waits]
         assert used is not None
         self._status.refills += 1
         reading = asyncio.gather(
-            *(
-                read_refill(call.windows[place - 1], start, used)
-                for place, start in zip(places[::2], places[1::2], strict=True)
-            ),
+            *(read_refill(window, start, used) for window, start in zip(windows, places[1::2], strict=True)),
             return_exceptions=True,
         )
         try:
-            if account.known:
+            only_checked = all(window.refill == CHECKED for window in windows)
+            if account.known and not only_checked:
                 await asyncio.sleep(_DECLARING_SECONDS)
             await asyncio.wait((reading,), timeout=_RECALL_SECONDS)
+            if not reading.done() and only_checked:
+                for window in windows:
+                    window.refill = UNKNOWN
+                self._limiter.spawn(self._tell_later(account, windows, reading))
+                return
             if not reading.done():
                 account.slow = True
                 self._give_local([*waits, *account.waiting])
-            for place, figure in zip(places[::2], await reading, strict=True):
-                if isinstance(figure, int):
-                    call.windows[place - 1].refill = figure
-                else:
-                    self._status.refills_unread += 1
-                    call.windows[place - 1].refill = 0
+            for window, figure in zip(windows, await reading, strict=True):
+                self._status.refills_unread += not isinstance(figure, int)
+                window.refilled(figure if isinstance(figure, int) else 0)
         finally:
             account.busy = account.slow = False
             account.keep_dirty(call.windows)
             account.waiting += [wait for wait in waits if not wait.answer.done()]
             self._limiter.queue(account)
+
+    async def _tell_later(
+        self, account: Account, windows: list[Allowance], reading: "asyncio.Future[list[int | BaseException | None]]"
+    ) -> None:
+        figures = await reading
+        while account.busy:  # noqa: ASYNC110  its answer would forget them
+            await asyncio.sleep(_PAUSE_SECONDS)
+        for window, figure in zip(windows, figures, strict=True):
+            self._status.refills_unread += not isinstance(figure, int)
+            if isinstance(figure, int) and not window.retired:
+                window.refill = CHECKED
+                window.refilled(figure)
+                account.mark(window)

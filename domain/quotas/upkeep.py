@@ -90,7 +90,7 @@ class Upkeep:
         account = allowance.account
         if allowance.retired or allowance.wheeled:
             return
-        if allowance.outstanding or account.busy or account.waiting or allowance in account.dirty:
+        if allowance.outstanding or allowance.pending or account.busy or account.waiting or allowance in account.dirty:
             self.calm(allowance)
             return
         self.count -= 1

@@ -37,7 +37,8 @@ class Verdict(NamedTuple):
     """Whether a request is admitted, and every window of its plan in the plan's order.
 
     `violated` names the enforced windows that refuse; `retry_after_seconds` is when all of them have turned (0 if
-    allowed). `shadow_violated` names the windows that would have refused if they were enforced.
+    allowed). `shadow_violated` names the windows that would have refused if they were enforced. `taken_at`: monotonic
+    seconds of the take, 0 if there was none.
     """
 
     allowed: bool
@@ -46,6 +47,7 @@ class Verdict(NamedTuple):
     retry_after_seconds: int
     source: Source
     shadow_violated: tuple[str, ...]
+    taken_at: float = 0.0
 
 
 UNLIMITED = Verdict(allowed=True, windows=(), violated=(), retry_after_seconds=0, source="local", shadow_violated=())
@@ -67,13 +69,13 @@ def judge(
     windows: Sequence[LimitSnapshot],
     used: Sequence[int],
     reset_ms: Sequence[int],
-    cost: int,
+    costs: Sequence[int],
     *,
     taken: bool,
     source: Source,
     amounts: Sequence[int] = (),
 ) -> Verdict:
-    """The verdict on counts as they are after the decision: `used` includes `cost` if `taken`.
+    """The verdict on counts as they are after the decision: `used` includes `costs`, by limit, if `taken`.
 
     `amounts` stand in for the plan's own where only a share may be spent.
     """
@@ -83,7 +85,7 @@ def judge(
         seconds, left = max(1, -(-reset // 1000)), max(0, amount - count)
         length = WINDOW_SECONDS[limit.period]
         states.append(WindowState(limit.name, limit.amount, count, left, seconds, length, limit.shadow))
-        if count + (0 if taken else cost) <= amount:
+        if count + (0 if taken else costs[index]) <= amount:
             continue
         if limit.shadow:
             shadow_violated.append(limit.name)

@@ -12,7 +12,6 @@ from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
 from gateway.charges import Charge, HeldCharge
-from gateway.keeping import Keeping
 
 if TYPE_CHECKING:
     from domain.credits.wallet import Wallet
@@ -47,27 +46,19 @@ def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
         exchange.charge = charge
         return None
     exchange.decided |= Flag.LEDGER
-    counted_at = _counted_at(exchange)
     try:
-        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, price), counted_at)
+        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, price))
     except Refusal:
-        _refuse(exchange, wallet, counted_at)
+        _refuse(exchange, wallet)
         raise
 
 
-def _counted_at(exchange: "Exchange") -> float:
-    """When its permits were taken, asked right after that."""
-    if isinstance(exchange.sink, Keeping):
-        return exchange.sink.counted_at  # it has waited since, and others may have taken
-    return exchange.bucket.taken_at if exchange.bucket is not None else 0.0
-
-
-def _refuse(exchange: "Exchange", wallet: "Wallet", counted_at: float) -> None:
+def _refuse(exchange: "Exchange", wallet: "Wallet") -> None:
     exchange.charge = Charge(0, wallet, "")
-    exchange.give_back_permits(counted_at)
+    exchange.give_back_permits()
 
 
-async def _wait(exchange: "Exchange", charge: Charge, held: "asyncio.Future[None]", counted_at: float) -> None:
+async def _wait(exchange: "Exchange", charge: Charge, held: "asyncio.Future[None]") -> None:
     try:
         await asyncio.wait((held,))
     except asyncio.CancelledError:
@@ -79,7 +70,7 @@ async def _wait(exchange: "Exchange", charge: Charge, held: "asyncio.Future[None
     try:
         held.result()
     except Refusal:
-        _refuse(exchange, charge.wallet, counted_at)
+        _refuse(exchange, charge.wallet)
         raise
     exchange.charge = charge
 
@@ -94,13 +85,13 @@ def _let_go(charge: Charge, held: "asyncio.Future[None]") -> None:
 
 async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: int, wallet: "Wallet") -> None:
     exchange.decided |= Flag.LEDGER
-    holds, service, counted_at = exchange.services.holds, exchange.matched.service, _counted_at(exchange)
+    holds, service = exchange.services.holds, exchange.matched.service
     try:
         hold = await holds.hold(
             exchange.request_id, exchange.key.organization_id, operation.id, price, service.total_timeout
         )
     except Refusal:
-        exchange.give_back_permits(counted_at)
+        exchange.give_back_permits()
         raise
     if exchange.finished:
         holds.undo(hold)

@@ -1,5 +1,6 @@
 """What a known key may do: checks that cost nothing, before anything is counted. Refuses with 403 or 413."""
 
+import time
 from typing import TYPE_CHECKING
 
 from domain.refusals import (
@@ -13,6 +14,8 @@ from domain.refusals import (
 from gateway.client_address import parse_address, within
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from domain.snapshots import KeySnapshot, Match
     from gateway.exchange import Exchange
 
@@ -22,13 +25,12 @@ def check_access(exchange: "Exchange") -> None:
     key, matched = exchange.key, exchange.matched
     if key.organization_state != "active":
         raise OrganizationSuspended
-    if key.plan_id is None:
+    if not subscribed(key):
         raise NoSubscription
-    plan = exchange.plan = exchange.services.catalog.plan(key.plan_id)
-    if matched.service.minimum_plan_id is not None:
-        minimum = exchange.services.catalog.plan(matched.service.minimum_plan_id)
-        if plan.rank < minimum.rank:
-            raise PlanTooLow(f"{matched.service.name} needs the plan {minimum.name}.", required_plan=minimum.slug)
+    exchange.plan = exchange.services.catalog.plan_of(key)
+    _check_rank(exchange, matched.service.minimum_plan_id, matched.service.name)
+    if matched.operation is not None:
+        _check_rank(exchange, matched.operation.minimum_plan_id, matched.operation.name)
     if key.scopes and not in_scope(key, matched):
         raise ScopeMissing
     if key.allowed_ips:
@@ -38,6 +40,22 @@ def check_access(exchange: "Exchange") -> None:
     announced, most = exchange.request.body, exchange.max_body_bytes
     if most and announced is not None and announced > most:
         raise BodyTooLarge(max_bytes=most)
+
+
+def subscribed(key: "KeySnapshot") -> bool:
+    """Whether a plan applies at this moment; the same as `domain.entitlements` says."""
+    if key.plan_id is None:
+        return False
+    return key.access_until is None or time.time() < key.access_until
+
+
+def _check_rank(exchange: "Exchange", minimum_plan_id: "UUID | None", what: str) -> None:
+    """A service or an operation may need a plan of some rank."""
+    if minimum_plan_id is None:
+        return
+    minimum = exchange.services.catalog.plan(minimum_plan_id)
+    if exchange.plan.rank < minimum.rank:
+        raise PlanTooLow(f"{what} needs the plan {minimum.name}.", required_plan=minimum.slug)
 
 
 def in_scope(key: "KeySnapshot", matched: "Match") -> bool:

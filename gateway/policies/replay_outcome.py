@@ -30,16 +30,15 @@ def replay_outcome(exchange: "Exchange") -> Awaitable[None] | None:
     request = exchange.request
     if request.method not in METHODS or request.upgrade:
         return None
-    counted_at = exchange.bucket.taken_at if exchange.bucket is not None else 0.0
     try:
         key = idempotency_key(request.headers)
     except Refusal:
-        exchange.give_back_permits(counted_at)
+        exchange.give_back_permits()
         raise
-    return None if key is None else _claim(exchange, key, counted_at)
+    return None if key is None else _claim(exchange, key)
 
 
-async def _claim(exchange: "Exchange", key: str, counted_at: float) -> None:
+async def _claim(exchange: "Exchange", key: str) -> None:
     request, operation, outcomes = exchange.request, exchange.matched.operation, exchange.services.outcomes
     assert operation is not None
     exchange.decided |= Flag.KEYED
@@ -51,13 +50,13 @@ async def _claim(exchange: "Exchange", key: str, counted_at: float) -> None:
         if earlier is not None and earlier.outcome is None and not exchange.finished:
             raise StillRunning(retry_after_seconds=RETRY_SECONDS)
     except Refusal:
-        exchange.give_back_permits(counted_at)
+        exchange.give_back_permits()
         raise
     if exchange.finished:
         # The client left while we asked.
         if earlier is None:
             outcomes.withdraw(wanted.id)
     elif earlier is None or earlier.outcome is None:
-        Keeping(exchange, seen, counted_at)
+        Keeping(exchange, seen)
     else:
-        await Repeat(exchange, earlier.outcome, seen, counted_at).over
+        await Repeat(exchange, earlier.outcome, seen).over

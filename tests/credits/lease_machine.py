@@ -29,7 +29,8 @@ from tests.journals import dimensions, record
 WORKERS, OWNERS = 3, 2
 WHO, WHOSE = st.integers(0, WORKERS - 1), st.integers(0, OWNERS - 1)
 PRICES = st.integers(1, 40) | st.integers(1, 5)
-FATES = st.sampled_from(["arrives", "arrives", "arrives", "answer lost", "never sent"])
+FATES = st.sampled_from(["arrives", "arrives", "answer lost, asked again", "answer lost", "never sent"])
+SELDOM = st.integers(0, 5)
 FAR = timedelta(hours=1)
 NODE = uuid4()
 HELD = """
@@ -94,25 +95,30 @@ def machine(database_url: str, steps: Counter[str]) -> type[RuleBasedStateMachin
 
         # -- what requests do
 
-        @rule(who=WHO, whose=WHOSE, price=PRICES)
-        def request(self, who: int, whose: int, price: int) -> None:
+        @rule(who=WHO, whose=WHOSE, prices=st.lists(PRICES, min_size=1, max_size=4), fate=FATES)
+        def request(self, who: int, whose: int, prices: list[int], fate: str) -> None:
+            """Some requests; those that find nothing wait, and the worker asks."""
             process, owner = self.living[who], self.owners[whose]
             wallet = process.wallet(owner)
-            if wallet.take(price):
-                self.did("served at once")
-                process.running.append((owner, price))
-            else:
-                wallet.waiting.append(Wait(price, self.loop.create_future()))
+            for price in prices:
+                if wallet.take(price):
+                    self.did("served at once")
+                    process.running.append((owner, price))
+                else:
+                    wallet.waiting.append(Wait(price, self.loop.create_future()))
+            if wallet.waiting:
+                self.call(process, owner, fate)
 
-        @rule(who=WHO, share=st.integers(0, 2))
-        def answer(self, who: int, share: int) -> None:
+        @rule(who=WHO, shares=st.lists(st.integers(0, 3), min_size=1, max_size=4))
+        def answer(self, who: int, shares: list[int]) -> None:
             process = self.living[who]
-            if process.running:
-                owner, price = process.running.pop()
-                cost = price * share // 2
-                process.wallet(owner).settle(price, cost)
-                self.note(process, uuid4(), owner, cost)
-                self.collect(process)
+            for share in shares:
+                if process.running:
+                    owner, price = process.running.pop()
+                    cost = price * share // 3
+                    process.wallet(owner).settle(price, cost)
+                    self.note(process, uuid4(), owner, cost)
+                    self.collect(process)
 
         def note(self, process: Process, request_id: UUID, owner: UUID, cost: int) -> None:
             process.journal.append((request_id, owner, cost))
@@ -128,25 +134,39 @@ def machine(database_url: str, steps: Counter[str]) -> type[RuleBasedStateMachin
 
         # -- calls
 
-        @rule(who=WHO, whose=WHOSE, fate=FATES)
-        def call(self, who: int, whose: int, fate: str) -> None:
-            process = self.living[who]
+        def call(self, process: Process, owner: UUID, fate: str) -> None:
+            """Ask the ledger. The same ask is made again after a lost answer, now or with the next one."""
             self.calls += 1
-            wallet = process.wallet(self.owners[whose])
+            wallet = process.wallet(owner)
             ask = wallet.ask(self.calls)
             assert ask is not None
             if fate == "never sent":
                 return
             (answer,) = self.run(grant(self.connection, process.holder, [ask]))
-            self.did(f"call whose {fate}" if fate != "arrives" else "call")
-            if fate == "arrives":
-                wallet.land(answer)
-                self.collect(process)
+            self.did("call")
+            if fate == "answer lost":
+                self.did("call whose answer lost")
+                return
+            if fate == "answer lost, asked again":
+                (again,) = self.run(grant(self.connection, process.holder, [wallet.ask(self.calls + 1)]))
+                self.did("asked again")
+                assert (again.granted, again.returned) == (answer.granted, answer.returned)
+                answer = again
+            wallet.land(answer)
+            self.collect(process)
 
-        @rule(who=WHO, whose=WHOSE)
-        def recall(self, who: int, whose: int) -> None:
-            wallet = self.living[who].wallet(self.owners[whose])
-            wallet.returning = wallet.left > 0 or wallet.call is not None
+        @rule(who=WHO, whose=WHOSE, fate=FATES)
+        def renew(self, who: int, whose: int, fate: str) -> None:
+            self.call(self.living[who], self.owners[whose], fate)
+
+        @rule(who=WHO, whose=WHOSE, fate=FATES)
+        def recall(self, who: int, whose: int, fate: str) -> None:
+            process, owner = self.living[who], self.owners[whose]
+            wallet = process.wallet(owner)
+            if wallet.left > 0 or wallet.call is not None:
+                self.did("recalled")
+                wallet.returning = True
+                self.call(process, owner, fate)
 
         @rule(who=WHO, whose=WHOSE, amount=PRICES, fate=FATES)
         def reserve(self, who: int, whose: int, amount: int, fate: str) -> None:
@@ -157,7 +177,7 @@ def machine(database_url: str, steps: Counter[str]) -> type[RuleBasedStateMachin
             held = self.run(hold(self.connection, process.holder, wanted, recall=False))
             again = self.run(hold(self.connection, process.holder, wanted, recall=False))
             assert again.done == held.done
-            if fate == "answer lost":
+            if fate.startswith("answer lost"):
                 process.held.append((wanted.id, owner, amount))
                 self.note(process, wanted.id, owner, 0)  # 503: its record releases what it may hold
             elif held.done:
@@ -198,8 +218,10 @@ def machine(database_url: str, steps: Counter[str]) -> type[RuleBasedStateMachin
 
         # -- ends
 
-        @rule(who=WHO)
-        def kill(self, who: int) -> None:
+        @rule(who=WHO, chance=SELDOM)
+        def kill(self, who: int, chance: int) -> None:
+            if chance:
+                return
             self.dead.append(self.living[who])
             self.living[who] = Process()
             self.did("killed")

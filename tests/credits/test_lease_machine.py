@@ -11,7 +11,15 @@ from tests.credits.lease_machine import machine
 from tests.credits.test_ledger_machine import BATCH, SECONDS, SEED
 
 WANTED = {
-    *("served at once", "served after waiting", "call whose answer lost", "late call refused", "late call made"),
+    *(
+        "served at once",
+        "served after waiting",
+        "call whose answer lost",
+        "asked again",
+        "recalled",
+        "late call refused",
+        "late call made",
+    ),
     *("reserved", "journal closed", "killed", "quiesced"),
 }
 

@@ -14,7 +14,10 @@ _RECORD = struct.Struct("=dddiiii")
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """One admitted request (or with `kind` DONE the end of one): world time, and how far off the server's clock was."""
+    """One admitted request: world time, and how far off the server's clock was.
+
+    With `kind` DONE the end of one; UNCHARGED: what it took of spend caps was given back.
+    """
 
     began: float
     ended: float
@@ -25,7 +28,7 @@ class Admission:
     number: int
 
 
-ADMITTED, DONE = 0, 1
+ADMITTED, DONE, UNCHARGED = 0, 1, 2
 
 
 class Log:

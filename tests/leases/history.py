@@ -41,14 +41,15 @@ class History:
             begin, step = at, step + change
         return stretches
 
-    def slack(self, amount: int, begin: float, end: float, share_windows: int) -> int:
+    def slack(self, amount: int, begin: float, end: float, share_windows: int, request: int = 1) -> int:
         """How much more than `amount` may have been admitted in a window because of faults that touch it.
 
         Counts that were lost: the amount again for each loss, because permits that were leased before are spent too.
-        Redis away: each worker's share, for each of the `share_windows` local windows that can lie in one of these. What
+        Redis away: each worker's share, or one `request` that takes more than that, for each of the `share_windows` local windows that can lie in one of these. What
         a worker admitted alone is not known to the one that takes its place: that has a share of its own.
         """
         touching = [fault for fault in self.faults if fault.begin < end and fault.end >= begin]
         lost = sum(fault.lost for fault in touching)
         alone = frozenset[int]().union(*(fault.alone for fault in touching))
-        return lost * amount + -(-amount // self.workers) * len(alone) * share_windows
+        share = max(-(-amount // self.workers), min(request, amount))
+        return lost * amount + share * len(alone) * share_windows

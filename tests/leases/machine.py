@@ -13,6 +13,8 @@ from uuid import UUID, uuid4
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from domain.quotas.costs import Cost
+from domain.spend_caps import cap_limits
 from tests.leases.admissions import ADMITTED
 from tests.leases.exhausting import exhaust, quiet
 from tests.leases.scene import Scene
@@ -23,10 +25,11 @@ from tests.snapshots import key, limit, plan
 from tests.valkeys import OwnValkey
 
 SERVICE, OPERATION = UUID(int=1), UUID(int=2)
-TARGETS = [(None, None), (SERVICE, None), (SERVICE, OPERATION)]
+TARGETS = [(None, None, Cost(1, 30)), (SERVICE, None, Cost(3, 0)), (SERVICE, OPERATION, Cost(7, 70))]
+"""Services and operations that are called, and what that takes."""
 AMOUNTS = {"second": 12, "minute": 30, "hour": 60, "day": 80, "month": 90, "concurrent": 5}
 LIVES = ["crash", "crash at work", "stop", "restart", "restart", "restart"]
-ENDINGS = ["idle", "idle", "idle", "done", "pulse", "exhaust", "exhaust held", "exhaust orphaned"]
+ENDINGS = ["idle", "idle", "idle", "done", "uncharged", "pulse", "exhaust", "exhaust held", "exhaust orphaned"]
 FAULTS = ["script flush", "wipe", "freeze", "server restart", "clock step"]
 TICKS = [0.03, 0.1, 0.26, 0.5, 0.8, 0.9, 0.97, 1.03, 2.0, 3.1]
 STEPS = [3_600.0, -3_600.0, 3.0, -3.0, 0.2, -0.2]
@@ -69,7 +72,7 @@ class Ground:
 def limits(draw: st.DrawFn) -> Any:
     """One limit of any kind, with a small amount."""
     period = draw(st.sampled_from(list(AMOUNTS)))
-    service_id, operation_id = draw(st.sampled_from([*TARGETS[:1] * 3, *TARGETS[1:]]))
+    service_id, operation_id, _ = draw(st.sampled_from([*TARGETS[:1] * 3, *TARGETS[1:]]))
     made = limit(
         period,
         draw(st.integers(1, AMOUNTS[period])),
@@ -77,7 +80,12 @@ def limits(draw: st.DrawFn) -> Any:
         scope=draw(st.sampled_from(["organization", "organization", "key"])),
         shadow=draw(st.sampled_from([False, False, False, True])),
     )
-    return replace(made, service_id=service_id, operation_id=operation_id)
+    quota = made.period in {"day", "month"} and made.scope == "organization" and draw(st.booleans())
+    return replace(made, service_id=service_id, operation_id=operation_id, unit="quota" if quota else "requests")
+
+
+CAPS = st.sampled_from([None, None, 100, 170, 600, 2_000])
+"""Micro-credits of a spend cap."""
 
 
 def machine(ground: Ground) -> type[RuleBasedStateMachine]:
@@ -108,6 +116,7 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             lead=st.floats(0.5, 12.0),
             error=st.sampled_from([0.0, 0.0, 40.0, -86_400.0 * 20, 86_400.0 * 20]),
             workers=st.integers(1, 4),
+            caps=st.tuples(CAPS, CAPS, CAPS, CAPS),
             faults=st.sampled_from([[], [], ["script flush"], *([kind] for kind in FAULTS[1:]), FAULTS]),
         )
         def begin(
@@ -118,16 +127,18 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
             lead: float,
             error: float,
             workers: int,
+            caps: Any,
             faults: list[str],
         ) -> None:
             self.faults = faults
             self.folder = tempfile.TemporaryDirectory(prefix="paid-endpoint-leases-")
             anchor = self._set_clock(edge, lead)
             first, second = plan(*sold), plan(*second_plan)
-            callers = [replace(key(organization), period_start=anchor) for organization in (uuid4(),) for _ in range(2)]
+            terms = {"period_start": anchor, "billing_mode": "quota", "spend_caps": cap_limits(*caps)}
+            callers = [replace(key(organization), **terms) for organization in (uuid4(),) for _ in range(2)]
             other = replace(key(), period_start=anchor)
-            targets: list[Target] = [(caller, first, *target) for caller in callers for target in TARGETS]
-            targets += [(other, second, None, None)]
+            targets = [Target(caller, first, *target) for caller in callers for target in TARGETS]
+            targets += [Target(other, second)]
             self.scene = Scene(Path(self.folder.name), ground.nursery, ground.clock, ground.server, targets, workers)
             for number in range(workers):
                 self.loop.run_until_complete(self.scene.birth(clock_error=error if number == 0 else 0.0))
@@ -177,10 +188,10 @@ def machine(ground: Ground) -> type[RuleBasedStateMachine]:
 
         @rule(seconds=st.sampled_from(TICKS), bucket=anything, kind=st.sampled_from(ENDINGS), worker=anyone)
         def rest(self, kind: str, seconds: float, bucket: int, worker: int) -> None:
-            if kind == "done" and self.scene.alive:
-                self.run(kind, self.worker(worker).call("done", self.bucket(bucket), 1 + worker))
+            if kind in {"done", "uncharged"} and self.scene.alive:
+                self.run(kind, self.worker(worker).call("done", self.bucket(bucket), 1 + worker, kind == "done"))
                 return
-            if kind in {"idle", "done"}:
+            if kind in {"idle", "done", "uncharged"}:
                 self.run("idle", self.scene.tick(seconds))
                 return
             if not self.scene.alive:

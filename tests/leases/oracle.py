@@ -9,9 +9,10 @@ from uuid import UUID
 
 from limits.storage import MemoryStorage
 
+from domain.quotas.costs import CREDITS, QUOTA, weight_of
 from domain.quotas.periods import month_bounds
 from domain.snapshots import KeySnapshot, LimitSnapshot
-from tests.leases.admissions import ADMITTED, DONE, Admission
+from tests.leases.admissions import ADMITTED, DONE, UNCHARGED, Admission
 from tests.leases.history import History
 from tests.leases.worker import Target
 
@@ -27,9 +28,9 @@ Owner = tuple[UUID, UUID, UUID | None]
 def owners(targets: Sequence[Target]) -> dict[Owner, tuple[LimitSnapshot, KeySnapshot, set[int]]]:
     """Every window of every plan that is asked, with the targets that count in it."""
     found: dict[Owner, tuple[LimitSnapshot, KeySnapshot, set[int]]] = {}
-    for number, (key, plan, service_id, operation_id) in enumerate(targets):
-        for limit in plan.limits:
-            if applies(limit, service_id, operation_id):
+    for number, (key, plan, service_id, operation_id, _) in enumerate(targets):
+        for limit in (*plan.limits, *key.spend_caps):
+            if applies(limit, service_id, operation_id) and (limit.unit != QUOTA or key.billing_mode == QUOTA):
                 owner = limit.id, key.organization_id, key.id if limit.scope == "key" else None
                 found.setdefault(owner, (limit, key, set()))[2].add(number)
     return found
@@ -38,6 +39,18 @@ def owners(targets: Sequence[Target]) -> dict[Owner, tuple[LimitSnapshot, KeySna
 def applies(limit: LimitSnapshot, service_id: UUID | None, operation_id: UUID | None) -> bool:
     """Whether a request for this operation of this service counts in the limit."""
     return limit.service_id in (None, service_id) and limit.operation_id in (None, operation_id)
+
+
+def weights(limit: LimitSnapshot, targets: Sequence[Target]) -> list[int]:
+    """What a request for each target takes of a limit that counts it."""
+    return [weight_of(limit, target.cost) if limit.period != "concurrent" else 1 for target in targets]
+
+
+def charged(limit: LimitSnapshot, entries: Iterable[Admission]) -> list[Admission]:
+    """The admissions among them that the limit counts for good: spend caps have no others than those that were charged."""
+    entries = list(entries)
+    free = {(e.worker, e.number) for e in entries if e.kind == UNCHARGED and limit.unit == CREDITS}
+    return [e for e in entries if e.kind == ADMITTED and (e.worker, e.number) not in free]
 
 
 def window(limit: LimitSnapshot, key: KeySnapshot, server_time: float) -> tuple[int, int]:
@@ -56,32 +69,37 @@ def breaches(targets: Sequence[Target], log: Iterable[Admission], history: Histo
         if limit.shadow:
             continue
         mine = [entry for entry in entries if entry.bucket in numbers]
-        admitted = [entry for entry in mine if entry.kind == ADMITTED]
+        takes = weights(limit, targets)
+        admitted = charged(limit, mine)
         if limit.period == "concurrent":
             found += _in_progress(limit, mine, history)
         elif limit.period in ROLLING:
             found += _rolling(limit, admitted, history)
         elif history.steps:
-            found += _fixed_with_steps(limit, key, admitted, history)
+            found += _fixed_with_steps(limit, key, admitted, history, takes)
         else:
-            found += _fixed(limit, key, admitted, history)
+            found += _fixed(limit, key, admitted, history, takes)
     return found
 
 
-def _fixed(limit: LimitSnapshot, key: KeySnapshot, admitted: list[Admission], history: History) -> list[str]:
+def _fixed(
+    limit: LimitSnapshot, key: KeySnapshot, admitted: list[Admission], history: History, takes: list[int]
+) -> list[str]:
     storage, found = MemoryStorage(), []
     for entry in admitted:
         begin, end = window(limit, key, entry.began + entry.step)
         if entry.ended + entry.step >= end:
             continue
-        count = storage.incr(f"{limit.id}:{begin}", FOREVER)
-        slack = history.slack(limit.amount, begin - entry.step, end - entry.step, 1)
+        count = storage.incr(f"{limit.id}:{begin}", FOREVER, takes[entry.bucket])
+        slack = history.slack(limit.amount, begin - entry.step, end - entry.step, 1, max(takes))
         if count > limit.amount + slack:
             found.append(f"{limit.name}: {count} of {limit.amount} (+{slack}) in the window from {begin}")
     return found
 
 
-def _fixed_with_steps(limit: LimitSnapshot, key: KeySnapshot, admitted: list[Admission], history: History) -> list[str]:
+def _fixed_with_steps(
+    limit: LimitSnapshot, key: KeySnapshot, admitted: list[Admission], history: History, takes: list[int]
+) -> list[str]:
     """A clock that steps leaves one promise: no window is opened twice, so all together admit no more than they have."""
     begins: set[int] = set()
     for begin, end in history.visited():
@@ -89,8 +107,9 @@ def _fixed_with_steps(limit: LimitSnapshot, key: KeySnapshot, admitted: list[Adm
         while moment <= end:
             first, moment = window(limit, key, moment)
             begins.add(first)
-    most = len(begins) * limit.amount + history.slack(limit.amount, 0, FOREVER, len(begins))
-    return [f"{limit.name}: {len(admitted)} in {len(begins)} windows of {limit.amount}"] if len(admitted) > most else []
+    most = len(begins) * limit.amount + history.slack(limit.amount, 0, FOREVER, len(begins), max(takes))
+    count = sum(takes[entry.bucket] for entry in admitted)
+    return [f"{limit.name}: {count} in {len(begins)} windows of {limit.amount}"] if count > most else []
 
 
 def _rolling(limit: LimitSnapshot, admitted: list[Admission], history: History) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.leases.admissions import ADMITTED, DONE, Admission, read
 from tests.leases.history import Fault, History
-from tests.leases.oracle import ROLLING, applies, breaches, owners, window
+from tests.leases.oracle import ROLLING, breaches, charged, owners, weights, window
 from tests.leases.worker import Answer, Start, Target
 from tests.leases.workers import Nursery, RemoteWorker
 from tests.leases.world_clock import WorldClock
@@ -35,7 +35,7 @@ class Scene:
         workers: int,
     ) -> None:
         self.folder, self.nursery, self.clock, self.server = folder, nursery, clock, server
-        self.targets, self.size = tuple(targets), workers
+        self.targets, self.size = tuple(Target(*target) for target in targets), workers
         self.alive: list[RemoteWorker] = []
         self.history = History(clock.now(), workers, step_at_begin=clock.steps)
         self.refused = self.refused_with_room = self.spurious = self.unsure = 0
@@ -101,8 +101,9 @@ class Scene:
         rows = []
         for entry in self.log():
             if entry.kind == ADMITTED:
-                key, _, service_id, operation_id = self.targets[entry.bucket]
-                rows.append((entry.ended + entry.step, key.organization_id, key.id, service_id, operation_id))
+                key, _, service_id, operation_id, cost = self.targets[entry.bucket]
+                ids = key.organization_id, key.id, service_id, operation_id
+                rows.append((entry.ended + entry.step, ids, cost))
         (self.folder / "rollups").write_bytes(pickle.dumps(rows))
 
     def wipe(self) -> None:
@@ -171,13 +172,16 @@ class Scene:
         return True
 
     def room(self, bucket: int) -> int:
-        """How many more requests its windows must admit now, after a quiet time; caps on progress apart."""
+        """How many more requests for it its windows must admit now, after a quiet time; caps on progress apart."""
         log, now, rooms = self.log(), self.clock.now(), [10**9]
         for limit, key, numbers in owners(self.targets).values():
             if bucket in numbers and not limit.shadow and limit.period != "concurrent":
                 begin, _ = self._span(limit, key, now)
-                used = sum(e.kind == ADMITTED and e.bucket in numbers and e.ended >= begin for e in log)
-                rooms.append(limit.amount - used)
+                takes = weights(limit, self.targets)
+                mine = charged(limit, (e for e in log if e.bucket in numbers))
+                used = sum(takes[e.bucket] for e in mine if e.ended >= begin)
+                if takes[bucket]:
+                    rooms.append((limit.amount - used) // takes[bucket])
         return max(0, min(rooms))
 
     def _span(self, limit: Any, key: Any, now: float) -> tuple[float, float]:
@@ -207,9 +211,7 @@ class Scene:
 
     def seconds_to_edge(self, bucket: int) -> float:
         """Until the next end of a fixed window that the target counts in."""
-        key, plan, service_id, operation_id = self.targets[bucket]
-        now = self.clock.now()
-        fixed = [
-            li for li in plan.limits if applies(li, service_id, operation_id) and li.period in ("hour", "day", "month")
-        ]
+        key, now = self.targets[bucket].key, self.clock.now()
+        owned = [(limit, numbers) for limit, _, numbers in owners(self.targets).values() if bucket in numbers]
+        fixed = [limit for limit, _ in owned if limit.period in ("hour", "day", "month")]
         return min((self._span(limit, key, now)[1] - now for limit in fixed), default=10.0**9)

@@ -1,10 +1,15 @@
 """The oracle sees what it must see: each promise broken on purpose, and kept by the narrowest margin."""
 
+from dataclasses import replace
+
 import pytest
 
-from tests.leases.admissions import ADMITTED, DONE, Admission
+from domain.quotas.costs import Cost
+from domain.spend_caps import cap_limits
+from tests.leases.admissions import ADMITTED, DONE, UNCHARGED, Admission
 from tests.leases.history import Fault, History
 from tests.leases.oracle import breaches
+from tests.leases.worker import Target
 from tests.snapshots import key, limit, plan
 
 HOUR = 3_600 * 480_000
@@ -19,7 +24,7 @@ def judge(sold, log, **changes):
     history = History(began=HOUR - 7_200, workers=2, ended=HOUR + 90_000)
     for name, value in changes.items():
         setattr(history, name, value)
-    return breaches([(key(), plan(sold), None, None)], log, history)
+    return breaches([Target(key(), plan(sold))], log, history)
 
 
 def test_one_more_than_the_amount_in_a_fixed_window():
@@ -73,3 +78,46 @@ def test_one_more_than_the_cap_in_progress_and_what_death_frees():
     assert judge(cap, [*admitted(HOUR, HOUR), *ends, *admitted(HOUR + 4, worker=1)])
     dead = {"deaths": [(HOUR + 3, 0)]}
     assert judge(cap, [*admitted(HOUR, HOUR), *admitted(HOUR + 4, HOUR + 4, worker=1)], **dead) == []
+
+
+def weighted(caller, sold, costs, log, **changes):
+    history = History(began=HOUR - 7_200, workers=2, ended=HOUR + 90_000)
+    for name, value in changes.items():
+        setattr(history, name, value)
+    return breaches([Target(caller, sold, None, None, cost) for cost in costs], log, history)
+
+
+def of(bucket: int, log: list[Admission]) -> list[Admission]:
+    return [replace(entry, bucket=bucket, number=entry.number + 100 * bucket) for entry in log]
+
+
+def test_one_unit_more_than_a_quota_has():
+    caller = replace(key(), billing_mode="quota")
+    sold, costs = plan(replace(limit("day", 8), unit="quota")), [Cost(3), Cost(1), Cost(0)]
+    free = of(2, admitted(*[HOUR] * 9))
+    assert weighted(caller, sold, costs, [*admitted(HOUR, HOUR), *of(1, admitted(HOUR, HOUR)), *free]) == []
+    assert weighted(caller, sold, costs, [*admitted(HOUR, HOUR), *of(1, admitted(HOUR, HOUR, HOUR))])
+    assert weighted(caller, sold, costs, admitted(HOUR, HOUR, HOUR))
+    # Who pays with credits has none.
+    assert weighted(key(), sold, costs, admitted(HOUR, HOUR, HOUR)) == []
+
+
+def test_one_request_that_takes_more_than_a_share_may_be_admitted_without_redis():
+    caller = replace(key(), billing_mode="quota")
+    sold, away = plan(replace(limit("day", 8), unit="quota")), [Fault(HOUR + 5, HOUR + 9, alone=frozenset({0}))]
+    log = admitted(HOUR + 4, HOUR + 6)
+    assert weighted(caller, sold, [Cost(7)], log, faults=away) == []
+    assert weighted(caller, sold, [Cost(7)], [*log, *admitted(HOUR + 7)], faults=away)
+
+
+def test_a_spend_cap_counts_what_was_charged():
+    caller, sold, costs = (
+        replace(key(), spend_caps=cap_limits(None, None, 10, None)),
+        plan(limit("hour", 9)),
+        [Cost(0, 5)],
+    )
+    log = admitted(HOUR, HOUR, HOUR)
+    assert weighted(caller, sold, costs, log[:2]) == []
+    assert weighted(caller, sold, costs, log)
+    assert weighted(caller, sold, costs, [*log, Admission(HOUR, HOUR, 0, UNCHARGED, 0, 0, 1)]) == []
+    assert weighted(caller, sold, costs, [*log, Admission(HOUR, HOUR, 0, UNCHARGED, 1, 0, 1)])

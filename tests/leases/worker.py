@@ -10,23 +10,32 @@ import socket
 import time
 import traceback
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from domain.quotas.costs import CREDITS, ONE, QUOTA, Cost
 from domain.quotas.limiter import Limiter
+from domain.quotas.refill import Question
 from domain.settings import RedisSettings
 from domain.snapshots import KeySnapshot, PlanSnapshot
-from tests.leases.admissions import ADMITTED, DONE, Admission, Log
+from tests.leases.admissions import ADMITTED, DONE, UNCHARGED, Admission, Log
 from tests.leases.world_clock import WorkerClock
 
-Target = tuple[KeySnapshot, PlanSnapshot, UUID | None, UUID | None]
+
+class Target(NamedTuple):
+    """Who asks for what, and what that takes."""
+
+    key: KeySnapshot
+    plan: PlanSnapshot
+    service_id: UUID | None = None
+    operation_id: UUID | None = None
+    cost: Cost = ONE
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a worker begins with. `rollups` is a file with the requests that rollups know, by organization."""
+    """What a worker begins with. `rollups` is a file with the requests that rollups know: when, whose, what they took."""
 
     number: int
     url: str
@@ -54,7 +63,7 @@ class Answer:
 class Worker:
     def __init__(self, clock: WorkerClock) -> None:
         self.clock = clock
-        self.held: dict[int, list[tuple[int, Any]]] = {}
+        self.held: dict[int, list[tuple[int, Any, float]]] = {}
         self.count = 0
 
     async def start(self, start: Start) -> int:
@@ -65,20 +74,17 @@ class Worker:
         await self.limiter.start()
         return os.getpid()
 
-    async def used(
-        self, organization: UUID, key: UUID | None, service: UUID | None, operation: UUID | None, since: datetime
-    ) -> int | None:
+    async def used(self, question: Question) -> int | None:
         """As the rollups would say: from a file that the test writes, None if it is not there."""
         path = self.given.rollups
         if path is None or not path.exists():
             return None
         rows = pickle.loads(path.read_bytes())
         return sum(
-            1
-            for at, *ids in rows
-            if at >= since.timestamp()
-            and ids[0] == organization
-            and all(wanted in (None, given) for wanted, given in zip((key, service, operation), ids[1:], strict=True))
+            {QUOTA: cost.units, CREDITS: cost.micro}.get(question.unit, 1)
+            for at, ids, cost in rows
+            if at >= question.since.timestamp()
+            and all(wanted in (None, given) for wanted, given in zip(question[:4], ids, strict=True))
         )
 
     async def ask(self, bucket: int, count: int, *, hold: bool) -> list[Answer]:
@@ -86,13 +92,14 @@ class Worker:
         return list(await asyncio.gather(*(self._one(bucket, hold=hold) for _ in range(count))))
 
     async def _one(self, number: int, *, hold: bool) -> Answer:
-        key, plan, service, operation = self.given.targets[number]
-        bucket = self.limiter.bucket(key, plan, service, operation)
+        bucket = self.limiter.bucket(*self.given.targets[number])
         began, real = self.clock.world(), time.perf_counter()
         if bucket.take():
             answer = Answer(True, 0.0, shadow_violated=tuple(bucket.shadow_violated), source="lease")
+            taken_at = bucket.taken_at
         else:
             verdict = await self.limiter.wait(bucket)
+            taken_at = verdict.taken_at
             answer = Answer(
                 verdict.allowed,
                 (time.perf_counter() - real) * 1000,
@@ -105,7 +112,7 @@ class Worker:
             self.count += 1
             self._write(ADMITTED, began, number, self.count)
             if hold:
-                self.held.setdefault(number, []).append((self.count, bucket))
+                self.held.setdefault(number, []).append((self.count, bucket, taken_at))
             else:
                 self._end(number, self.count, bucket)
         return answer
@@ -119,17 +126,20 @@ class Worker:
         ended, step = self.clock.world(), self.clock.step()
         self.log.write(Admission(began, ended, step, kind, self.given.number, number, count))
 
-    async def done(self, bucket: int, count: int) -> int:
-        """End up to `count` held requests; how many were."""
+    async def done(self, bucket: int, count: int, charged: bool = True) -> int:
+        """End up to `count` held requests; how many were. If they are not `charged`, spend caps have it back."""
         held = self.held.get(bucket, [])
         ending = [held.pop() for _ in range(min(count, len(held)))]
-        for one, taken in ending:
+        for one, taken, at in ending:
+            if not charged:
+                self._write(UNCHARGED, self.clock.world(), bucket, one)
+                taken.uncharge(at)
             self._end(bucket, one, taken)
         return len(ending)
 
     async def peek(self, bucket: int) -> list[Any]:
-        key, plan, _, _ = self.given.targets[bucket]
-        return await self.limiter.peek(key, plan)
+        target = self.given.targets[bucket]
+        return await self.limiter.peek(target.key, target.plan)
 
     async def states(self, bucket: int) -> list[Any]:
         return list(self.limiter.bucket(*self.given.targets[bucket]).states())

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -184,3 +184,23 @@ def test_what_cannot_be_is_a_sentence_and_a_status(command, slug, arguments, sta
     done = command("credits", *(slug if part == "SLUG" else part for part in arguments), status=status)
     assert done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_lost_worker_holds_is_listed_and_given_back(command, data, in_database):
+    from domain.credits.leasing import Ask, grant
+
+    command("plans", "create", "lost", "--limit", "10/hour")
+    made = json.loads(command("organizations", "create", "--name", "Lost", "--plan", "lost", "--json").stdout)
+    data("grant", made["slug"], "5", "--reason", "test")
+    worker = uuid4()
+
+    async def lend(connection):
+        await grant(connection, worker, [Ask(UUID(made["id"]), 1, need=3_000_000)])
+
+    in_database(lend)
+    (holder,) = data("holders")
+    assert (holder["id"], holder["leased_micro"], holder["reserved_micro"]) == (str(worker), 3_000_000, 0)
+    assert data("release", str(worker))["leased_micro"] == 3_000_000
+    assert data("holders") == []
+    assert data("balance", made["slug"])["leased_micro"] == 0
+    command("credits", "release", str(worker), status=1)

@@ -28,7 +28,7 @@ def configured(monkeypatch, fresh_database_url, redis_url):
 async def test_healthy_servers(configured):
     settings = load_settings()
     postgres, redis = await status_of(check_postgres(settings)), await status_of(check_redis(settings))
-    wanted = ("postgres", "schema", "partitions", "peppers of keys", "clock of postgres")
+    wanted = ("postgres", "schema", "partitions", "peppers of keys", "renewals", "clock of postgres")
     assert postgres == dict.fromkeys(wanted, "ok")
     assert redis == {
         "redis": "ok",
@@ -54,6 +54,20 @@ async def test_a_lost_pepper_is_found(configured, monkeypatch, fresh_database_ur
     findings = {finding.subject: finding async for finding in check_postgres(load_settings())}
     assert findings["peppers of keys"].status == "fail"
     assert "version 1" in findings["peppers of keys"].detail
+
+
+async def test_renewals_that_nobody_made_are_found(configured, fresh_database_url):
+    connection = await asyncpg.connect(fresh_database_url)
+    await plans.create(connection, slug="starter", limits=[])
+    await organizations.create(connection, name="Acme", plan_slug="starter")
+    await connection.execute(
+        "update subscription set period_start = now() - interval '9 days', period_end = now() - interval '2 hours'"
+    )
+    await connection.close()
+    findings = {finding.subject: finding async for finding in check_postgres(load_settings())}
+    assert findings["renewals"].status == "warn"
+    assert findings["renewals"].detail.startswith("1 subscriptions")
+    assert "subscriptions sweep" in findings["renewals"].advice
 
 
 def test_unreachable_servers_fail_with_advice_and_without_a_secret(monkeypatch):

@@ -11,10 +11,12 @@ import pytest
 
 from domain import keys, organizations, plans
 from domain.decision_reading import explain
+from domain.entitlements import TRIAL_LIMIT, trial_limit
 from domain.journal.decision import DecisionForm, Flag, KeyFault, Step
 from domain.limit_texts import LimitSpec
 from domain.settings import KeySettings
 from domain.snapshots import LimitSnapshot
+from domain.spend_caps import cap_limits
 from tests.databases import PEPPERS
 from tests.gateways import connected
 from tests.snapshots import log_row, store
@@ -72,6 +74,17 @@ async def test_an_admitted_request(shop):
     assert limits["day"].text == "5000/day per key"
 
 
+async def test_limits_that_were_sold_and_are_no_longer_the_plans_have_their_names(shop):
+    await plans.change(shop.connection, "pro", limits=[LimitSpec("other", 1, "hour")])
+    shop.limits[2] = trial_limit(shop.plan_id, 5_000)
+    found = await explained(shop, shop.row(shop.trace(Step.ANSWER)))
+    assert {limit.name: limit.text for limit in found.limits} == {
+        "burst": "5/second",
+        "minute": "100/minute",
+        TRIAL_LIMIT: "5000/month",
+    }
+
+
 @pytest.mark.parametrize("name", ["minute", "day"])
 async def test_a_rate_limited_and_a_quota_limited_request(shop, name):
     trace = shop.trace(Step.LIMIT, violated=[name], flags=Flag.WAITED | Flag.RECALLED)
@@ -86,6 +99,25 @@ async def test_a_rate_limited_and_a_quota_limited_request(shop, name):
     assert verdicts["upstream"].verdict == "not-reached"
     assert [limit.name for limit in found.limits if limit.verdict == "exceeded"] == [name]
     assert found.source == "redis"
+
+
+async def test_quotas_and_spend_caps_are_named(shop):
+    await shop.connection.execute("update plan_limit set unit = 'quota', scope = 'organization' where name = 'day'")
+    (cap,) = cap_limits(None, None, 2_500_000, None)
+    form = DecisionForm(shop.plan_id, [*shop.limits, cap])
+    numbers = (4, 1, 98, 40, 0, 50_000, 100_000, 900)
+    trace = form.pack(Step.LIMIT, KeyFault.NONE, Flag.OVERAGE, 7, numbers, [cap.name])
+    row = shop.row(trace, status=402, outcome="refused", refusal="spend_cap_reached", limit_name=cap.name)
+    found = await explained(shop, row)
+    limits = {limit.name: limit for limit in found.limits}
+    assert limits["day"].text == "5000/day (quota)"
+    assert (limits["key_spend_cap.day"].text, limits["key_spend_cap.day"].verdict) == (
+        "2.5 credits/day of the key",
+        "exceeded",
+    )
+    text = next(step.text for step in found.steps if step.step == "limits")
+    assert "used up: key_spend_cap.day" in text
+    assert "only credits are left" in text
 
 
 async def test_a_shadow_limited_request_is_admitted(shop):

@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 import sys
+from uuid import uuid4
 
 import pytest
 
@@ -86,7 +87,7 @@ def test_limits_are_listed_as_they_are_written(data, command):
     tag = secrets.token_hex(4)
     data("services", "create", f"s-{tag}", "--prefix", f"/s-{tag}", "--upstream", "http://127.0.0.1:8000")
     written = ("--limit", f"9/minute per key on s-{tag}", "--limit", "burst=5 per second", "--limit", "3 concurrent")
-    made = data("plans", "create", f"p-{tag}", *written, "--shadow", "1/day")
+    made = data("plans", "create", f"p-{tag}", *written, "--shadow", "1/day", "--quota", "10000/month")
     assert made["limits"][1] == {
         "name": f"minute-key-s-{tag}",
         "amount": 9,
@@ -95,12 +96,56 @@ def test_limits_are_listed_as_they_are_written(data, command):
         "shadow": False,
         "service": f"s-{tag}",
         "operation": None,
+        "unit": "requests",
     }
-    shown = f"burst=5/second, 9/minute per key on s-{tag}, 1/day (shadow), 3 concurrent"
+    shown = f"burst=5/second, 9/minute per key on s-{tag}, 1/day (shadow), 10000/month (quota), 3 concurrent"
     assert shown in command("plans", "show", f"p-{tag}").stdout
     assert shown in command("plans", "list").stdout
     nowhere = command("plans", "change", f"p-{tag}", "--limit", "1/hour on no-such")
     assert (nowhere.returncode, "There is no service no-such" in nowhere.stderr) == (1, True)
+
+
+def test_quotas_are_changed_like_limits(data, command):
+    slug = f"p-{secrets.token_hex(4)}"
+    data("plans", "create", slug, "--limit", "9/hour", "--quota", "10000/month", "--quota", "big=500/day")
+    changed = data("plans", "change", slug, "--quota", "20000/month", "--limit", "9/hour")
+    assert [(limit["name"], limit["amount"], limit["unit"]) for limit in changed["limits"]] == [
+        ("hour", 9, "requests"),
+        ("month-quota", 20_000, "quota"),
+    ]
+    wrong = command("plans", "create", f"{slug}-x", "--quota", "5/hour")
+    assert (wrong.returncode, "a quota is of a day or a month" in wrong.stderr) == (2, True)
+
+
+def test_spend_caps_are_set_and_taken_off(data, command):
+    tag = secrets.token_hex(4)
+    data("plans", "create", f"p-{tag}", "--limit", "1/hour")
+    made = data("organizations", "create", "--name", tag, "--slug", f"o-{tag}", "--plan", f"p-{tag}")
+    assert (made["spend_cap_day_micro"], made["spend_cap_month_micro"]) == (None, None)
+    capped = data("organizations", "set-cap", f"o-{tag}", "--day", "5.00", "--month", "100")
+    assert (capped["spend_cap_day_micro"], capped["spend_cap_month_micro"]) == (5_000_000, 100_000_000)
+    capped = data("organizations", "set-cap", f"o-{tag}", "--day", "none")
+    assert (capped["spend_cap_day_micro"], capped["spend_cap_month_micro"]) == (None, 100_000_000)
+
+    key = data("keys", "create", "--organization", f"o-{tag}", "--name", "CI", "--spend-cap-day", "0.5")
+    assert (key["spend_cap_day_micro"], key["spend_cap_month_micro"]) == (500_000, None)
+    key = data("keys", "set-cap", key["id"], "--month", "9")
+    assert (key["spend_cap_day_micro"], key["spend_cap_month_micro"]) == (500_000, 9_000_000)
+    rotated = data("keys", "rotate", key["id"])
+    assert (rotated["spend_cap_day_micro"], rotated["spend_cap_month_micro"]) == (500_000, 9_000_000)
+
+    for arguments, status, sentence in (
+        (("organizations", "set-cap", f"o-{tag}"), 2, "Give --day or --month"),
+        (("organizations", "set-cap", f"o-{tag}", "--day", "1000000001"), 2, "not over 1000000000"),
+        (("organizations", "set-cap", "nobody", "--day", "1"), 1, "no organization nobody"),
+        (("keys", "set-cap", str(uuid4()), "--day", "-1"), 2, "no amount of credits"),
+        (("keys", "set-cap", str(uuid4()), "--day", "1"), 1, "no API key"),
+    ):
+        done = command(*arguments)
+        assert (done.returncode, sentence in " ".join(done.stderr.split())) == (status, True), done.stderr
+    data("keys", "revoke", key["id"])
+    late = command("keys", "set-cap", key["id"], "--day", "1")
+    assert (late.returncode, "is revoked" in late.stderr) == (1, True)
 
 
 def test_a_key_is_shown_to_people_with_a_warning(command, data):

@@ -1,6 +1,8 @@
 """What the catalog knows of keys, plans and services."""
 
+import asyncio
 import hashlib
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
@@ -44,6 +46,26 @@ async def test_restrictions_of_a_key(run_catalog, pool, customer):
     assert snapshot.scopes == {"demo"}
     assert snapshot.allowed_ips == (ip_network("10.0.0.0/8"), ip_network("::1"))
     assert snapshot.expires_at == pytest.approx(expires_at.timestamp())
+
+
+async def test_spend_caps_of_a_key_and_of_its_organization(run_catalog, pool, customer):
+    catalog = await run_catalog()
+    snapshot = await resolved(catalog.find_key(customer.key))
+    assert (snapshot.spend_caps, snapshot.billing_mode) == ((), "credits")
+    await pool.execute(
+        "update organization set spend_cap_month_micro = 70, billing_mode = 'quota' where id = $1",
+        snapshot.organization_id,
+    )
+    await pool.execute("update api_key set spend_cap_day_micro = 0 where id = $1", snapshot.id)
+    deadline = time.monotonic() + 1
+    while len((found := await resolved(catalog.find_key(customer.key))).spend_caps) < 2:
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.01)
+    assert [(cap.scope, cap.period, cap.amount, cap.unit) for cap in found.spend_caps] == [
+        ("organization", "month", 70, "credits"),
+        ("key", "day", 0, "credits"),
+    ]
+    assert found.billing_mode == "quota"
 
 
 async def test_an_unreadable_network_lets_nobody_in(run_catalog, pool, customer):

@@ -121,27 +121,50 @@ def limits(draw):
     period = draw(st.sampled_from(["second", "minute", "hour", "day", "month", "concurrent"]))
     amount, (service, operation) = draw(st.integers(1, 10**15)), draw(TARGETS)
     scope, shadow = draw(st.sampled_from(["organization", "key"])), draw(st.booleans())
+    if period in {"day", "month"} and scope == "organization" and not shadow and draw(st.booleans()):
+        return LimitSpec(draw(NAMES), amount, period, scope, shadow, service, operation, "quota")
     return LimitSpec(draw(NAMES), amount, period, scope, shadow, service, operation)
 
 
 @given(limits())
 def test_a_printed_limit_is_read_again_as_it_was(spec):
-    read = parse_limit(spec.text, shadow=spec.shadow)
+    (read,) = read_plan([(spec.text, spec.shadow, spec.unit)])
     assert replace(read, name=spec.name) == spec
     assert read.text == spec.text
 
 
 @given(st.lists(limits(), max_size=12, unique_by=lambda spec: spec.name or object()))
 def test_the_printed_limits_of_a_plan_make_the_same_plan(specs):
-    texts = [(f"{spec.name}={spec.text}" if spec.name else spec.text, spec.shadow) for spec in specs]
+    texts = [(f"{spec.name}={spec.text}" if spec.name else spec.text, spec.shadow, spec.unit) for spec in specs]
     plan = read_plan(texts)
     assert len({spec.name for spec in plan}) == len(specs)
     printed = limit_texts(plan)
-    assert read_plan([(text, spec.shadow) for text, spec in zip(printed, plan, strict=True)]) == plan
+    assert read_plan([(text, spec.shadow, spec.unit) for text, spec in zip(printed, plan, strict=True)]) == plan
 
 
 def read_plan(texts):
-    return parse_limits([text for text, shadow in texts if not shadow], [text for text, shadow in texts if shadow])
+    return parse_limits(
+        [text for text, shadow, unit in texts if not shadow and unit == "requests"],
+        [text for text, shadow, _ in texts if shadow],
+        [text for text, _, unit in texts if unit == "quota"],
+    )
+
+
+@pytest.mark.parametrize("text", ["5/hour", "5 concurrent", "5/day per key"])
+def test_a_quota_is_of_a_day_or_a_month_and_of_the_organization(text):
+    with pytest.raises(InvalidValue, match="a quota is of a day or a month"):
+        parse_limits([], [], [text])
+
+
+def test_quotas_stand_beside_limits_of_the_same_period():
+    specs = parse_limits(["9/day", "9/month"], [], ["100/month", "10/day on weather:forecast", "own=5/day"])
+    assert [(spec.name, spec.unit) for spec in specs] == [
+        ("day", "requests"),
+        ("day-quota-weather-forecast", "quota"),
+        ("own", "quota"),
+        ("month", "requests"),
+        ("month-quota", "quota"),
+    ]
 
 
 def test_a_name_is_printed_only_where_another_would_be_made():

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from domain.snapshots import LimitSnapshot
-from gateway.policies.limit_rate import described
+from gateway.limit_refusals import described
 
 
 @pytest.mark.parametrize(

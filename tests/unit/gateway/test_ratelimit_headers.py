@@ -1,10 +1,13 @@
+from dataclasses import replace
 from time import monotonic
 
 import pytest
 
+from domain.quotas.costs import Cost
 from domain.quotas.limiter import Limiter
 from domain.settings import RedisSettings
 from domain.snapshots import PlanSnapshot
+from domain.spend_caps import cap_limits
 from gateway.ratelimit_headers import quoted, render
 from gateway.ratelimit_lines import lines
 from tests.snapshots import key, limit, plan
@@ -121,3 +124,18 @@ def test_a_percent_sign_in_a_name_is_no_placeholder():
 )
 def test_names_are_strings_of_rfc_9651(name, string):
     assert quoted(name) == string
+
+
+def test_quotas_say_their_unit_and_spend_caps_are_not_shown():
+    quota = replace(limit("month", 100, name="month-quota"), unit="quota")
+    caller = replace(key(), billing_mode="quota", spend_caps=cap_limits(5, None, None, None))
+    limiter = Limiter(RedisSettings(), workers=1)
+    made = limiter.bucket(caller, plan(limit("hour", 9), quota), cost=Cost(4, 5))
+    assert len(made.limits) == 3
+    headers = dict(render(made, legacy=True))
+    assert headers[b"ratelimit-policy"] == b'"hour";q=9;w=3600, "month-quota";q=100;qu="quota-units";w=2678400'
+    assert b"spend" not in headers[b"ratelimit"]
+    assert headers[b"x-ratelimit-limit"] == b"9"
+    text, _ = lines(made, legacy=True)
+    assert b"spend" not in text
+    assert b'"month-quota";r=100' in text

@@ -17,7 +17,7 @@ class Ends:
     request_id_bytes = b"id"
     bucket = verdict = charge = None
     answered = finished = False
-    first_byte_ns = status = bytes_out = 0
+    first_byte_ns = status = bytes_out = price = 0
     upstream: Any = "upstream"
 
     def __init__(self, name: str, order: list[tuple[str, str]], *, takes: bool = True, broken: bool = False) -> None:
@@ -36,7 +36,7 @@ class Ends:
     def fail_unrecorded(self, fault: Exception) -> None:
         self.order.append(("aborted", self.name))
 
-    def let_go_of_slots(self) -> None:
+    def let_go_of_slots(self, outcome: str) -> None:
         self.order.append(("slots", self.name))
 
     def whole(self, answer: bytes) -> None:

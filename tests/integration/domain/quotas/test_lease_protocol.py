@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from domain.quotas.account import PER_WINDOW
 from domain.quotas.allowance import Allowance
 from domain.quotas.book import Entry
+from domain.quotas.bucket import put_back
 from domain.quotas.dead_books import last_words
 from domain.quotas.flights import SCRIPT
 from domain.quotas.shapes import SHAPES
 from domain.redis_keys import marker_of, window_key
-from tests.snapshots import key, limit
+from tests.snapshots import key, limit, plan
 
 CLOCKED = SCRIPT.replace(
     'redis.call("TIME")',
@@ -42,31 +43,42 @@ class Worker:
 
     def __init__(self, world, number):
         self.world, self.holder, self.sequence = world, f"holder{number}", 0
-        account = SimpleNamespace(mark=lambda allowance: None, watch=lambda allowance: None)
-        self.held = Allowance(account, world.name, world.limit, world.caller)
-        self.late = []
+        account = SimpleNamespace(mark=lambda allowance: None, watch=lambda allowance: None, busy=False)
+        self.held = Allowance(account, world.name, world.limit, world.caller, plan(world.limit))
+        self.held.stride = 1
+        self.late, self.spent = [], []
 
-    def write(self, need=0, *, giving=False):
+    def write(self, need=0, *, weight=1, giving=False):
         self.sequence += 1
         self.held.returning = giving
         words = self.held.words(self.world.now, self.world.server_ms / 1000, self.sequence)
-        bundles = [f"{need} 1"] if need else []
+        bundles = [f"{need} 1 {weight}"] if need else []
         return [2, self.world.name, marker_of(self.world.name), self.holder, self.sequence, 0, words, *bundles]
 
-    def call(self, need=0, *, lost=False, giving=False, travel=0.0):
+    def call(self, need=0, *, weight=1, lost=False, giving=False, travel=0.0):
         """One call; `lost`: its answer never comes. `travel`: seconds from the script's run to the answer's arrival."""
-        sent, arguments = self.world.now, self.write(need, giving=giving)
+        sent, arguments = self.world.now, self.write(need, weight=weight, giving=giving)
         answer = self.world.run(arguments)
         self.world.pass_time(travel)
         if not lost:
             assert answer[0] == 0
             self.held.absorb(answer[1 : 1 + PER_WINDOW], sent, self.world.now)
 
-    def spend(self):
-        if self.held.left > 0 and self.world.now < self.held.deadline:
-            self.held.left -= 1
+    def spend(self, weight=1):
+        if self.held.left >= weight and self.world.now < self.held.deadline:
+            self.held.left -= weight
             self.held.spent_at = self.world.now
-            self.world.admitted.append((self.world.now, self.held.tag))
+            self.spent.append((self.world.now, self.held.tag, weight))
+            self.world.admitted.append(self.spent[-1])
+
+    def undo(self):
+        """The last request was not charged."""
+        if self.spent:
+            moment, _, weight = undone = self.spent.pop()
+            before = self.held.left
+            put_back(self.held, weight, moment)
+            if self.held.left != before:
+                self.world.admitted.remove(undone)
 
     def entry(self):
         held = self.held
@@ -103,38 +115,60 @@ class World:
     def check(self):
         period, amount = self.limit.period, self.limit.amount
         if period in {"hour", "day"}:
-            assert all(count <= amount for count in Counter(tag for _, tag in self.admitted).values())
+            counts = Counter()
+            for _, tag, weight in self.admitted:
+                counts[tag] += weight
+            assert all(count <= amount for count in counts.values())
             return
-        moments, first = [moment for moment, _ in self.admitted], 0
-        for last, moment in enumerate(moments):
-            while moments[first] <= moment - LENGTH_MS[period] / 1000:
+        first = inside = 0
+        for moment, _, weight in self.admitted:
+            inside += weight
+            while self.admitted[first][0] <= moment - LENGTH_MS[period] / 1000:
+                inside -= self.admitted[first][2]
                 first += 1
-            assert last - first + 1 <= amount, (moments[first], moment)
+            assert inside <= amount, (self.admitted[first], moment)
 
 
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["spend", "spend", "spend", "call", "give", "lose", "late", "arrive", "kill", "settle", "pass", "back"]
+            [
+                "spend",
+                "spend",
+                "spend",
+                "call",
+                "give",
+                "lose",
+                "late",
+                "arrive",
+                "kill",
+                "settle",
+                "pass",
+                "back",
+                "undo",
+            ]
         ),
         st.integers(0, 2),
         st.sampled_from([1, 1, 2, 3, 4, 40]),
         st.sampled_from([0.0, 0.03, 0.09, 0.1, 0.5, 0.95, 1.0, 3.0, 58.0, 3_600.0]),
+        st.sampled_from([1, 1, 1, 2, 3, 7]),
     ),
     max_size=60,
 )
 
 
 def take(world, step):
-    what, who, much, seconds = step
+    what, who, much, seconds, weight = step
     worker = world.workers[who]
     if what == "spend":
         for _ in range(much):
-            worker.spend()
+            worker.spend(weight)
+    elif what == "undo":
+        worker.undo()
     elif what in {"call", "give", "lose"}:
-        worker.call(much, lost=what == "lose", giving=what == "give", travel=min(seconds, 0.1))
+        worker.call(much, weight=weight, lost=what == "lose", giving=what == "give", travel=min(seconds, 0.1))
     elif what == "late":
-        worker.late.append(worker.write(much))
+        worker.late.append(worker.write(much, weight=weight))
     elif what == "arrive" and worker.late:
         world.run(worker.late.pop(0))
     elif what == "kill":
@@ -164,7 +198,7 @@ def test_never_one_too_many_and_nothing_stays_stranded(server, period, amount, s
         worker.call(giving=True)
     last = Worker(world, next(world.numbers))
     last.call(need=amount)
-    admitted = sum(tag == last.held.tag for _, tag in world.admitted)
+    admitted = sum(weight for _, tag, weight in world.admitted if tag == last.held.tag)
     # What a lease had left when the clock stepped out of its window may have been spent.
     stepped_back = any(step[0] == "back" for step in steps)
     assert last.held.left <= amount - admitted if stepped_back else last.held.left == amount - admitted

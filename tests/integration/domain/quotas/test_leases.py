@@ -3,14 +3,10 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
-
 from domain.quotas.limiter import Limiter, Verdict
-from domain.settings import RedisSettings
 from domain.snapshots import LimitSnapshot, PlanSnapshot
 from tests.deadlines import until
 from tests.limits import consume
@@ -18,24 +14,6 @@ from tests.snapshots import key, limit, plan
 from tests.valkeys import own_valkey
 
 ROOT = Path(__file__).resolve().parents[4]
-Workers = Callable[..., "asyncio.Future[list[Limiter]]"]
-
-
-@pytest.fixture
-async def workers(redis_url) -> AsyncIterator[Workers]:
-    """A maker of limiters, which are stopped at the end of the test."""
-    made: list[Limiter] = []
-
-    async def make(count: int, url: str = redis_url, **options) -> list[Limiter]:
-        started = [Limiter(RedisSettings(url=url, timeout_ms=2_000), workers=count, **options) for _ in range(count)]
-        made.extend(started)
-        for limiter in started:
-            await limiter.start()
-        return started
-
-    yield make
-    for limiter in made:
-        await limiter.stop()
 
 
 def held(limiter: Limiter) -> int:

@@ -32,7 +32,7 @@ def test_a_month_is_the_calendar_month_in_utc(now):
 
 def test_a_verdict_names_the_windows_that_refuse_and_when_all_of_them_have_turned():
     limits = [limit("minute", 5), limit("hour", 10), limit("day", 3, shadow=True), limit("month", 100)]
-    verdict = judge(limits, [5, 10, 3, 7], [30_001, 1_800_000, 5, 9], 1, taken=False, source="redis")
+    verdict = judge(limits, [5, 10, 3, 7], [30_001, 1_800_000, 5, 9], [1] * 4, taken=False, source="redis")
     assert not verdict.allowed
     assert verdict.violated == ("minute", "hour")
     assert verdict.shadow_violated == ("day",)
@@ -42,7 +42,7 @@ def test_a_verdict_names_the_windows_that_refuse_and_when_all_of_them_have_turne
 
 
 def test_a_shadow_window_over_its_amount_is_reported_and_does_not_refuse():
-    verdict = judge([limit("hour", 3, shadow=True)], [4], [1_000], 1, taken=True, source="redis")
+    verdict = judge([limit("hour", 3, shadow=True)], [4], [1_000], [1], taken=True, source="redis")
     assert verdict.allowed
     assert verdict.violated == ()
     assert verdict.shadow_violated == ("hour",)
@@ -51,6 +51,6 @@ def test_a_shadow_window_over_its_amount_is_reported_and_does_not_refuse():
 
 @pytest.mark.parametrize("used", [0, 4, 5])
 def test_the_last_permit_is_no_violation(used):
-    verdict = judge([limit("hour", 5)], [used], [1_000], 1, taken=True, source="redis")
+    verdict = judge([limit("hour", 5)], [used], [1_000], [1], taken=True, source="redis")
     assert verdict.violated == ()
     assert verdict.windows[0].remaining == 5 - used

@@ -1,0 +1,90 @@
+"""Trials: a plan for some days, perhaps with a number of calls; one for each organization, and one for each address."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from domain import lifecycle
+from domain.faults import Conflict, InvalidValue
+from domain.lifecycle import Subscription
+from domain.subscription_rows import Move, as_settled, fetch_subscription, insert, transition
+from domain.subscriptions import PlanRow, plan_for_sale
+
+DEFAULT_DAYS = 14
+"""Of a plan that says only how many calls its trial has."""
+LONGEST_EMAIL = 254
+_VERIFIED = """
+    select u.email from membership m join users u on u.id = m.user_id
+    where m.organization_id = $1 and u.email_verified_at is not null
+    order by m.role <> 'owner', m.created_at limit 1
+"""
+_CLAIM = "insert into trial_claim (organization_id, email) values ($1, $2) on conflict do nothing returning id"
+
+
+async def verified_email(connection: Any, organization_id: UUID) -> str | None:
+    """A verified address of one of its members, owners first; None if there is none."""
+    found: str | None = await connection.fetchval(_VERIFIED, organization_id)
+    return found
+
+
+async def start_trial(
+    connection: Any, organization_id: UUID, plan_slug: str, *, email: str, now: datetime | None = None
+) -> Subscription:
+    """Begin the one trial of an organization and of an address, which the caller knows to be verified.
+
+    An organization on a plan that costs nothing returns to it afterwards. Raises NotFound, InvalidValue, Conflict (no
+    trial is offered, one was had, it pays for a plan).
+    """
+    address = _valid_email(email)
+    plan = await plan_for_sale(connection, plan_slug)
+    if plan.trial_days == 0 and plan.trial_calls is None:
+        raise Conflict(f"The plan {plan.slug} is sold without a trial.")
+    async with connection.transaction():
+        # Of two at once the second waits here for the first, and then finds its claim.
+        if await connection.fetchval(_CLAIM, organization_id, address) is None:
+            raise Conflict("The organization, or this e-mail address, has had its trial.")
+        moment = (now or await connection.fetchval("select clock_timestamp()")).astimezone(UTC)
+        end = moment + timedelta(days=plan.trial_days or DEFAULT_DAYS)
+        held = await fetch_subscription(connection, organization_id)
+        if held is not None and (await transition(connection, organization_id, as_settled, now=moment)).live:
+            return await transition(connection, organization_id, _onto(plan, end), now=moment)
+        begun = Subscription(uuid4(), organization_id, plan.id, "trialing", moment, moment, end, trial_ends_at=end)
+        if not await insert(connection, begun):
+            raise Conflict("The organization has a live subscription.")
+        return begun
+
+
+async def extend_trial(
+    connection: Any, organization_id: UUID, by: timedelta, *, now: datetime | None = None
+) -> Subscription:
+    """Let a trial that runs end later. Raises NotFound, Conflict, InvalidValue."""
+    return await transition(
+        connection, organization_id, lambda subscription, *_: lifecycle.extended(subscription, by), now=now
+    )
+
+
+def _onto(plan: PlanRow, end: datetime) -> Move:
+    def move(subscription: Subscription, terms: lifecycle.Terms, now: datetime) -> Subscription:
+        if subscription.state != "active" or not terms.free or subscription.plan_id == plan.id:
+            raise Conflict("A trial begins from a plan that costs nothing, and on another one.")
+        return replace(
+            subscription,
+            state="trialing",
+            plan_id=plan.id,
+            plan_version_id=None,
+            next_plan_id=subscription.plan_id,
+            period_start=now,
+            period_end=end,
+            trial_ends_at=end,
+        )
+
+    return move
+
+
+def _valid_email(text: str) -> str:
+    address = text.strip().lower()
+    local, at, host = address.partition("@")
+    if not (local and at and host) or len(address) > LONGEST_EMAIL or not address.isprintable():
+        raise InvalidValue("That is no e-mail address.")
+    return address
