@@ -5,6 +5,7 @@ from uuid import UUID
 
 import typer
 
+from cli import operation_prices
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import operations
@@ -20,6 +21,13 @@ Replays = Annotated[
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
 QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
 
+Formula = Annotated[
+    str | None,
+    typer.Option(help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1'; '' for always that."),
+]
+
+app.command("price", epilog=operation_prices.EPILOG)(operation_prices.price)
+
 
 @app.command(
     epilog="Example: paid-endpoint operations create weather --method GET --path '/days/{day}' --name day --credits 0.1"
@@ -31,9 +39,10 @@ def create(
     name: Annotated[str, typer.Option(help="Its name in scopes, logs and bills.")],
     credits_: Credits = None,
     reserved: Annotated[bool, typer.Option("--reserved", help="Reserve the price before the request.")] = False,
-    replays: Replays = None,
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
+    cost_formula: Formula = None,
+    replays: Replays = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -47,9 +56,10 @@ def create(
             name=name,
             price_micro=parse_credits(credits_ or "0"),
             reserved=reserved,
-            replays=bool(replays),
             quota_cost=1 if quota_cost is None else quota_cost,
             minimum_plan=minimum_plan,
+            cost_formula=cost_formula or "",
+            replays=bool(replays),
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -67,12 +77,13 @@ def change(
     minimum_plan: Annotated[
         str | None, typer.Option(help="Slug of the lowest plan that may call it; '' for any plan.")
     ] = None,
-    at_once: Annotated[
-        bool, typer.Option("--now", help="The price is for those at once, too, who follow their plan's present terms.")
+    next_period: Annotated[
+        bool, typer.Option("--from-next-period", help="Who is subscribed now pays the former price until then.")
     ] = False,
+    cost_formula: Formula = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change what is given. Who is subscribed pays the former price until the period ends, unless you say --now."""
+    """Change what is given. A price holds at once, but for who keeps older terms of a plan that was edited."""
 
     async def work(connection: object, _: object) -> operations.OperationRecord:
         return await operations.change(
@@ -85,7 +96,8 @@ def change(
             enabled=enabled,
             quota_cost=quota_cost,
             minimum_plan=minimum_plan,
-            at_once=at_once,
+            at_once=not next_period,
+            cost_formula=cost_formula,
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.cost_formulas import valid_formula
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.names import valid_name
 from domain.path_patterns import pattern_shape, valid_pattern
@@ -18,13 +19,14 @@ METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
     "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.quota_cost,"
     " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.enabled,"
-    " o.created_at"
+    " o.created_at, o.cost_formula"
 )
 _CHANGE = f"""
     with o as (
         update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
             quota_cost = coalesce($4, quota_cost), reserved = coalesce($5, reserved), enabled = coalesce($6, enabled),
-            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, replays = coalesce($9, replays)
+            minimum_plan_id = case when $7 then $8 else minimum_plan_id end, cost_formula = coalesce($9, cost_formula),
+            replays = coalesce($10, replays)
         where id = $1 returning *)
     select {COLUMNS} from o join service s on s.id = o.service_id
 """
@@ -32,7 +34,10 @@ _CHANGE = f"""
 
 @dataclass(frozen=True, slots=True)
 class OperationRecord:
-    """One operation; `price_micro` in micro-credits, `quota_cost` in units; `minimum_plan` is a slug, None for any."""
+    """One operation; `price_micro` in micro-credits, `quota_cost` in units; `minimum_plan` is a slug, None for any.
+
+    Requests cost less by `cost_formula`, where it is not empty.
+    """
 
     id: UUID
     service_slug: str
@@ -46,6 +51,7 @@ class OperationRecord:
     replays: bool
     enabled: bool
     created_at: datetime
+    cost_formula: str
 
 
 async def create(
@@ -59,6 +65,7 @@ async def create(
     quota_cost: int = 1,
     minimum_plan: str | None = None,
     reserved: bool = False,
+    cost_formula: str = "",
     replays: bool = False,
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
@@ -66,8 +73,9 @@ async def create(
     try:
         row = await connection.fetchrow(
             "with o as (insert into operation"
-            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id, replays)"
-            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10 from service s where s.slug = $1 and not exists ("
+            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,"
+            " cost_formula, replays)"
+            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -80,6 +88,7 @@ async def create(
             pattern_shape(pattern),
             _valid_quota_cost(quota_cost),
             await _plan_id(connection, minimum_plan),
+            _formula_with_price(cost_formula, pattern, price_micro),
             replays,
         )
     except asyncpg.UniqueViolationError:
@@ -102,13 +111,19 @@ async def change(
     reserved: bool | None = None,
     replays: bool | None = None,
     enabled: bool | None = None,
+    cost_formula: str | None = None,
     at_once: bool = False,
 ) -> OperationRecord:
-    """Change what is given; `minimum_plan` is a slug, empty for any plan. Raises NotFound, InvalidValue.
+    """Change what is given; `minimum_plan` is a slug, empty for any plan; an empty `cost_formula` takes it away.
 
     Who has subscribed pays the former price, and the former units, until the period ends; `at_once` does without that,
-    but for those who keep older terms of their plan anyway (`plan_versions`).
+    but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula` holds for everybody at
+    once, up to the price of each. Raises NotFound, InvalidValue.
     """
+    if cost_formula:
+        found = await fetch_operation(connection, operation_id)
+        cap = found.price_micro if price_micro is None else price_micro
+        cost_formula = _formula_with_price(cost_formula, found.path_pattern, cap)
     minimum_plan_id = await _plan_id(connection, minimum_plan)
     values = (
         valid_name(name) if name is not None else None,
@@ -118,6 +133,7 @@ async def change(
         enabled,
         minimum_plan is not None,
         minimum_plan_id,
+        cost_formula,
         replays,
     )
 
@@ -180,3 +196,10 @@ async def _plan_id(connection: Any, slug: str | None) -> UUID | None:
     if plan_id is None:
         raise NotFound(f"There is no plan {slug}.")
     return plan_id
+
+
+def _formula_with_price(text: str, pattern: str, price_micro: int) -> str:
+    formula = valid_formula(text, pattern)
+    if formula and not price_micro:
+        raise InvalidValue("cost_formula: expected a price with it, which is the most that a request costs.")
+    return formula

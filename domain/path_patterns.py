@@ -41,6 +41,12 @@ def pattern_shape(pattern: str) -> str:
     return re.sub(r"\{[^}]*\}", "{}", pattern)
 
 
+def path_parameters(pattern: str) -> dict[str, int]:
+    """The names of a pattern's parameters, and the place of each among its segments, from 0."""
+    segments = pattern[1:].split("/")
+    return {segment[1:-1]: place for place, segment in enumerate(segments) if PARAMETER.fullmatch(segment)}
+
+
 def _check_literal(segment: str, shown: str) -> None:
     if "*" in segment:
         raise InvalidValue(f"{shown}: `*` stands alone, as the last segment.")

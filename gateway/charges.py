@@ -21,8 +21,8 @@ REPORTED = b"x-pe-cost"
 class Charge:
     """`price` micro-credits that are held in a wallet; 0 where the request was refused for want of them.
 
-    The same object serves all requests of one caller to one operation; what each of them holds is between it and the
-    wallet.
+    The same object serves all requests of one caller to one operation, or one request where a formula makes its price;
+    what each of them holds is between it and the wallet.
     """
 
     __slots__ = ("_charge_on", "_served", "price", "wallet")
@@ -92,14 +92,16 @@ def settle_served(exchanges: "list[Exchange]") -> None:
 
 
 class HeldCharge(Charge):
-    """One request's, held in the ledger as a reservation; its upstream may say what it cost, within that."""
+    """One request's, held in the ledger as a reservation; its upstream may say what it cost, within that.
 
-    __slots__ = ("_hold", "_holds", "_reported")
+    Until then it is `due`, micro-credits, which is no more than what is held.
+    """
 
-    def __init__(self, hold: "Hold", holds: "Holds", wallet: "Wallet", charge_on: str) -> None:
+    __slots__ = ("_due", "_hold", "_holds")
+
+    def __init__(self, hold: "Hold", holds: "Holds", wallet: "Wallet", charge_on: str, due: int) -> None:
         super().__init__(hold.amount, wallet, charge_on)
-        self._hold, self._holds = hold, holds
-        self._reported = hold.amount
+        self._hold, self._holds, self._due = hold, holds, due
 
     def heed(self, headers: Headers) -> None:
         """Note the upstream's X-PE-Cost. Where that can't be, the whole of what is held is due."""
@@ -111,12 +113,11 @@ class HeldCharge(Charge):
             logger.error(
                 "X-PE-Cost %.80r is not within the %d micro-credits held for %s", said, self.price, self._hold.id
             )
-        else:
-            self._reported = cost
+        self._due = self.price if cost is None else cost
 
     def cost_of(self, outcome: str, status: int, *, arrived: bool) -> int:
-        """As above, of what was reported."""
-        return self._reported if super().cost_of(outcome, status, arrived=arrived) else 0
+        """As above, of what is due."""
+        return self._due if super().cost_of(outcome, status, arrived=arrived) else 0
 
     def settle(self, exchange: "Exchange", outcome: str) -> None:
         """The record ends the reservation; from here on nobody prolongs it."""

@@ -63,9 +63,11 @@ class Repeat:
             self.over.set_result(None)
 
     def _replay(self, outcome: Outcome, body: bytes) -> None:
-        """It stays counted as a request, and has cost nothing: what an operation takes beside that is given back here."""
+        """It stays counted as a request, and has cost nothing: units of quotas go back here, caps with its end."""
         exchange = self._exchange
         exchange.decided |= Flag.REPLAYED
+        if exchange.taken and exchange.bucket is not None:
+            exchange.bucket.give_back_units(exchange.taken_at)
         kept = [field for field in outcome.fields if field[0] != REPLAYED[0]]
         fields: Headers = [*answers.relayed(exchange, kept), REPLAYED]
         if price_micro(exchange.plan, exchange.matched.operation) and exchange.key.billing_mode != "quota":

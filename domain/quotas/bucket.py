@@ -127,6 +127,12 @@ class Bucket:
     def uncharge(self, taken_at: float, charged: int = 0) -> None:
         """Before `done`: a request that took at `taken_at` was charged only so many micro-credits; no window counts them here."""
 
+    def give_back_units(self, taken_at: float) -> None:
+        """Before `done`, once: as if a request that took at `taken_at` had taken nothing of quotas."""
+        for allowance, weight in self.needs:
+            if allowance.limit.unit == QUOTA:
+                put_back(allowance, weight, taken_at)
+
     def states(self) -> tuple[WindowState, ...]:
         """Every limit as this worker knows it."""
         now = monotonic()

@@ -1,4 +1,5 @@
-"""The price of the operation, held before the request goes upstream: from this worker's wallet, or as a reservation.
+"""The price of the request, held before it goes upstream: from this worker's wallet; or, whatever it may come to, as a
+reservation.
 
 Refuses with 402; a refused request has consumed nothing, so its permits go back too. Where the ledger must be asked and
 gives no answer, 503, never free (G2, G5). What it costs in the end is `gateway.charges`.
@@ -8,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from domain.cost_formulas import requested_price
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
@@ -36,18 +38,21 @@ def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
     by_quota = key.billing_mode == "quota"
     if not price or operation is None or (by_quota and not exchange.overage):
         return None
+    due = _by_formula(exchange, operation, price) if operation.cost_formula else price
     wallet = exchange.services.wallets.of(key.organization_id)
     if operation.reserved:
-        return _reserve(exchange, operation, price, wallet)
-    charge = Charge(price, wallet, exchange.matched.service.charge_on)
-    if exchange.admission is not None and not by_quota:
+        return _reserve(exchange, operation, price, due, wallet)
+    if not due:
+        return None
+    charge = Charge(due, wallet, exchange.matched.service.charge_on)
+    if exchange.admission is not None and not by_quota and not operation.cost_formula:
         exchange.admission.charge = charge
-    if wallet.take(price):
+    if wallet.take(due):
         exchange.charge = charge
         return None
     exchange.decided |= Flag.LEDGER
     try:
-        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, price))
+        return _wait(exchange, charge, exchange.services.wallets.wait(wallet, due))
     except Refusal:
         _refuse(exchange, wallet)
         raise
@@ -83,7 +88,22 @@ def _let_go(charge: Charge, held: "asyncio.Future[None]") -> None:
         charge.wallet.settle(charge.price, 0)
 
 
-async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: int, wallet: "Wallet") -> None:
+def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
+    """Micro-credits that the operation's formula says of this request, at most `cap`.
+
+    It hangs on the line and on the fields, so it is worked out each time; of a known head, which has no body, from its
+    two parts.
+    """
+    line, admission, rest = exchange.line, exchange.admission, exchange.matched.rest
+    if line is None or admission is None:
+        request = exchange.request
+        return requested_price(operation, cap, (request.query, request.headers, rest, request.body))
+    return requested_price(operation, cap, (line.request[2], admission.fields.headers, rest, 0))
+
+
+async def _reserve(
+    exchange: "Exchange", operation: "OperationSnapshot", price: int, due: int, wallet: "Wallet"
+) -> None:
     exchange.decided |= Flag.LEDGER
     holds, service = exchange.services.holds, exchange.matched.service
     try:
@@ -96,4 +116,4 @@ async def _reserve(exchange: "Exchange", operation: "OperationSnapshot", price: 
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on)
+    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on, due)

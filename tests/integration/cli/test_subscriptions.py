@@ -85,6 +85,7 @@ def test_terms_are_kept_and_changed(data, command):
     assert [(price["operation"], price["price_micro"]) for price in sold["prices"]] == [("forecast", 50_000)]
     assert data("operations", "change", made["id"], "--minimum-plan", plan)["minimum_plan"] == plan
     assert data("operations", "change", made["id"], "--minimum-plan", "")["minimum_plan"] is None
+    assert data("operations", "change", made["id"], "--credits", "0.5", "--from-next-period")["price_micro"] == 500_000
 
     org = data("organizations", "create", "--name", fresh("Org"), "--plan", plan, "--billing-mode", "quota")
     assert org["billing_mode"] == "quota"

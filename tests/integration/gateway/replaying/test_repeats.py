@@ -242,3 +242,28 @@ async def test_a_key_of_a_refused_request_is_free(shop: Shop) -> None:
     assert statuses[-1] == 200
     assert len(poor.executed(target)) == 1
     assert await used(poor) == 1
+
+
+async def test_a_repeat_takes_no_units_of_quotas(shop: Shop) -> None:
+    caller = await new_caller(shop)
+    async with shop.pool.acquire() as connection, connection.transaction():
+        await connection.execute("update organization set billing_mode = 'quota' where id = $1", caller.id)
+        await connection.execute(
+            "insert into plan_limit (plan_id, name, amount, period, unit)"
+            " select plan_id, 'quota', 2, 'month', 'quota' from subscription where organization_id = $1",
+            caller.id,
+        )
+    target, key = scripted(caller, "order", Script(WHOLE)), caller.new_key()
+
+    async def quota_used() -> int | None:
+        document = json.loads((await caller.ask("/user/usage")).body)
+        return next((quota["used"] for quota in document.get("quotas", [])), None)
+
+    async with asyncio.timeout(5):
+        while await quota_used() != 0:
+            await asyncio.sleep(0.02)  # until the gateway has heard of it
+    assert (await caller.write(target, key, b"x")).status == 201
+    repeats = [await caller.write(target, key, b"x") for _ in range(3)]
+    assert [answer.status for answer in repeats] == [201, 201, 201]
+    assert len(caller.executed(target)) == 1
+    assert await quota_used() == 1
