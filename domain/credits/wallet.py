@@ -21,6 +21,8 @@ _FIRST = 20
 """Requests' worth that the first lease should hold, where there is enough."""
 _HOLD_SECONDS, _LOW_SHARE = 4, 4
 """A lease holds what is spent in so many seconds; it is renewed when this part of it is left."""
+_RICH_SECONDS, _RICH_PART, _RICH_LOW_SHARE = 180, 100, 2
+"""One that is no more than this part of what is nobody's may hold as much as that, so that it outlasts an outage."""
 _SHORTEST_MS = 50
 _RECALL_SECONDS = 0.2
 _SHUT_SECONDS, _SHUT_SHORTLY_SECONDS = 1.0, 0.25
@@ -119,7 +121,9 @@ class Wallet:
         least = max(0, min(waiting) - self.left) if waiting else 0
         want = 0
         if waiting or not giving:
-            want = max(self._pace() * _HOLD_SECONDS, _FIRST * max(waiting, default=0)) - self.left
+            pace = self._pace()
+            rich = min(pace * _RICH_SECONDS, self.available // _RICH_PART)
+            want = max(pace * _HOLD_SECONDS, rich, _FIRST * max(waiting, default=0)) - self.left
         want = min(_MOST, max(0, want))
         self.call = Ask(self.organization_id, number, need, least, want, self.returned, bool(need))
         return self.call
@@ -136,7 +140,7 @@ class Wallet:
         self.serve()
         if answer.granted:
             self._dry_until = 0.0
-            self.low = self.left // _LOW_SHARE
+            self.low = self.left // (_RICH_LOW_SHARE if self._is_rich() else _LOW_SHARE)
         elif call.want:
             self._dry_until = now + _SHUT_SECONDS
         if not self.waiting:
@@ -188,7 +192,7 @@ class Wallet:
         self._rate = pace if pace > self._rate else (self._rate + pace) // 2
         self._marked, self._marked_at = used, now
         if not self.low and self.left > 0 and now >= self._dry_until:
-            self.low = min(self._rate, self.left // _LOW_SHARE)
+            self.low = self.left // _RICH_LOW_SHARE if self._is_rich() else min(self._rate, self.left // _LOW_SHARE)
 
     def is_plenty(self) -> bool:
         """Whether at least half of what there is is nobody's."""
@@ -211,6 +215,9 @@ class Wallet:
 
     def _refused(self, price: int) -> OutOfCredits:
         return out_of_credits(price, max(0, self.left) + self.available)
+
+    def _is_rich(self) -> bool:
+        return self.left * _RICH_PART <= self.available
 
     def _pace(self) -> int:
         """Micro-credits a second, lately."""
