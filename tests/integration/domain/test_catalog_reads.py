@@ -79,7 +79,7 @@ async def until_answered(pool, since):
     deadline = asyncio.get_running_loop().time() + 2
     answered = (
         "select 1 from pg_stat_activity where application_name = 'held reads' and datname = current_database()"
-        " and state = 'idle' and query like '%from api_key%' and state_change > $1"
+        " and state = 'idle' and query like '%select k.id, k.organization_id%' and state_change > $1"
     )
     while await pool.fetchval(answered, since) is None:
         assert asyncio.get_running_loop().time() < deadline
