@@ -34,6 +34,7 @@ class User(BaseUser, tablename="users"):
     created_at = Timestamptz(default=TimestamptzNow())
     last_login = Timestamptz(null=True, default=None, help_text="When this user last signed in.")
     email_verified_at = Timestamptz(null=True, default=None, help_text="When the address was proven; null: not yet.")
+    deletes_at = Timestamptz(null=True, default=None, help_text="The account is deleted then, unless it is kept.")
 
     ck_users_email = Check("email = lower(email) and length(email) between 3 and 255")
     ck_users_username = Check("username = email")

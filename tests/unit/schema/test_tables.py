@@ -31,6 +31,20 @@ def test_the_app_has_all_tables():
         "credit_lease",
         "credit_reservation",
         "idempotent_request",
+        "portal_session",
+        "user_link",
+        "totp_factor",
+        "recovery_code",
+        "outside_identity",
+        "access_token",
+        "user_preference",
+        "invitation",
+        "outbox_message",
+        "webhook_endpoint",
+        "webhook_event",
+        "webhook_delivery",
+        "audit_entry",
+        "api_reply",
     }
 
 
@@ -52,4 +66,16 @@ def test_what_recognises_a_secret_is_secret():
     secret = {
         f"{table._meta.tablename}.{column._meta.name}" for table in TABLES for column in table._meta.secret_columns
     }
-    assert secret == {"users.password", "api_key.digest"}
+    assert secret == {
+        "users.password",
+        "api_key.digest",
+        "portal_session.token_digest",
+        "user_link.token_digest",
+        "totp_factor.secret",
+        "recovery_code.code_digest",
+        "access_token.token_digest",
+        "invitation.token_digest",
+        "outbox_message.content",
+        "webhook_endpoint.secret",
+        "webhook_endpoint.old_secret",
+    }

@@ -1,0 +1,99 @@
+"""What leaves the product: the outbox, and customers' webhooks."""
+
+from enum import StrEnum
+
+from piccolo.columns import JSONB, UUID, Array, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns.base import OnDelete
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.constraints import Check
+from piccolo.table import Table
+
+from schema.accounts import Organization
+
+
+class MessageState(StrEnum):
+    """A message waits until it is delivered, or given up."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class OutboxMessage(Table, tablename="outbox_message"):
+    """A mail, written in the transaction that caused it and sent after the commit, at least once."""
+
+    id = UUID(primary_key=True, help_text="Also the mail's Message-ID: a repeat can be recognised.")
+    created_at = Timestamptz(default=TimestamptzNow())
+    template = Text(default=None, required=True, help_text="Which mail it is.")
+    recipient = Text(default=None, required=True, help_text="The address.")
+    content = Bytea(
+        default=None,
+        required=True,
+        secret=True,
+        help_text="What the template is given: JSON, sealed, as it may hold a link that signs in. Emptied once delivered.",
+    )
+    state = Text(default=MessageState.WAITING, choices=MessageState, help_text="Waiting, delivered, or given up.")
+    due_at = Timestamptz(default=TimestamptzNow(), help_text="Not tried before.")
+    attempts = SmallInt(default=0, help_text="How often it was tried.")
+    ended_at = Timestamptz(null=True, default=None, help_text="When it was delivered or given up.")
+    last_error = Text(default="", help_text="What the last attempt met.")
+
+    ck_outbox_message_state = Check("state in ('waiting', 'delivered', 'failed')")
+
+
+class WebhookEndpoint(Table, tablename="webhook_endpoint"):
+    """Where an organization wants to be told of events (Standard Webhooks)."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    organization_id = ForeignKey(
+        Organization, null=False, index=True, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    url = Text(default=None, required=True, help_text="Where events are posted to.")
+    description = Text(default="", help_text="The customer's words for it.")
+    event_types = Array(base_column=Text(), default=list, help_text="Which events; empty: all.")
+    secret = Bytea(default=None, required=True, secret=True, help_text="Signing secret, sealed.")
+    old_secret = Bytea(null=True, default=None, secret=True, help_text="The one before, sealed.")
+    old_secret_until = Timestamptz(null=True, default=None, help_text="Until then both sign.")
+    disabled_at = Timestamptz(null=True, default=None, help_text="Nothing is sent since then.")
+    disabled_reason = Text(default="", help_text="Who or what switched it off.")
+    deleted_at = Timestamptz(null=True, default=None, help_text="Kept for its deliveries only.")
+
+    ck_webhook_endpoint_url = Check("length(url) between 8 and 2000")
+    ck_webhook_endpoint_description = Check("length(description) <= 500")
+
+
+class WebhookEvent(Table, tablename="webhook_event"):
+    """Something that happened in an organization and that its endpoints may want to know."""
+
+    id = UUID(primary_key=True, help_text="The webhook-id header: stable over all attempts.")
+    created_at = Timestamptz(default=TimestamptzNow())
+    organization_id = ForeignKey(
+        Organization, null=False, index=False, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    type = Text(default=None, required=True, help_text="Such as key.revoked.")
+    payload = JSONB(default=None, required=True, help_text="What is posted: {type, timestamp, data}.")
+
+
+class WebhookDelivery(Table, tablename="webhook_delivery"):
+    """One event on its way to one endpoint: all attempts together."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    event_id = ForeignKey(WebhookEvent, null=False, index=True, on_delete=OnDelete.restrict, help_text="The event.")
+    endpoint_id = ForeignKey(
+        WebhookEndpoint, null=False, index=False, on_delete=OnDelete.restrict, help_text="The endpoint."
+    )
+    organization_id = ForeignKey(
+        Organization, null=False, index=False, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    state = Text(default=MessageState.WAITING, choices=MessageState, help_text="Waiting, delivered, or given up.")
+    due_at = Timestamptz(default=TimestamptzNow(), help_text="Not tried before.")
+    attempts = SmallInt(default=0, help_text="How often it was tried.")
+    ended_at = Timestamptz(null=True, default=None, help_text="When it was delivered or given up.")
+    response_status = SmallInt(null=True, default=None, help_text="Status of the last answer; null: none came.")
+    response_excerpt = Text(default="", help_text="Beginning of the last answer.")
+    duration_ms = Integer(null=True, default=None, help_text="How long the last attempt took.")
+    last_error = Text(default="", help_text="What the last attempt met.")
+
+    ck_webhook_delivery_state = Check("state in ('waiting', 'delivered', 'failed')")
