@@ -34,6 +34,34 @@ class InvalidValue(Fault):
     code = "invalid_value"
 
 
+class Forbidden(Fault):
+    """The actor is known, and may not do this."""
+
+    code = "forbidden"
+
+
+class NotSignedIn(Fault):
+    """Nobody is signed in, or no longer."""
+
+    code = "not_signed_in"
+
+
+class ProofNeeded(Fault):
+    """The actor is signed in, but must prove again who they are before a change as grave as this."""
+
+    code = "proof_needed"
+
+
+class TooManyTries(Fault):
+    """The same was tried too often; `retry_after_seconds` says when again."""
+
+    code = "too_many_tries"
+
+    def __init__(self, text: str, *, retry_after_seconds: int) -> None:
+        super().__init__(text)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class DatabaseUnreachable(Fault):
     """PostgreSQL does not answer, or refuses us."""
 

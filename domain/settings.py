@@ -6,55 +6,51 @@ writes for the instance it runs. No other module reads the environment.
 
 import os
 from functools import cached_property
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode
 
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
+from domain.portal_settings import MailSettings, PortalSettings, SecretSettings, SignInSettings
+from domain.setting_concern import (
+    DATA_DIR,
+    ENV_FILES,
+    INSTANCE_FILE,
+    LAST_PORT,
+    Concern,
+    Milliseconds,
+    Port,
+    begins_with,
+    versioned,
+)
+from domain.setting_lists import networks, split
 
-DATA_DIR = Path(os.environ.get("PE_DATA_DIR") or ".data")  # noqa: TID251  the one module that may
-INSTANCE_FILE = DATA_DIR / "instance.env"
-ENV_FILES = (str(INSTANCE_FILE), ".env")
-
-Milliseconds = Annotated[int, Field(ge=1, le=3_600_000)]
-LAST_PORT = 65_535
-Port = Annotated[int, Field(ge=0, le=LAST_PORT)]
-
-
-class _Concern(BaseSettings):
-    """One concern's settings: frozen, unknown names ignored because each concern sees the whole environment."""
-
-    # An error never quotes what it was given: that may be a pepper or a DSN with its password.
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_file=ENV_FILES, env_ignore_empty=True, hide_input_in_errors=True
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Keep pydantic's order; spelled out because it is part of the contract above."""
-        del settings_cls, file_secret_settings
-        return init_settings, env_settings, dotenv_settings
-
-
-def _begins_with(url: SecretStr, *schemes: str) -> SecretStr:
-    """The URL. Raises ValueError, which names the schemes and not the URL, if it begins with none of them."""
-    if not url.get_secret_value().startswith(schemes):
-        raise ValueError(f"must begin with {' or '.join(schemes)}")
-    return url
+__all__ = [
+    "DATA_DIR",
+    "ENV_FILES",
+    "INSTANCE_FILE",
+    "CreditSettings",
+    "DatabaseSettings",
+    "DevSettings",
+    "GatewaySettings",
+    "JournalSettings",
+    "KeySettings",
+    "LogSettings",
+    "MailSettings",
+    "PortalSettings",
+    "RedisSettings",
+    "SecretSettings",
+    "Settings",
+    "SignInSettings",
+    "UpstreamSettings",
+    "load_settings",
+]
 
 
-class DatabaseSettings(_Concern, env_prefix="DATABASE_"):
+class DatabaseSettings(Concern, env_prefix="DATABASE_"):
     """PostgreSQL: the record of everything."""
 
     url: SecretStr = Field(
@@ -69,10 +65,10 @@ class DatabaseSettings(_Concern, env_prefix="DATABASE_"):
     @field_validator("url")
     @classmethod
     def _is_dsn(cls, value: SecretStr) -> SecretStr:
-        return _begins_with(value, "postgresql://", "postgres://")
+        return begins_with(value, "postgresql://", "postgres://")
 
 
-class RedisSettings(_Concern, env_prefix="REDIS_"):
+class RedisSettings(Concern, env_prefix="REDIS_"):
     """Redis or Valkey: limits and jobs; never the record of money."""
 
     url: SecretStr = Field(
@@ -89,10 +85,10 @@ class RedisSettings(_Concern, env_prefix="REDIS_"):
     @field_validator("url")
     @classmethod
     def _is_url(cls, value: SecretStr) -> SecretStr:
-        return _begins_with(value, "redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
+        return begins_with(value, "redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")
 
 
-class KeySettings(_Concern, env_prefix="KEY_"):
+class KeySettings(Concern, env_prefix="KEY_"):
     """API keys: peppers and the cache in front of the database."""
 
     peppers: SecretStr = Field(
@@ -134,21 +130,7 @@ class KeySettings(_Concern, env_prefix="KEY_"):
     @cached_property
     def pepper_by_version(self) -> dict[int, bytes]:
         """Peppers by version. Raises ValueError that names the fault, never the secret."""
-        peppers: dict[int, bytes] = {}
-        for pair in filter(None, (part.strip() for part in self.peppers.get_secret_value().split(","))):
-            version, _, secret = pair.partition(":")
-            if not version.isdigit() or not 1 <= int(version) <= 32_767:
-                raise ValueError("KEY_PEPPERS: each part is `version:hex` with a version from 1 to 32767")
-            try:
-                value = bytes.fromhex(secret)
-            except ValueError:
-                raise ValueError(f"KEY_PEPPERS: version {version} is not hexadecimal") from None
-            if len(value) < 32:
-                raise ValueError(f"KEY_PEPPERS: version {version} has fewer than 32 bytes")
-            if int(version) in peppers:
-                raise ValueError(f"KEY_PEPPERS: version {version} stands there twice")
-            peppers[int(version)] = value
-        return peppers
+        return versioned("KEY_PEPPERS", self.peppers)
 
     @property
     def current_pepper_version(self) -> int:
@@ -164,7 +146,7 @@ class KeySettings(_Concern, env_prefix="KEY_"):
         return value
 
 
-class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
+class GatewaySettings(Concern, env_prefix="GATEWAY_"):
     """The data plane's listener and what it accepts from clients."""
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
@@ -253,20 +235,15 @@ class GatewaySettings(_Concern, env_prefix="GATEWAY_"):
     @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+        return split(value)
 
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for position, text in enumerate(value, 1):
-            try:
-                ip_network(text, strict=False)
-            except ValueError:
-                raise ValueError(f"part {position} is no network: write 10.0.0.0/8") from None
-        return value
+        return networks(value)
 
 
-class UpstreamSettings(_Concern, env_prefix="UPSTREAM_"):
+class UpstreamSettings(Concern, env_prefix="UPSTREAM_"):
     """What the gateway allows upstreams; a service's own timeouts come first."""
 
     api_url: str = Field(
@@ -290,7 +267,7 @@ class UpstreamSettings(_Concern, env_prefix="UPSTREAM_"):
     )
 
 
-class LogSettings(_Concern, env_prefix="LOG_"):
+class LogSettings(Concern, env_prefix="LOG_"):
     """Request logs and the process's own log."""
 
     level: str = Field(
@@ -299,7 +276,7 @@ class LogSettings(_Concern, env_prefix="LOG_"):
     retention_days: int = Field(default=3, ge=1, le=3_650, description="Days of request logs that are kept.")
 
 
-class JournalSettings(_Concern, env_prefix="JOURNAL_"):
+class JournalSettings(Concern, env_prefix="JOURNAL_"):
     """The journal: where every answered request is written down before its last byte is sent."""
 
     segment_mb: int = Field(default=8, ge=1, le=1_024, description="Size of one file of a worker's journal.")
@@ -317,7 +294,7 @@ class JournalSettings(_Concern, env_prefix="JOURNAL_"):
     )
 
 
-class CreditSettings(_Concern, env_prefix="CREDITS_"):
+class CreditSettings(Concern, env_prefix="CREDITS_"):
     """Credits: what customers are given."""
 
     sign_up_bonus: str = Field(default="100", description="Credits that an organization is given once; 0: none.")
@@ -337,7 +314,7 @@ class CreditSettings(_Concern, env_prefix="CREDITS_"):
         return parse_credits(self.sign_up_bonus)
 
 
-class DevSettings(_Concern):
+class DevSettings(Concern):
     """The instance that `paid-endpoint up` runs."""
 
     port_offset: int = Field(
@@ -362,9 +339,14 @@ class Settings:
         self.logs = LogSettings()
         self.journal = JournalSettings()
         self.credits = CreditSettings()
+        self.secrets = SecretSettings()
+        self.portal = PortalSettings()
+        self.mail = MailSettings()
+        self.sign_in = SignInSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)
+            self.portal = self.portal.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

@@ -28,7 +28,10 @@ hypothesis.settings.load_profile("house")
 T = TypeVar("T")
 ROOT_FOLDER = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated_template"
-_OWN_NAMES = ("CREDITS_", "DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR")
+_OWN_NAMES = (
+    "CREDITS_", "DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR",
+    "PORTAL_", "MAIL_", "SECRET_", "OAUTH_",
+)  # fmt: skip
 
 for _name in [name for name in os.environ if name.startswith(_OWN_NAMES)]:
     del os.environ[_name]

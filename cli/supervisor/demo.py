@@ -24,7 +24,7 @@ class DemoFile:
         instance, ports = self._instance, self._instance.ports
         pairs = {
             "GATEWAY_URL": f"http://127.0.0.1:{ports.gateway}",
-            "PORTAL_URL": f"http://127.0.0.1:{ports.portal}",
+            "PORTAL_URL": f"http://localhost:{ports.portal}",
             "ADMIN_URL": f"http://127.0.0.1:{ports.admin}",
             "USER_EMAIL": seeded["USER_EMAIL"],
             "USER_PASSWORD": instance.pairs["USER_PASSWORD"],

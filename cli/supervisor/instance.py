@@ -7,9 +7,9 @@ from typing import Self
 
 from cli.supervisor.env_file import read_env_file, write_env_file
 from cli.supervisor.failures import SupervisorError
-from domain.settings import INSTANCE_FILE, DatabaseSettings, KeySettings, RedisSettings, Settings
+from domain.settings import INSTANCE_FILE, DatabaseSettings, KeySettings, RedisSettings, SecretSettings, Settings
 
-DEMO_UPSTREAM_PORT, POSTGRES_PORT, VALKEY_PORT, PORTAL_PORT, ADMIN_PORT = 9992, 9995, 9996, 3000, 3001
+DEMO_UPSTREAM_PORT, POSTGRES_PORT, VALKEY_PORT, ADMIN_PORT = 9992, 9995, 9996, 3001
 _SECRETS = ("POSTGRES_PASSWORD", "APPLICATION_PASSWORD", "VALKEY_PASSWORD", "USER_PASSWORD", "ADMIN_PASSWORD")
 _DOTENV = Path(".env")
 
@@ -36,7 +36,7 @@ class Ports:
             upstream=DEMO_UPSTREAM_PORT + offset,
             postgres=POSTGRES_PORT + offset,
             valkey=VALKEY_PORT + offset,
-            portal=PORTAL_PORT + offset,
+            portal=settings.portal.port,
             admin=ADMIN_PORT + offset,
         )
 
@@ -56,6 +56,7 @@ class Instance:
         self.given_database_url = _given(DatabaseSettings(_env_file=_DOTENV), "url")
         self.given_redis_url = _given(RedisSettings(_env_file=_DOTENV), "url")
         self._given_peppers = _given(KeySettings(_env_file=_DOTENV), "peppers")
+        self._given_secrets = _given(SecretSettings(_env_file=_DOTENV), "keys")
         self._path = self.directory / "instance.env"
         self.pairs: dict[str, str] = {}
         self.new_secrets: frozenset[str] = frozenset()
@@ -80,6 +81,8 @@ class Instance:
         if not self._given_peppers and not self.pairs.get("KEY_PEPPERS"):
             self.pairs["KEY_PEPPERS"] = f"1:{secrets.token_hex(32)}"
             self.new_secrets |= {"KEY_PEPPERS"}
+        if not self._given_secrets and not self.pairs.get("SECRET_KEYS"):
+            self.pairs["SECRET_KEYS"] = f"1:{secrets.token_hex(32)}"
         self.save()
 
     def save(self, **pairs: str) -> None:
@@ -93,7 +96,7 @@ class Instance:
             ) from error
 
 
-def _given(concern: DatabaseSettings | RedisSettings | KeySettings, field: str) -> str | None:
+def _given(concern: DatabaseSettings | RedisSettings | KeySettings | SecretSettings, field: str) -> str | None:
     """The field's value if a person set it, that is in the environment or in `.env`."""
     if field not in concern.model_fields_set:
         return None

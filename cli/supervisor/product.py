@@ -13,7 +13,7 @@ from cli.supervisor.server import Server
 from cli.supervisor.valkey import ValkeyServer
 from domain.settings import Settings
 
-STOP_SECONDS = {"gateway": 5.0, "upstream": 1.5, "valkey": 1.0, "postgres": 2.0}
+STOP_SECONDS = {"portal": 1.5, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 1.5}
 """How long each may take to end by itself, in the order of stopping: together below the 10 s that are promised."""
 
 
@@ -41,6 +41,7 @@ class Product:
         """Raise SupervisorError for the first port that somebody else holds, before anything is started."""
         ports, gateway = self.instance.ports, self._settings.gateway
         require_free(ports.gateway, "the gateway", gateway.host)
+        require_free(ports.portal, "the portal", self._settings.portal.host)
         if ports.internal:
             require_free(ports.internal, "the gateway's metrics")
         if self.demo:
@@ -79,11 +80,16 @@ class Product:
 
     def start_upstream(self) -> None:
         """Start the demo upstream."""
-        self._start_child("upstream", "The demo upstream", ["cli.demo_upstream", str(self.instance.ports.upstream)])
+        port = self.instance.ports.upstream
+        self._start_child("upstream", "The demo upstream", ["cli.demo_upstream", str(port)], port, "/hello")
 
     def start_gateway(self) -> None:
         """Start the gateway and wait until GET /ready answers 200."""
-        self._start_child("gateway", "The gateway", ["cli.main", "gateway"])
+        self._start_child("gateway", "The gateway", ["cli.main", "gateway"], self.instance.ports.gateway, "/ready")
+
+    def start_portal(self) -> None:
+        """Start the portal and wait until it serves."""
+        self._start_child("portal", "The portal", ["cli.main", "portal"], self.instance.ports.portal, "/health")
 
     def reload_gateway(self) -> None:
         """Pass a reload on to the gateway."""
@@ -103,14 +109,13 @@ class Product:
             if server.process is not None:
                 kill_session(server.process.pid)
 
-    def _start_child(self, name: str, title: str, arguments: list[str]) -> None:
-        ports = self.instance.ports
+    def _start_child(self, name: str, title: str, arguments: list[str], port: int, path: str) -> None:
         child = Child(
             title,
             arguments,
             log_path=self.instance.logs / f"{name}.log",
-            port=ports.gateway if name == "gateway" else ports.upstream,
-            path="/ready" if name == "gateway" else "/hello",
+            port=port,
+            path=path,
             on_poll=self.inbox.check,
         )
         self.servers[name] = child

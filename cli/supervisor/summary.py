@@ -31,7 +31,7 @@ def show_summary(console: Console, product: Product, demo: Mapping[str, str], se
 
 def _addresses(product: Product) -> list[tuple[str, str]]:
     ports = product.instance.ports
-    rows = [("Gateway", f"http://127.0.0.1:{ports.gateway}")]
+    rows = [("Gateway", f"http://127.0.0.1:{ports.gateway}"), ("Portal", f"http://localhost:{ports.portal}")]
     if ports.internal:
         rows.append(("Metrics", f"http://127.0.0.1:{ports.internal}/metrics"))
     if product.demo:

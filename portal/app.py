@@ -1,0 +1,50 @@
+"""The portal's application: its parts, opened and closed in order, its routes, and what answers when one fails."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from domain.databases import open_pool
+from domain.redis_client import Client, open_client
+from domain.settings import Settings
+from portal.background import running
+from portal.routes import routes
+from portal.services import Services
+from portal.web.failures import EXCEPTION_HANDLERS
+from portal.web.guarding import GuardedRequests
+from portal.web.templates import Templates
+
+LARGEST_BODY = 1_048_576
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The application of one process. Nothing is opened before its lifespan starts. Raises ValueError for a bad setting."""
+    settings.secrets.key_by_version  # noqa: B018  parsing is the check
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
+        async with open_services(settings) as services:
+            app.state.services = services
+            async with running(services):
+                yield {}
+
+    return Starlette(
+        routes=routes(),
+        middleware=[Middleware(GuardedRequests, settings=settings)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=lifespan,
+        max_body_size=LARGEST_BODY,
+    )
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open every part, close them in reverse. None of them connects before it is used."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database, "paid-endpoint portal")
+        stack.push_async_callback(pool.close)
+        redis: Client = open_client(settings.redis)
+        stack.push_async_callback(redis.aclose)
+        yield Services(settings=settings, database=pool, redis=redis, templates=Templates(settings))

@@ -1,0 +1,36 @@
+"""Whether the process is alive, and whether it can work."""
+
+import asyncio
+
+import asyncpg
+from redis.exceptions import RedisError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from domain.faults import in_one_line
+from portal.services import Services
+
+_SECONDS = 2.0
+
+
+async def health(request: Request) -> JSONResponse:
+    """200 while the process serves."""
+    del request
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(request: Request) -> JSONResponse:
+    """200 when the database answers, else 503 with the reason. Redis only bounds sign-ins; its absence is told, no more."""
+    services: Services = request.app.state.services
+    reasons = {}
+    try:
+        await services.database.fetchval("select 1", timeout=_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        reasons["database"] = in_one_line(fault)
+    notes = {}
+    try:
+        await asyncio.wait_for(services.redis.ping(), _SECONDS)
+    except (OSError, TimeoutError, RedisError) as fault:
+        notes["redis"] = in_one_line(fault)
+    status = "not ready" if reasons else "ok"
+    return JSONResponse({"status": status, "reasons": reasons, "notes": notes}, 503 if reasons else 200)

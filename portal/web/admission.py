@@ -1,0 +1,72 @@
+"""Who makes a request, and whether they may: the same for pages and for the API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from domain.access import Permission, organizations_of
+from domain.faults import NotFound
+from domain.identity.sessions import find_session
+from portal.web.forgery import SAFE_METHODS
+from portal.web.visit import Visit
+
+
+class Audience(StrEnum):
+    """For whom a route is."""
+
+    ANYONE = "anyone"
+    SIGNED_IN = "signed_in"
+    MEMBER = "member"
+    """A member of the organization that the request names."""
+
+
+@asynccontextmanager
+async def working(visit: Visit) -> AsyncIterator[None]:
+    """A connection for the visit; in one transaction if the method may change something, undone by any fault."""
+    async with visit.services.database.acquire() as connection:
+        visit.connection = connection
+        if visit.request.method in SAFE_METHODS:
+            yield
+        else:
+            async with connection.transaction():
+                yield
+
+
+async def recognise(visit: Visit) -> None:
+    """Find the session of the cookie and the organizations of its user. Nobody is no fault."""
+    token = visit.session_token
+    if not token:
+        return
+    session = await find_session(
+        visit.connection,
+        token,
+        idle=timedelta(hours=visit.settings.portal.session_idle_hours),
+        address=visit.address,
+        user_agent=visit.user_agent,
+    )
+    if session is not None and not session.awaits_factor:
+        visit.session = session
+        visit.accesses = tuple(await organizations_of(visit.connection, session.user_id))
+
+
+def enter(visit: Visit, organization: str) -> None:
+    """Make the organization with this slug the one of the visit. Raises NotSignedIn, NotFound."""
+    visit.person  # noqa: B018  signed in at all?
+    visit.here = next((access for access in visit.accesses if access.slug == organization), None)
+    if visit.here is None:
+        raise NotFound("There is no such organization.")
+
+
+def require(visit: Visit, audience: Audience, permission: Permission | None) -> None:
+    """Raise NotSignedIn or Forbidden unless the visit may use the route."""
+    if audience is not Audience.ANYONE:
+        visit.person  # noqa: B018
+    if permission is not None:
+        visit.access.require(permission)
+
+
+def path_values(visit: Visit) -> dict[str, Any]:
+    """What the path's parameters are, without the organization's slug."""
+    return {name: value for name, value in visit.request.path_params.items() if name != "organization"}
