@@ -22,7 +22,7 @@ async def belongings(portal: Any, person: Any) -> dict[str, Any]:
     organization_id, mark = person.organization.id, f"{MARK}-{secrets.token_hex(3)}"
     async with portal.pool.acquire() as connection:
         made = await keys.create(connection, portal.settings.keys, organization_id=organization_id, name=mark)
-        found: dict[str, Any] = {"key_id": made.record.id, "user_id": person.user_id}
+        found: dict[str, Any] = {"key_id": made.record.id, "user_id": person.user_id, "mark": mark}
         for name, statement in SQL_OF.items():
             found[name] = await connection.fetchval(statement, organization_id, mark, secrets.token_bytes(32))
         found["delivery_id"] = await _delivery(connection, organization_id, found["endpoint_id"], mark)
