@@ -30,7 +30,7 @@ def test_every_route_of_an_organization_names_its_permission():
     assert [str(case) for case in cases() if case.permission is None] == []
 
 
-@pytest.mark.parametrize(("case", "role"), FORBIDDEN, ids=lambda part: str(part))
+@pytest.mark.parametrize(("case", "role"), FORBIDDEN, ids=str)
 async def test_a_role_that_may_not_is_told_so(case, role, house):
     people, objects = house
     person = people[role]
