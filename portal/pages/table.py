@@ -1,6 +1,11 @@
 """Every page of the portal and what each method of it does."""
 
-from portal.pages import organization
+from portal.pages import invitation, member, organization, team
 from portal.web.page import PageRoute
 
-PAGES: tuple[PageRoute, ...] = (*organization.PAGES,)
+PAGES: tuple[PageRoute, ...] = (
+    *organization.PAGES,
+    *team.PAGES,
+    *member.PAGES,
+    *invitation.PAGES,
+)

@@ -3,5 +3,14 @@
 DONE: dict[str, str] = {
     "signed_out": "You are signed out.",
     "saved": "Saved.",
+    "invited": "The invitation is on its way.",
+    "invitation_sent_again": "A new link is on its way. The old one no longer works.",
+    "invitation_withdrawn": "The invitation is taken back.",
+    "invitation_accepted": "Welcome. You are a member now.",
+    "role_changed": "The role is changed.",
+    "member_removed": "The member is removed.",
+    "organization_left": "You have left the organization.",
+    "ownership_transferred": "The organization is handed over. You are an admin now.",
+    "organization_closed": "The organization is closed. Its API keys are refused from now on.",
     "organization_created": "The organization is ready.",
 }
