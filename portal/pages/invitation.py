@@ -8,10 +8,10 @@ from starlette.responses import Response
 from domain.faults import Fault
 from domain.invitations import Offer, accept, find_offer
 from domain.roles import RoleInWords, roles_in_words
-from portal.pages.team import refusal
 from portal.web.admission import Audience
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
+from portal.web.refusals import refusal_status
 from portal.web.visit import Visit
 
 PATH = "/invitations/{token}"
@@ -48,7 +48,7 @@ def _page(visit: Visit, offer: Offer, *, error: Fault | None = None) -> Invitati
     email = visit.session.email if visit.session else ""
     return InvitationOfferPage(
         title=f"Join {offer.organization}",
-        status=refusal(error) if error else 200,
+        status=refusal_status(error) if error else 200,
         error=str(error or ""),
         offer=offer,
         role=next(role for role in roles_in_words() if role.role == offer.role),

@@ -9,9 +9,10 @@ from domain.access import Permission
 from domain.faults import Fault
 from domain.roles import RoleInWords, givable, roles_in_words
 from domain.team import Member, change_role, fetch_member, remove_member, transfer_ownership
-from portal.pages.team import PATH, refusal, root_of
+from portal.pages.team import PATH, root_of
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
+from portal.web.refusals import refusal_status
 from portal.web.visit import Visit
 
 
@@ -73,7 +74,7 @@ async def _page(visit: Visit, user_id: int, *, error: Fault | None = None) -> Me
     changeable = member.role in mine
     return MemberPage(
         title=member.name or member.email,
-        status=refusal(error) if error else 200,
+        status=refusal_status(error) if error else 200,
         error=str(error or ""),
         root=root_of(visit),
         member=member,

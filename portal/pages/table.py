@@ -1,6 +1,6 @@
 """Every page of the portal and what each method of it does."""
 
-from portal.pages import invitation, member, organization, team
+from portal.pages import invitation, member, organization, subscription, team
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
@@ -8,4 +8,5 @@ PAGES: tuple[PageRoute, ...] = (
     *team.PAGES,
     *member.PAGES,
     *invitation.PAGES,
+    *subscription.PAGES,
 )

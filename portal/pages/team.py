@@ -12,9 +12,9 @@ from domain.faults import Fault
 from domain.invitations import InvitationRecord, Post, invite, list_invitations, resend, withdraw
 from domain.roles import INVITED, RoleInWords, givable, roles_in_words
 from domain.team import TeamPage, list_members, remove_member
-from portal.web.failures import STATUS
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
+from portal.web.refusals import refusal_status
 from portal.web.visit import Visit
 
 PATH = "/o/{organization}/team"
@@ -50,11 +50,6 @@ def root_of(visit: Visit) -> str:
     return f"/o/{visit.access.slug}/team"
 
 
-def refusal(fault: Fault) -> int:
-    """The status of a page that tells of a fault."""
-    return next((STATUS[kind] for kind in type(fault).__mro__ if kind in STATUS), 422)
-
-
 async def show(visit: Visit) -> Page:
     """Everybody, and whoever is invited."""
     return await _page(visit)
@@ -67,7 +62,7 @@ async def send(visit: Visit) -> Page | Response:
         async with visit.change():
             await invite(visit.connection, visit.access, visit.actor, post_of(visit), email=email, role=role)
     except Fault as fault:
-        return await _page(visit, error=str(fault), status=refusal(fault), email=email, role=role)
+        return await _page(visit, error=str(fault), status=refusal_status(fault), email=email, role=role)
     return see_other(root_of(visit), done="invited")
 
 
@@ -77,7 +72,7 @@ async def send_again(visit: Visit, invitation_id: UUID) -> Page | Response:
         async with visit.change():
             await resend(visit.connection, visit.access, visit.actor, post_of(visit), invitation_id)
     except Fault as fault:
-        return await _page(visit, error=str(fault), status=refusal(fault))
+        return await _page(visit, error=str(fault), status=refusal_status(fault))
     return see_other(root_of(visit), done="invitation_sent_again")
 
 
@@ -93,7 +88,7 @@ async def leave(visit: Visit) -> Page | Response:
         async with visit.change():
             await remove_member(visit.connection, visit.access, visit.actor, visit.access.user_id)
     except Fault as fault:
-        return await _page(visit, error=str(fault), status=refusal(fault))
+        return await _page(visit, error=str(fault), status=refusal_status(fault))
     return see_other("/organizations", done="organization_left")
 
 

@@ -12,5 +12,12 @@ DONE: dict[str, str] = {
     "organization_left": "You have left the organization.",
     "ownership_transferred": "The organization is handed over. You are an admin now.",
     "organization_closed": "The organization is closed. Its API keys are refused from now on.",
+    "plan_changed": "The plan is changed.",
+    "plan_will_change": "The plan changes when the present period ends.",
+    "plan_kept": "The plan stays as it is.",
+    "trial_begun": "The trial has begun.",
+    "subscription_cancelled": "The subscription ends with the present period.",
+    "subscription_resumed": "The subscription goes on.",
+    "spend_caps_saved": "The spend caps are saved.",
     "organization_created": "The organization is ready.",
 }
