@@ -1,6 +1,6 @@
 """Every endpoint of the API, in the order of its description."""
 
-from portal.api import invitations, organization, plans, subscription, team
+from portal.api import invitations, ledger, organization, plans, subscription, team
 from portal.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -9,4 +9,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *invitations.ENDPOINTS,
     *plans.ENDPOINTS,
     *subscription.ENDPOINTS,
+    *ledger.ENDPOINTS,
 )

@@ -1,6 +1,6 @@
 """Every page of the portal and what each method of it does."""
 
-from portal.pages import invitation, member, organization, subscription, team
+from portal.pages import credit_statistics, invitation, ledger, member, organization, subscription, team
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
@@ -9,4 +9,6 @@ PAGES: tuple[PageRoute, ...] = (
     *member.PAGES,
     *invitation.PAGES,
     *subscription.PAGES,
+    *ledger.PAGES,
+    *credit_statistics.PAGES,
 )
