@@ -1,6 +1,10 @@
 """Every endpoint of the API, in the order of its description."""
 
-from portal.api import organization
+from portal.api import auth, organization, organizations
 from portal.api.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = (*organization.ENDPOINTS,)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *auth.ENDPOINTS,
+    *organization.ENDPOINTS,
+    *organizations.ENDPOINTS,
+)
