@@ -37,8 +37,3 @@ RECALLS = "pe:recall"
 def probe_key() -> str:
     """What a worker writes to find out whether Redis takes writes again."""
     return "pe:{probe}:w"
-
-
-def tries_key(kind: str, who: str) -> str:
-    """How often a person tried to guess something of that kind lately."""
-    return f"pe:{{person:{who}}}:t:{kind}"

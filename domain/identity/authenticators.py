@@ -13,6 +13,7 @@ import segno
 from domain import audit
 from domain.faults import Conflict, InvalidValue
 from domain.identity.recovery_codes import forget_codes, make_codes
+from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.sealing import seal, unseal
 
@@ -118,8 +119,8 @@ async def take_code(connection: Any, settings: SecretSettings, user_id: int, cod
     return bool(taken)
 
 
-async def disable_factor(connection: Any, user_id: int, actor: audit.Actor) -> None:
-    """Remove the factor and its recovery codes. Raises Conflict without one in force."""
+async def disable_factor(connection: Any, settings: SecretSettings, user_id: int, actor: audit.Actor) -> None:
+    """Remove the factor and its recovery codes, and tell the user by mail. Raises Conflict without one in force."""
     removed = await connection.fetchval(
         "delete from totp_factor where user_id = $1 and confirmed_at is not null returning true", user_id
     )
@@ -127,6 +128,8 @@ async def disable_factor(connection: Any, user_id: int, actor: audit.Actor) -> N
         raise Conflict("No authenticator is in force.")
     await forget_codes(connection, user_id)
     await audit.record(connection, actor, audit.Verb.ACCOUNT_DISABLE_FACTOR, _thing(user_id, actor))
+    values = {"email": actor.name, "address": actor.address}
+    await post_mail(connection, settings, template="factor_off", to=actor.name, values=values)
 
 
 async def renew_codes(connection: Any, user_id: int, actor: audit.Actor) -> list[str]:

@@ -8,12 +8,12 @@ from domain import audit
 from domain.faults import Forbidden, ProofNeeded
 from domain.identity.authenticators import take_code
 from domain.identity.sessions import Session
-from domain.identity.tries import Allowed, count_try, forget_tries
+from domain.identity.throttle import Throttle
 from domain.passwords import NO_PASSWORD, verify_password
 from domain.portal_settings import PortalSettings, SecretSettings
 from domain.random_tokens import NewToken, new_token
 
-PROOFS = Allowed("proof", 10, 900)
+RULE = "proof"
 LONGEST = 1_000
 
 
@@ -36,21 +36,21 @@ def require_fresh(session: Session, settings: PortalSettings) -> None:
         )
 
 
-async def check_password(connection: Any, redis: Any, user_id: int, password: str) -> None:
+async def check_password(connection: Any, throttle: Throttle, user_id: int, password: str) -> None:
     """Raise WrongProof unless this is the user's password; TooManyTries for who guesses."""
-    await count_try(redis, PROOFS, user_id)
+    await throttle.take(RULE, str(user_id))
     stored = await connection.fetchval("select password from users where id = $1", user_id)
     if len(password) > LONGEST or not await verify_password(stored or NO_PASSWORD, password):
         raise WrongProof("This is not your password.")
-    await forget_tries(redis, PROOFS, user_id)
+    await throttle.give_back(RULE, str(user_id))
 
 
-async def check_code(connection: Any, redis: Any, settings: SecretSettings, user_id: int, code: str) -> None:
+async def check_code(connection: Any, throttle: Throttle, settings: SecretSettings, user_id: int, code: str) -> None:
     """Raise WrongProof unless this is the authenticator's code; TooManyTries for who guesses."""
-    await count_try(redis, PROOFS, user_id)
+    await throttle.take(RULE, str(user_id))
     if not await take_code(connection, settings, user_id, code):
         raise WrongProof("This code is wrong, or was used before. Wait for the next one.")
-    await forget_tries(redis, PROOFS, user_id)
+    await throttle.give_back(RULE, str(user_id))
 
 
 async def renew(connection: Any, session_id: UUID, actor: audit.Actor) -> NewToken:

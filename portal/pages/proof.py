@@ -1,0 +1,71 @@
+"""Proving again who one is, before a grave change."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from starlette.responses import Response
+
+from domain.faults import Fault
+from domain.identity.profiles import Profile, fetch_profile
+from domain.identity.proof import check_code, check_password, renew
+from portal.web.admission import Audience
+from portal.web.failures import status_of
+from portal.web.layout import Page
+from portal.web.own import give_session, own_session
+from portal.web.page import PageRoute, see_other
+from portal.web.signing_in import safe_next
+from portal.web.visit import Visit
+
+START = "/account"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofPage(Page):
+    """Asks for the password, else for a code, else for a sign-in elsewhere."""
+
+    template: ClassVar[str] = "proof.html"
+    title: str = "Confirm that it is you"
+    profile: Profile
+    next: str
+
+
+async def show(visit: Visit) -> Page:
+    """What is asked."""
+    return await _page(visit)
+
+
+async def prove(visit: Visit) -> Page | Response:
+    """Check it and go on, in a session under a new token."""
+    session, throttle = own_session(visit), visit.services.throttle
+    profile = await fetch_profile(visit.connection, session.user_id)
+    try:
+        async with visit.change():
+            if profile.has_password:
+                await check_password(
+                    visit.connection, throttle, session.user_id, str(visit.form.get("password", ""))
+                )
+            else:
+                code = str(visit.form.get("code", ""))
+                await check_code(visit.connection, throttle, visit.settings.secrets, session.user_id, code)
+            token = await renew(visit.connection, session.id, visit.actor)
+    except Fault as fault:
+        return await _page(visit, error=str(fault), status=status_of(fault))
+    response = see_other(_back(visit))
+    give_session(visit, response, token.text)
+    return response
+
+
+def _back(visit: Visit) -> str:
+    given = visit.form.get("next") or visit.request.query_params.get("next") or START
+    return safe_next(given)
+
+
+async def _page(visit: Visit, error: str = "", status: int = 200) -> ProofPage:
+    profile = await fetch_profile(visit.connection, own_session(visit).user_id)
+    return ProofPage(profile=profile, next=_back(visit), error=error, status=status)
+
+
+PAGES = (
+    PageRoute("/prove", show, audience=Audience.SIGNED_IN),
+    PageRoute("/prove", prove, "POST", audience=Audience.SIGNED_IN),
+)
