@@ -53,6 +53,25 @@ async def check_code(connection: Any, throttle: Throttle, settings: SecretSettin
     await throttle.give_back(RULE, str(user_id))
 
 
+async def prove(
+    connection: Any,
+    throttle: Throttle,
+    settings: SecretSettings,
+    session: Session,
+    actor: audit.Actor,
+    *,
+    password: str,
+    code: str,
+) -> NewToken:
+    """The session's new token for the right password; who has no password shows a code. Raises WrongProof, TooManyTries."""
+    stored = await connection.fetchval("select password from users where id = $1", session.user_id)
+    if stored == NO_PASSWORD:
+        await check_code(connection, throttle, settings, session.user_id, code)
+    else:
+        await check_password(connection, throttle, session.user_id, password)
+    return await renew(connection, session.id, actor)
+
+
 async def renew(connection: Any, session_id: UUID, actor: audit.Actor) -> NewToken:
     """The session's new token, proven now; the old one opens nothing any more (A1)."""
     token = new_token()

@@ -1,10 +1,13 @@
 """Every endpoint of the API, in the order of its description."""
 
-from portal.api import account, organization, settings
+from portal.api import account, account_factor, account_sessions, account_tokens, organization, settings
 from portal.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *organization.ENDPOINTS,
     *account.ENDPOINTS,
+    *account_factor.ENDPOINTS,
+    *account_sessions.ENDPOINTS,
+    *account_tokens.ENDPOINTS,
     *settings.ENDPOINTS,
 )

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from domain.faults import Fault
 from domain.identity.profiles import Profile, fetch_profile
-from domain.identity.proof import check_code, check_password, renew
+from domain.identity.proof import prove
 from portal.web.admission import Audience
 from portal.web.failures import status_of
 from portal.web.layout import Page
@@ -34,20 +34,20 @@ async def show(visit: Visit) -> Page:
     return await _page(visit)
 
 
-async def prove(visit: Visit) -> Page | Response:
+async def answer(visit: Visit) -> Page | Response:
     """Check it and go on, in a session under a new token."""
-    session, throttle = own_session(visit), visit.services.throttle
-    profile = await fetch_profile(visit.connection, session.user_id)
+    form, session = visit.form, own_session(visit)
     try:
         async with visit.change():
-            if profile.has_password:
-                await check_password(
-                    visit.connection, throttle, session.user_id, str(visit.form.get("password", ""))
-                )
-            else:
-                code = str(visit.form.get("code", ""))
-                await check_code(visit.connection, throttle, visit.settings.secrets, session.user_id, code)
-            token = await renew(visit.connection, session.id, visit.actor)
+            token = await prove(
+                visit.connection,
+                visit.services.throttle,
+                visit.settings.secrets,
+                session,
+                visit.actor,
+                password=str(form.get("password", "")),
+                code=str(form.get("code", "")),
+            )
     except Fault as fault:
         return await _page(visit, error=str(fault), status=status_of(fault))
     response = see_other(_back(visit))
@@ -67,5 +67,5 @@ async def _page(visit: Visit, error: str = "", status: int = 200) -> ProofPage:
 
 PAGES = (
     PageRoute("/prove", show, audience=Audience.SIGNED_IN),
-    PageRoute("/prove", prove, "POST", audience=Audience.SIGNED_IN),
+    PageRoute("/prove", answer, "POST", audience=Audience.SIGNED_IN),
 )

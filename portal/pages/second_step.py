@@ -6,13 +6,12 @@ from typing import ClassVar
 from starlette.responses import Response
 
 from domain.faults import Fault
-from domain.identity.devices import device_of
-from domain.identity.second_step import SpentSession, Waiting, check_second_step, end_waiting, waiting_session
+from domain.identity.second_step import SpentSession, end_waiting, waiting_session
 from portal.web.admission import Audience
-from portal.web.cookies import DEVICE, read_cookie
 from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
+from portal.web.second_step import take
 from portal.web.signing_in import FACTOR, complete_sign_in, safe_next
 from portal.web.visit import Visit
 
@@ -45,22 +44,6 @@ async def finish(visit: Visit) -> Page | Response:
         return _page(visit, error=str(fault), status=status_of(fault))
     return await complete_sign_in(
         visit, waiting.user_id, next_path=_next(visit), how=how, factor_shown=True
-    )
-
-
-async def take(visit: Visit, waiting: Waiting, code: str) -> str:
-    """What the code was. A browser that signed in before has its own count: strangers use up only theirs (A6)."""
-    device = device_of(
-        visit.settings.secrets, read_cookie(visit.request, visit.settings.portal, DEVICE), waiting.user_id
-    )
-    return await check_second_step(
-        visit.connection,
-        visit.services.throttle,
-        visit.settings.secrets,
-        waiting,
-        code,
-        counted_as=f"{waiting.user_id}:{device or '-'}",
-        actor=visit.actor,
     )
 
 

@@ -16,9 +16,14 @@ _DAY = 86_400
 
 def own_session(visit: Visit) -> Session:
     """Whose identity it is. Raises Forbidden for an access token, NotSignedIn."""
+    no_token(visit)
+    return visit.person
+
+
+def no_token(visit: Visit) -> None:
+    """Raise Forbidden for a program that shows an access token."""
     if visit.token_name:
         raise Forbidden("An access token may not see or change a person's account. Sign in for this.")
-    return visit.person
 
 
 def proven_session(visit: Visit) -> Session:
