@@ -10,4 +10,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
     *settings.ENDPOINTS,
+from portal.api import auth, organization, organizations
+from portal.api.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *auth.ENDPOINTS,
+    *organization.ENDPOINTS,
+    *organizations.ENDPOINTS,
 )

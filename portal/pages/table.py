@@ -13,6 +13,7 @@ from portal.pages import (
     proof,
     second_step,
 )
+from portal.pages import forgotten, organization, organizations, sign_in, sign_up
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
@@ -27,4 +28,8 @@ PAGES: tuple[PageRoute, ...] = (
     *proof.PAGES,
     *second_step.PAGES,
     *elsewhere.PAGES,
+    *sign_up.PAGES,
+    *sign_in.PAGES,
+    *forgotten.PAGES,
+    *organizations.PAGES,
 )

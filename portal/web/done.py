@@ -3,6 +3,9 @@
 DONE: dict[str, str] = {
     "signed_out": "You are signed out.",
     "saved": "Saved.",
+    "sent_again": "If a sign-up waits for this address, the link is on its way once more.",
+    "address_confirmed": "Your address is confirmed. Welcome.",
+    "password_set": "Your new password is set. All other browsers are signed out.",
     "organization_created": "The organization is ready.",
     "email_link_sent": "A link is on its way to the new address. Open it there.",
     "email_change_cancelled": "Your address stays as it is.",
