@@ -10,10 +10,10 @@ from domain.subscriptions import cancel
 _ENDS = (
     "update api_key set revoked_at = now(), revoked_reason = $2 where organization_id = $1 and revoked_at is null",
     "update access_token set revoked_at = now() where organization_id = $1 and revoked_at is null and $2 <> ''",
-    "update invitation set withdrawn_at = now() where organization_id = $1 and accepted_at is null"
-    " and withdrawn_at is null and $2 <> ''",
-    "update webhook_endpoint set disabled_at = now(), disabled_reason = $2 where organization_id = $1"
-    " and disabled_at is null",
+    """update invitation set withdrawn_at = now()
+        where organization_id = $1 and accepted_at is null and withdrawn_at is null and $2 <> ''""",
+    """update webhook_endpoint set disabled_at = now(), disabled_reason = $2
+        where organization_id = $1 and disabled_at is null""",
 )
 
 

@@ -1,9 +1,8 @@
-"""What tests of people's own accounts share: access tokens, stale proofs, mails that were posted."""
+"""What tests of people's own accounts share: access tokens, stale proofs."""
 
 from datetime import timedelta
 
 from domain.identity.access_tokens import TOKEN_PREFIX
-from domain.outbox import values_of
 from domain.random_tokens import new_token
 from tests.portals import Person, Portal
 
@@ -28,11 +27,3 @@ async def age_proof(portal: Portal, person: Person, by: timedelta = timedelta(ho
     await portal.pool.execute(
         "update portal_session set proven_at = proven_at - $2::interval where user_id = $1", person.user_id, by
     )
-
-
-async def mails_to(portal: Portal, address: str) -> list[tuple[str, dict[str, str]]]:
-    """Template and values of the mails to the address that wait, oldest first."""
-    rows = await portal.pool.fetch(
-        "select id, template, content from outbox_message where recipient = $1 order by created_at", address
-    )
-    return [(row["template"], values_of(portal.settings.secrets, row["id"], row["content"])) for row in rows]

@@ -125,7 +125,11 @@ async def connect(
         return
     thing = audit.Thing("connection", account.issuer, account.email)
     await audit.record(connection, actor, audit.Verb.ACCOUNT_CONNECT, thing)
-    values = {"email": session.email, "issuer": account.issuer, "other": account.email or account.name or "without an address"}
+    values = {
+        "email": session.email,
+        "issuer": account.issuer,
+        "other": account.email or account.name or "without an address",
+    }
     await post_mail(connection, settings.secrets, template="account_connected", to=session.email, values=values)
 
 

@@ -35,7 +35,9 @@ async def ask(
 ) -> Any:
     """What it answers, as JSON. Raises BadAnswer for a refusal (4xx), Unanswered for anything else."""
     try:
-        async with client.stream(method, url, headers={"accept": "application/json", **(headers or {})}, data=data) as answer:
+        async with client.stream(
+            method, url, headers={"accept": "application/json", **(headers or {})}, data=data
+        ) as answer:
             body = b""
             async for part in answer.aiter_bytes():
                 body += part

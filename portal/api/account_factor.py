@@ -24,7 +24,13 @@ class FactorAnswer(Answer):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"secret": "JBSWY3DPEHPK3PXP", "uri": "otpauth://totp/...", "qr_svg": "<svg ...>", "digits": 6, "period": 30}
+                {
+                    "secret": "JBSWY3DPEHPK3PXP",
+                    "uri": "otpauth://totp/...",
+                    "qr_svg": "<svg ...>",
+                    "digits": 6,
+                    "period": 30,
+                }
             ]
         }
     )

@@ -49,7 +49,9 @@ class TokenBody(Body):
     """What the token shall be."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"name": "nightly report", "organization": "acme", "read_only": True, "days": 90}]}
+        json_schema_extra={
+            "examples": [{"name": "nightly report", "organization": "acme", "read_only": True, "days": 90}]
+        }
     )
 
     name: Annotated[str, Field(min_length=1, max_length=120)]

@@ -1,6 +1,6 @@
 """The accounts elsewhere that sign a person in."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -11,10 +11,10 @@ from domain.identity.connections import Connection, disconnect, list_connections
 from domain.identity.providers import offered
 from portal.pages.account import AccountPage
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.own import fresh, own_session, to_proof
 from portal.web.page import PageRoute, see_other
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 PATH = "/account/connections"
@@ -44,7 +44,7 @@ async def remove(visit: Visit, connection_id: UUID) -> Page | Response:
         async with visit.change():
             await disconnect(visit.connection, visit.settings, own_session(visit), visit.actor, connection_id)
     except Fault as fault:
-        return replace(await _page(visit), error=str(fault), status=status_of(fault))
+        return told(visit, await _page(visit), fault)
     return see_other(PATH, done="disconnected")
 
 

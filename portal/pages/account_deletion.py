@@ -1,6 +1,6 @@
 """Deleting one's account, and changing one's mind."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from starlette.responses import Response
@@ -10,10 +10,10 @@ from domain.identity.deletion import keep_account, keep_by_link, request_deletio
 from domain.identity.links import KEEP_ACCOUNT, look_at
 from portal.pages.account import AccountPage
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.own import fresh, own_session, to_proof
 from portal.web.page import PageRoute, see_other
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 PATH = "/account/deletion"
@@ -51,7 +51,7 @@ async def ask(visit: Visit) -> Page | Response:
         async with visit.change():
             await request_deletion(visit.connection, visit.settings, own_session(visit), visit.actor)
     except Fault as fault:
-        return replace(_page(visit), error=str(fault), status=status_of(fault))
+        return told(visit, _page(visit), fault)
     return see_other(PATH)
 
 

@@ -17,10 +17,10 @@ from domain.identity.authenticators import (
 from portal.pages.account import AccountPage
 from portal.pages.account_security import PATH as SECURITY
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.own import fresh, own_session, proven_session, to_proof
 from portal.web.page import PageRoute, see_other
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 PATH = "/account/factor"
@@ -71,11 +71,10 @@ async def confirm(visit: Visit) -> Page | Response:
     code = str(visit.form.get("code", ""))
     try:
         async with visit.change():
-            codes = await confirm_factor(
-                visit.connection, visit.settings.secrets, session.user_id, visit.actor, code
-            )
+            codes = await confirm_factor(visit.connection, visit.settings.secrets, session.user_id, visit.actor, code)
     except Fault as fault:
-        return await _page(visit, str(fault), status_of(fault)) or see_other(SECURITY)
+        page = await _page(visit)
+        return told(visit, page, fault) if page else see_other(SECURITY)
     return CodesPage(codes=codes)
 
 
@@ -94,12 +93,12 @@ async def switch_off(visit: Visit) -> Response:
     return see_other(SECURITY, done="factor_off")
 
 
-async def _page(visit: Visit, error: str = "", status: int = 200) -> FactorPage | None:
+async def _page(visit: Visit) -> FactorPage | None:
     session = own_session(visit)
     factor = await pending_factor(
         visit.connection, visit.settings.secrets, session.user_id, session.email, visit.settings.portal.name
     )
-    return FactorPage(factor=factor, error=error, status=status) if factor else None
+    return FactorPage(factor=factor) if factor else None
 
 
 PAGES = (

@@ -12,10 +12,10 @@ from domain.identity.own_password import change_password
 from domain.identity.profiles import Profile, fetch_profile
 from portal.pages.account import AccountPage
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.own import fresh, give_session, own_session, to_proof
 from portal.web.page import PageRoute, see_other
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 PATH = "/account/security"
@@ -57,7 +57,7 @@ async def ask_email(visit: Visit) -> Page | Response:
                 visit.connection, visit.services.throttle, visit.settings, session, visit.actor, email
             )
     except Fault as fault:
-        return replace(await security_page(visit), email=email, error=str(fault), status=status_of(fault))
+        return told(visit, replace(await security_page(visit), email=email), fault)
     return see_other(PATH, done="email_link_sent")
 
 
@@ -85,7 +85,7 @@ async def set_password(visit: Visit) -> Page | Response:
                 new=str(form.get("new", "")),
             )
     except Fault as fault:
-        return replace(await security_page(visit), error=str(fault), status=status_of(fault))
+        return told(visit, await security_page(visit), fault)
     response = see_other(PATH, done="password_changed")
     give_session(visit, response, token.text)
     return response
@@ -105,9 +105,7 @@ async def use_link(visit: Visit, token: str) -> Response:
 
 async def security_page(visit: Visit) -> SecurityPage:
     """The page as things are."""
-    return SecurityPage(
-        profile=await fetch_profile(visit.connection, own_session(visit).user_id), fresh=fresh(visit)
-    )
+    return SecurityPage(profile=await fetch_profile(visit.connection, own_session(visit).user_id), fresh=fresh(visit))
 
 
 PAGES = (

@@ -11,10 +11,10 @@ from domain.faults import Fault, InvalidValue
 from domain.identity.own_tokens import LIFETIMES, CreatedToken, OwnToken, create_token, list_tokens, revoke_token
 from portal.pages.account import AccountPage
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.own import fresh, own_session, to_proof
 from portal.web.page import PageRoute, see_other
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 PATH = "/account/tokens"
@@ -63,7 +63,8 @@ async def create(visit: Visit) -> Page | Response:
                 days=_days(form["lasts"]),
             )
     except Fault as fault:
-        return replace(await _page(visit), error=str(fault), status=status_of(fault), **form)
+        page = replace(await _page(visit), name=form["name"], organization=form["organization"])
+        return told(visit, replace(page, scope=form["scope"], lasts=form["lasts"]), fault)
     return replace(await _page(visit), made=made)
 
 

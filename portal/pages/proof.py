@@ -9,11 +9,11 @@ from domain.faults import Fault
 from domain.identity.profiles import Profile, fetch_profile
 from domain.identity.proof import prove
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.own import give_session, own_session
 from portal.web.page import PageRoute, see_other
 from portal.web.signing_in import safe_next
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 START = "/account"
@@ -49,7 +49,7 @@ async def answer(visit: Visit) -> Page | Response:
                 code=str(form.get("code", "")),
             )
     except Fault as fault:
-        return await _page(visit, error=str(fault), status=status_of(fault))
+        return told(visit, await _page(visit), fault)
     response = see_other(_back(visit))
     give_session(visit, response, token.text)
     return response
@@ -60,9 +60,9 @@ def _back(visit: Visit) -> str:
     return safe_next(given)
 
 
-async def _page(visit: Visit, error: str = "", status: int = 200) -> ProofPage:
+async def _page(visit: Visit) -> ProofPage:
     profile = await fetch_profile(visit.connection, own_session(visit).user_id)
-    return ProofPage(profile=profile, next=_back(visit), error=error, status=status)
+    return ProofPage(profile=profile, next=_back(visit))
 
 
 PAGES = (

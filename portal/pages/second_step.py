@@ -8,11 +8,11 @@ from starlette.responses import Response
 from domain.faults import Fault
 from domain.identity.second_step import SpentSession, end_waiting, waiting_session
 from portal.web.admission import Audience
-from portal.web.failures import status_of
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
 from portal.web.second_step import take
 from portal.web.signing_in import FACTOR, complete_sign_in, safe_next
+from portal.web.telling import told
 from portal.web.visit import Visit
 
 
@@ -41,18 +41,16 @@ async def finish(visit: Visit) -> Page | Response:
         await end_waiting(visit.connection, waiting)
         return see_other("/sign-in", done="too_many_codes")
     except Fault as fault:
-        return _page(visit, error=str(fault), status=status_of(fault))
-    return await complete_sign_in(
-        visit, waiting.user_id, next_path=_next(visit), how=how, factor_shown=True
-    )
+        return told(visit, _page(visit), fault)
+    return await complete_sign_in(visit, waiting.user_id, next_path=_next(visit), how=how, factor_shown=True)
 
 
 def _next(visit: Visit) -> str:
     return safe_next(visit.form.get("next") or visit.request.query_params.get("next"))
 
 
-def _page(visit: Visit, error: str = "", status: int = 200) -> SecondStepPage:
-    return SecondStepPage(next=_next(visit), error=error, status=status)
+def _page(visit: Visit) -> SecondStepPage:
+    return SecondStepPage(next=_next(visit))
 
 
 PAGES = (

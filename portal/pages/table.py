@@ -9,11 +9,14 @@ from portal.pages import (
     account_sessions,
     account_tokens,
     elsewhere,
+    forgotten,
     organization,
+    organizations,
     proof,
     second_step,
+    sign_in,
+    sign_up,
 )
-from portal.pages import forgotten, organization, organizations, sign_in, sign_up
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (

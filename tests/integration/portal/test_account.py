@@ -86,7 +86,7 @@ async def test_a_name_may_be_none_and_not_too_long(owner):
 
 async def test_nobody_sees_an_account_without_signing_in(portal):
     browser = portal.browser()
-    for path in ("",):
+    for path in ("", "/security", "/sessions", "/connections", "/tokens", "/deletion"):
         answer = await browser.get(f"/account{path}")
         assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next=/account{path}")
 
