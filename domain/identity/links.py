@@ -7,8 +7,13 @@ from typing import Any
 from domain.faults import NotFound
 from domain.random_tokens import digest_of, new_token
 
-VERIFY, RESET = "verify_email", "reset_password"
-LIVES = {VERIFY: timedelta(hours=24), RESET: timedelta(minutes=30)}
+VERIFY, RESET, CHANGE_EMAIL, KEEP_ACCOUNT = "verify_email", "reset_password", "change_email", "keep_account"
+LIVES = {
+    VERIFY: timedelta(hours=24),
+    RESET: timedelta(minutes=30),
+    CHANGE_EMAIL: timedelta(hours=24),
+    KEEP_ACCOUNT: timedelta(days=366),
+}
 
 _LIVING = "purpose = $2 and used_at is null and expires_at > now()"
 

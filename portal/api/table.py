@@ -1,10 +1,24 @@
 """Every endpoint of the API, in the order of its description."""
 
-from portal.api import auth, organization, organizations
+from portal.api import (
+    account,
+    account_factor,
+    account_sessions,
+    account_tokens,
+    auth,
+    organization,
+    organizations,
+    settings,
+)
 from portal.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
     *organization.ENDPOINTS,
     *organizations.ENDPOINTS,
+    *account.ENDPOINTS,
+    *account_factor.ENDPOINTS,
+    *account_sessions.ENDPOINTS,
+    *account_tokens.ENDPOINTS,
+    *settings.ENDPOINTS,
 )
