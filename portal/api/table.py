@@ -1,6 +1,9 @@
 """Every endpoint of the API, in the order of its description."""
 
-from portal.api import organization
+from portal.api import keys, organization
 from portal.api.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = (*organization.ENDPOINTS,)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *organization.ENDPOINTS,
+    *keys.ENDPOINTS,
+)

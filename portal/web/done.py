@@ -4,4 +4,6 @@ DONE: dict[str, str] = {
     "signed_out": "You are signed out.",
     "saved": "Saved.",
     "organization_created": "The organization is ready.",
+    "key_revoked": "The key is revoked. Requests with it are refused from now on.",
+    "key_made_before": "This form was sent before, and made this key then. A key is shown only once; if you do not have it, rotate it.",
 }
