@@ -1,4 +1,4 @@
-// What makes the pages better and is never needed: copying, a menu that is closed on phones, rows that update.
+// What makes the pages better and is never needed: copying, questions that close, forms that are sent once.
 "use strict";
 
 document.documentElement.classList.add("scripted");
@@ -12,15 +12,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = label; }, 2000);
   });
-}
-
-// On a phone the menu covers the page until it is asked for.
-const menu = document.querySelector("details.menu");
-if (menu) {
-  const wide = window.matchMedia("(min-width: 60rem)");
-  const fit = () => { menu.open = wide.matches; };
-  wide.addEventListener("change", fit);
-  fit();
 }
 
 // Only one question is open at a time, and Escape takes it back.

@@ -36,6 +36,12 @@ TITLES = {
     406: "Not acceptable", 409: "Conflict", 412: "Changed meanwhile", 413: "Too large", 415: "Unsupported media type",
     421: "Wrong host", 422: "Not valid", 428: "Precondition required", 429: "Too many tries", 500: "Our fault", 503: "Not available now",
 }  # fmt: skip
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "This is larger than 1 MB, which is the most that is taken.",
+    415: "Send JSON, with the Content-Type application/json.",
+}
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 
 
@@ -71,7 +77,8 @@ def failure_of(fault: Exception) -> Failure | None:
         return Failure(422, "invalid_value", "Some values are not valid.", {"errors": field_errors(fault)}, {})
     if isinstance(fault, HTTPException):
         title = TITLES.get(fault.status_code, "Error")
-        return Failure(fault.status_code, title.lower().replace(" ", "_"), f"{title}.", {}, dict(fault.headers or {}))
+        detail = _DETAILS.get(fault.status_code, f"{title}.")
+        return Failure(fault.status_code, title.lower().replace(" ", "_"), detail, {}, dict(fault.headers or {}))
     if isinstance(fault, _AWAY):
         return Failure(503, "unavailable", "The database cannot be reached. Try again soon.", {}, {"retry-after": "5"})
     return None

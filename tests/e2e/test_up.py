@@ -82,7 +82,7 @@ class Up:
 def up(tmp_path: Path, worker_number: int) -> Iterator[Up]:
     # Below the ports that other tests draw for theirs (cli.supervisor.ports): none of them may be taken in between.
     offsets = range(110 + 300 * worker_number, 7_900, 50)
-    offset = next(n for n in offsets if all(is_free(port + n) for port in range(9990, 9998)))
+    offset = next(n for n in offsets if all(is_free(port + n) for port in (3000, *range(9990, 9998))))
     made = Up(tmp_path / "data", offset)
     yield made
     if made.process is not None and made.process.poll() is None:
