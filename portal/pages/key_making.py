@@ -78,6 +78,7 @@ async def create(visit: Visit) -> Page | Response:
 
 async def rotate(visit: Visit, key_id: UUID) -> Page | Response:
     """Make the successor and show it."""
+    await fetch_entry(visit.connection, visit.access, key_id)
     overlap = str(visit.form.get("overlap", ""))
     if overlap not in {seconds for seconds, _ in OVERLAPS}:
         raise InvalidValue("Choose when the old key shall stop.")

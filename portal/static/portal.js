@@ -38,12 +38,3 @@ window.addEventListener("pageshow", () => {
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
-
-// Fields that only matter with one choice of another field are shown with it; without a script they stand there always.
-for (const part of document.querySelectorAll("[data-follows]")) {
-  const form = part.closest("form");
-  const name = part.dataset.follows;
-  const fit = () => { part.hidden = form.elements[name].value !== part.dataset.shown; };
-  form.addEventListener("change", fit);
-  fit();
-}

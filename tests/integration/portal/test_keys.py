@@ -231,7 +231,7 @@ async def crowded(portal):
     person = await portal.person()
     await portal.pool.execute(
         "insert into api_key (organization_id, name, scheme, prefix, last4, digest, created_at, created_by, expires_at)"
-        " select $1, 'Key ' || n, 'sha256', '', '', sha256(($1::text || n)::bytea), now() - n * interval '1 minute', $2,"
+        " select $1, 'Key ' || n, 'sha256', '', '', sha256(($2::int::text || '-' || n)::bytea), now() - n * interval '1 minute', $2,"
         " case when n % 3 = 0 then now() - interval '1 day' end from generate_series(1, 5000) n",
         person.organization.id,
         person.user_id,
