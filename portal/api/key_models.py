@@ -11,7 +11,7 @@ from domain.credit_amounts import credits_text, parse_credits
 from domain.key_listing import KeyEntry
 from domain.key_restrictions import MOST_NETWORKS, MOST_SCOPES
 from domain.keys import REASON_LENGTH
-from portal.api.models import Answer, Body, PageQuery, Query
+from portal.api.models import Answer, Body, Label, PageQuery, Query
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _EXAMPLE: dict[str, Any] = {
@@ -30,7 +30,6 @@ def _moment(value: Any) -> Any:
     raise ValueError("write a moment with its zone, such as 2027-01-31T00:00:00Z")
 
 
-Name = Annotated[str, Field(min_length=1, max_length=120, json_schema_extra={"format": "label"})]
 Scope = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}(:[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]{0,119})?$")]
 Scopes = Annotated[
     list[Scope], Field(max_length=MOST_SCOPES, description="`service` or `service:operation`; none: all.")
@@ -62,7 +61,7 @@ class KeyCreation(Body):
         }
     )
 
-    name: Name
+    name: Label
     environment: Literal["live", "test"] = "live"
     scopes: Scopes = Field(default_factory=list)
     allowed_ips: Networks = Field(default_factory=list)
@@ -76,7 +75,7 @@ class KeyUpdate(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Billing worker 2", "spend_cap_day": None}]})
 
-    name: Name | None = None
+    name: Label | None = None
     scopes: Scopes | None = None
     allowed_ips: Networks | None = None
     expires_at: Expiry = None

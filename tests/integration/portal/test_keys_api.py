@@ -33,7 +33,9 @@ async def test_the_same_idempotency_key_makes_one_key_and_does_not_show_it_again
     assert again.headers["idempotency-replayed"] == "true"
     assert again.json() == {**first.json(), "key": None}
     other = await create(owner, headers, name="Other")
-    assert (other.status_code, other.json()["code"]) == (422, "invalid_value")
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+    blank = await create(owner, {"idempotency-key": "two words"})
+    assert (blank.status_code, blank.json()["code"]) == (422, "invalid_value")
     count = "select count(*) from api_key where organization_id = $1"
     assert await portal.pool.fetchval(count, owner.organization.id) == 1
 
