@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.faults import NotFound
+from domain.names import SLUG_PATTERN
 from domain.path_patterns import path_parameters
 
 NEW_FOR = timedelta(days=30)
@@ -99,7 +100,7 @@ async def list_catalog(connection: Any, organization_id: UUID | None) -> tuple[C
 
 async def fetch_from_catalog(connection: Any, organization_id: UUID | None, slug: str) -> CatalogService:
     """One of them. Raises NotFound, also for one that is switched off."""
-    rows = await connection.fetch(_SERVICES, organization_id, slug)
+    rows = await connection.fetch(_SERVICES, organization_id, slug) if SLUG_PATTERN.fullmatch(slug) else ()
     if not rows:
         raise NotFound("There is no such service.")
     return (await _built(connection, organization_id, rows))[0]

@@ -8,6 +8,8 @@ import asyncpg
 
 _OF_THE_POOL = "SELECT pg_advisory_unlock_all()"
 """How asyncpg cleans a connection that goes back to its pool: one round trip, not ours."""
+_INTROSPECTION = ("typeinfo_tree", "set_config('jit'", "current_setting('jit'")
+"""How asyncpg learns a type, once on each connection."""
 
 
 @asynccontextmanager
@@ -20,6 +22,8 @@ async def counted(pool: asyncpg.Pool) -> AsyncIterator[list[str]]:
 
     def note(record) -> None:
         text = record.query.strip()
+        if any(part in text for part in _INTROSPECTION):
+            return
         if not text.startswith((_OF_THE_POOL, "BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")):
             statements.append(text)
 

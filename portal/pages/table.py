@@ -1,6 +1,6 @@
 """Every page of the portal and what each method of it does."""
 
-from portal.pages import key_changing, key_making, keys, organization
+from portal.pages import key_changing, key_making, keys, operations, organization, services
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
@@ -8,4 +8,6 @@ PAGES: tuple[PageRoute, ...] = (
     *key_making.PAGES,
     *key_changing.PAGES,
     *keys.PAGES,
+    *services.PAGES,
+    *operations.PAGES,
 )
