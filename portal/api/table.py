@@ -21,4 +21,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
     *settings.ENDPOINTS,
+from portal.api import keys, organization, services
+from portal.api.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *organization.ENDPOINTS,
+    *keys.ENDPOINTS,
+    *services.ENDPOINTS,
 )

@@ -17,6 +17,7 @@ from portal.pages import (
     sign_in,
     sign_up,
 )
+from portal.pages import key_changing, key_making, keys, operations, organization, services
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
@@ -35,4 +36,9 @@ PAGES: tuple[PageRoute, ...] = (
     *sign_in.PAGES,
     *forgotten.PAGES,
     *organizations.PAGES,
+    *key_making.PAGES,
+    *key_changing.PAGES,
+    *keys.PAGES,
+    *services.PAGES,
+    *operations.PAGES,
 )
