@@ -6,8 +6,10 @@ from portal.api import (
     account_sessions,
     account_tokens,
     auth,
+    keys,
     organization,
     organizations,
+    services,
     settings,
 )
 from portal.api.endpoint import Endpoint
@@ -16,16 +18,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
     *organization.ENDPOINTS,
     *organizations.ENDPOINTS,
+    *keys.ENDPOINTS,
+    *services.ENDPOINTS,
     *account.ENDPOINTS,
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
     *settings.ENDPOINTS,
-from portal.api import keys, organization, services
-from portal.api.endpoint import Endpoint
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    *organization.ENDPOINTS,
-    *keys.ENDPOINTS,
-    *services.ENDPOINTS,
 )

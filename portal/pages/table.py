@@ -10,14 +10,18 @@ from portal.pages import (
     account_tokens,
     elsewhere,
     forgotten,
+    key_changing,
+    key_making,
+    keys,
+    operations,
     organization,
     organizations,
     proof,
     second_step,
+    services,
     sign_in,
     sign_up,
 )
-from portal.pages import key_changing, key_making, keys, operations, organization, services
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
