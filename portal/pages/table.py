@@ -1,6 +1,6 @@
 """Every page of the portal and what each method of it does."""
 
-from portal.pages import forgotten, organization, organizations, sign_in, sign_up
+from portal.pages import forgotten, mailbox, organization, organizations, sign_in, sign_up
 from portal.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
@@ -9,4 +9,5 @@ PAGES: tuple[PageRoute, ...] = (
     *sign_in.PAGES,
     *forgotten.PAGES,
     *organizations.PAGES,
+    *mailbox.PAGES,
 )
