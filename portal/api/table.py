@@ -16,13 +16,13 @@ from portal.api.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
-    *organization.ENDPOINTS,
     *organizations.ENDPOINTS,
+    *organization.ENDPOINTS,
     *keys.ENDPOINTS,
     *services.ENDPOINTS,
+    *settings.ENDPOINTS,
     *account.ENDPOINTS,
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
-    *settings.ENDPOINTS,
 )
