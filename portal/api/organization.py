@@ -1,16 +1,15 @@
 """The organization that a call is about."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from domain.access import Access, Permission
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.tenants import rename_organization
 from portal.api.endpoint import Endpoint
-from portal.api.models import Answer, Body
+from portal.api.models import Answer, Body, Label
 from portal.web.visit import Visit
 
 
@@ -40,7 +39,7 @@ class OrganizationAnswer(Answer):
 class OrganizationChange(Body):
     """What may be changed of an organization."""
 
-    name: Annotated[str, Field(min_length=1, max_length=120)]
+    name: Label
 
 
 async def show(visit: Visit) -> OrganizationAnswer:

@@ -6,8 +6,10 @@ from portal.api import (
     account_sessions,
     account_tokens,
     auth,
+    keys,
     organization,
     organizations,
+    services,
     settings,
 )
 from portal.api.endpoint import Endpoint
@@ -16,6 +18,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *auth.ENDPOINTS,
     *organization.ENDPOINTS,
     *organizations.ENDPOINTS,
+    *keys.ENDPOINTS,
+    *services.ENDPOINTS,
     *account.ENDPOINTS,
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,

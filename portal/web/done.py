@@ -19,4 +19,6 @@ DONE: dict[str, str] = {
     "disconnected": "The account is disconnected.",
     "token_revoked": "The token is revoked. Programs that show it are refused.",
     "account_kept": "Your account stays.",
+    "key_revoked": "The key is revoked. Requests with it are refused from now on.",
+    "key_made_before": "This form was sent before, and made this key then. A key is shown only once; if you do not have it, rotate it.",
 }
