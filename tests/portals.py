@@ -147,7 +147,9 @@ class Portal:
         token = await begin_session(
             self.pool, user_id, lasts=timedelta(days=1), address="127.0.0.1", user_agent="Test Browser 1.0"
         )
-        browser.client.cookies.set(cookie_name(self.settings.portal, SESSION), token.text)
+        # The domain as the cookie jar writes it, so that a new cookie of the portal takes this one's place.
+        name = cookie_name(self.settings.portal, SESSION)
+        browser.client.cookies.set(name, token.text, domain="localhost.local")
         return browser
 
     async def person(self, role: str = "owner", organization: organizations.OrganizationRecord | None = None) -> Person:
