@@ -1,0 +1,103 @@
+"""Figures of a window are those of the request log, folded or not, in every time zone."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from domain.access import Access
+from domain.analytics.breakdown import read_breakdown
+from domain.analytics.series import read_series
+from domain.analytics.sources import Filter
+from domain.analytics.windows import RANGES, window_of
+from tests.integration.domain.analytics.conftest import DAYS_OF_LOGS
+from tests.usage import call, stored
+
+COUNTED = """
+select count(*) as requests, count(*) filter (where status >= 400 or outcome in ('failed', 'cut')) as errors,
+       count(*) filter (where outcome = 'refused') as refused, coalesce(sum(bytes_out), 0)::bigint as bytes_out,
+       coalesce(sum(cost_micro), 0)::bigint as cost_micro
+  from request_log where organization_id = $1 and at >= $2 and at < $3
+   and ($4::uuid is null or key_id = $4) and ($5::uuid is null or service_id = $5)
+   and ($6::uuid is null or operation_id = $6)
+"""
+KINDS = [(200, "served"), (304, "served"), (404, "served"), (429, "refused"), (503, "refused"), (502, "failed"), (200, "cut")]
+ZONES = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Pacific/Auckland"]
+
+
+def random_calls(dice: random.Random, organization, now: datetime, subjects, count: int) -> list[bytes]:
+    keys, operations = subjects
+    calls = []
+    for _ in range(count):
+        age = timedelta(days=dice.random() ** 3 * DAYS_OF_LOGS) if dice.random() < 0.7 else timedelta(minutes=dice.random())
+        service, operation = dice.choice(operations)
+        status, outcome = dice.choice(KINDS)
+        calls.append(
+            call(
+                organization, now - age, dice.choice(keys), service, operation, status=status, outcome=outcome,
+                bytes_out=dice.randrange(5_000), total_us=dice.randrange(10, 5_000_000),
+                cost_micro=dice.choice((0, 100_000)) if status < 400 else 0,
+            )
+        )  # fmt: skip
+    return calls
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_series_sum_to_totals_which_are_the_rows_of_the_log(database, seed):
+    dice, organization, now = random.Random(seed), uuid4(), datetime.now(UTC)
+    access = Access(organization, "o", "O", "active", 1, "viewer")
+    services = [uuid4(), uuid4()]
+    keys, operations = [uuid4() for _ in range(4)], [(service, op) for service in services for op in (uuid4(), None)]
+    await stored(database, random_calls(dice, organization, now, (keys, operations), 400))
+    await stored(database, random_calls(dice, uuid4(), now, (keys, operations), 50))
+    await stored(database, random_calls(dice, organization, now, (keys, operations), 60), folded=False)
+    filters = [
+        Filter(), Filter(key_id=keys[0]), Filter(service_id=services[0]), Filter(operation_id=operations[0][1]),
+        Filter(keys[1], services[1]), Filter(keys[2], *operations[0]), Filter(None, *operations[2]),
+    ]  # fmt: skip
+    for zone in ZONES:
+        for range_ in RANGES.values():
+            window = window_of(range_, now, zone)
+            wanted = dice.choice(filters)
+            series = await read_series(database, access, window, wanted)
+            for first, following, figures in zip(window.edges, window.edges[1:], series.slots, strict=False):
+                row = await database.fetchrow(COUNTED, organization, first, following, *_ids(wanted))
+                assert dict(row) == {name: getattr(figures, name) for name in row.keys()}, (zone, range_.name, wanted)
+                assert figures.requests == sum(figures.by_class) == sum(figures.latency)
+                parts = (figures.succeeded, figures.client_errors, figures.refused, figures.failures)
+                assert sum(parts) == figures.requests
+                assert min(parts) >= 0
+            whole = await database.fetchrow(COUNTED, organization, window.start, window.edges[-1], *_ids(wanted))
+            assert series.total.requests == whole["requests"]
+            before = await database.fetchrow(COUNTED, organization, window.before, window.before_end, *_ids(wanted))
+            assert series.before.requests == before["requests"]
+            elapsed = await database.fetchrow(COUNTED, organization, window.start, window.hour, *_ids(wanted))
+            assert series.elapsed.requests == elapsed["requests"]
+            lines = await read_breakdown(database, access, window, wanted)
+            for part in (lines.keys, lines.services, lines.operations):
+                assert sum(line.requests for line in part) == whole["requests"]
+                assert sum(line.cost_micro for line in part) == whole["cost_micro"]
+
+
+def _ids(wanted: Filter) -> tuple:
+    return wanted.key_id, wanted.service_id, wanted.operation_id
+
+
+async def test_latencies_are_those_of_all_requests_folded_or_not(database, access):
+    now = datetime.now(UTC)
+    calls = [call(access.organization_id, now, uuid4(), total_us=us) for us in (1_000, 2_000, 4_000, 900_000)]
+    await stored(database, calls[:2])
+    await stored(database, calls[2:], folded=False)
+    total = (await read_series(database, access, window_of(RANGES["24h"], now, "UTC"), Filter())).total
+    assert total.p50_us == pytest.approx(2_000, rel=0.27)
+    assert total.p99_us == pytest.approx(900_000, rel=0.27)
+
+
+async def test_a_filter_of_what_is_anothers_finds_nothing(database, access):
+    now, other, key = datetime.now(UTC), uuid4(), uuid4()
+    await stored(database, [call(other, now, key, uuid4(), uuid4())])
+    window = window_of(RANGES["24h"], now, "UTC")
+    assert (await read_series(database, access, window, Filter(key_id=key))).total.requests == 0
+    lines = await read_breakdown(database, access, window, Filter(key_id=key))
+    assert lines.keys == lines.services == lines.operations == ()
