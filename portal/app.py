@@ -7,9 +7,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from domain.databases import open_pool
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
 from portal.background import running
+from portal.live import LiveUsage
 from portal.routes import routes
 from portal.services import Services
 from portal.web.failures import EXCEPTION_HANDLERS
@@ -47,4 +49,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         redis: Client = open_client(settings.redis)
         stack.push_async_callback(redis.aclose)
-        yield Services(settings=settings, database=pool, redis=redis, templates=Templates(settings))
+        limiter = Limiter(settings.redis, workers=1)
+        await limiter.start()
+        stack.push_async_callback(limiter.stop)
+        yield Services(
+            settings=settings,
+            database=pool,
+            redis=redis,
+            templates=Templates(settings),
+            limiter=limiter,
+            live=LiveUsage(pool),
+        )

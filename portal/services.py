@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from domain.databases import Pool
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
+from portal.live import LiveUsage
 from portal.web.templates import Templates
 
 
@@ -16,3 +18,6 @@ class Services:
     database: Pool
     redis: Client
     templates: Templates
+    limiter: Limiter
+    """Takes nothing here: it says how much of the plan's limits is used."""
+    live: LiveUsage

@@ -37,4 +37,3 @@ async def stored(connection, records: Sequence[bytes], *, folded: bool = True) -
         for one in records:
             tallies.count(one)
         await fold(connection, tallies, (), owner, [stored_at])
-

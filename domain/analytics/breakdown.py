@@ -9,12 +9,15 @@ from domain.access import Access, Permission
 from domain.analytics import sources
 from domain.analytics.sources import SUMS, Filter, Parameters
 from domain.analytics.windows import Window
+from domain.ingesting.summaries import EVERY
 from domain.snapshots import NO_ID
 
 MOST = 20
 """Lines of a breakdown."""
 MOST_OPERATIONS = 2_000
 _CANDIDATES = 100
+_CANDIDATES_OF_WEEKS = 40
+"""Fewer, because each costs a look at every day; whole weeks also leave less room for doubt."""
 _DAYS_OF_CANDIDATES = 7
 
 _TOTALS = ", ".join(f"sum({name})::bigint as {name}" for name in SUMS)
@@ -51,7 +54,9 @@ class Breakdown:
 
 
 async def read_breakdown(connection: Any, access: Access, window: Window, wanted: Filter) -> Breakdown:
-    """The breakdown of the access's organization. Keys are the most used of the 100 that the window's days or weeks name."""
+    """The breakdown of the access's organization. Keys are the most used of the
+    100 that its days name, or of the 40 that its weeks name for more than a week.
+    """
     access.require(Permission.VIEW)
     organization_id = access.organization_id
     rows = await connection.fetch(*_operations(organization_id, window, wanted))
@@ -111,14 +116,14 @@ def _candidates(parameters: Parameters, window: Window, wanted: Filter) -> str:
         return f"select {parameters.add(wanted.key_id)} as key_id"
     first = parameters.add(window.start, "timestamptz")
     if window.range.days <= _DAYS_OF_CANDIDATES:
-        source, grain = "usage_rollup", "day"
+        source, grain, most = "usage_rollup", "day", _CANDIDATES
     else:
-        source, grain = "usage_summary", "week"
+        source, grain, most = "usage_summary", "week", _CANDIDATES_OF_WEEKS
     since = f"date_trunc('{grain}', {first}, 'UTC')"
     return f"""
         (select key_id from {source} where organization_id = $1 and grain = '{grain}' and bucket >= {since}
-            and key_id <> {parameters.add(sources.EVERY)}
-          group by key_id order by sum(requests) desc, key_id limit {_CANDIDATES})
+            and key_id <> {parameters.add(EVERY)}
+          group by key_id order by sum(requests) desc, key_id limit {most})
         union (select distinct key_id from fresh limit {_CANDIDATES})"""
 
 
@@ -149,5 +154,3 @@ def _line(row: Any, id_: UUID, name: str | None, detail: str, kind: str) -> Line
     shown = name or (_NAMELESS[kind] if nameless else f"Deleted {kind} {str(id_)[:8]}")
     figures: dict[str, int] = {field: row[field] for field in SUMS}
     return Line(id=id_, name=shown, detail=detail, gone=name is None and not nameless, **figures)
-
-

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from domain.access import Access, Permission
-from domain.credits.accounts import Balance, fetch_balance
 from domain.entitlements import access_until, effective_limits
 from domain.lifecycle import LIVE, Subscription, Terms
 from domain.limit_overrides import holding
@@ -35,10 +34,13 @@ select {_FIELDS}, p.slug, p.name, o.billing_mode, o.spend_cap_day_micro, o.spend
                   array['second', 'minute', 'hour', 'day', 'month', 'concurrent'], l.period::text), l.name)
              from plan_limit l where l.plan_id = p.id), '[]')::text as limits,
        (select json_agg(json_build_array(l.limit_name, l.amount, l.shadow, extract(epoch from l.until)))::text
-          from limit_override l where l.organization_id = $1) as overrides
-  from subscription s join plan p on p.id = s.plan_id join organization o on o.id = s.organization_id
-  left join plan_version v on v.id = s.plan_version_id
- where s.organization_id = $1 and s.state in {LIVE}
+          from limit_override l where l.organization_id = $1) as overrides,
+       coalesce(a.balance_micro, 0) as balance_micro, coalesce(a.leased_micro, 0) as leased_micro,
+       coalesce(a.reserved_micro, 0) as reserved_micro
+  from organization o left join subscription s on s.organization_id = o.id and s.state in {LIVE}
+  left join plan p on p.id = s.plan_id left join plan_version v on v.id = s.plan_version_id
+  left join credit_account a on a.organization_id = o.id
+ where o.id = $1
 """
 _SUBSCRIPTION = 12
 
@@ -62,30 +64,39 @@ class LimitNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Credits:
+    """In micro-credits. Leased is in the hands of gateway workers, reserved held for requests under way: spent, or it comes back."""
+
+    balance_micro: int
+    leased_micro: int
+    reserved_micro: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """`plan` is None without a subscription that gives access. `balance` is None for who may not see credits."""
+    """`plan` is None without a subscription that gives access. `credits` is None for who may not see credits."""
 
     plan: str | None
     until: datetime | None
     limits: tuple[LimitNow, ...]
-    balance: Balance | None
+    credits: Credits | None
 
 
 async def read_standing(connection: Any, limiter: Limiter, access: Access, now: datetime) -> Standing:
     """Where the access's organization stands at `now`. Spend caps and credits are told to who may see what is paid."""
     access.require(Permission.VIEW)
     billing = access.may(Permission.BILLING_VIEW)
-    balance = await fetch_balance(connection, access.organization_id) if billing else None
     row = await connection.fetchrow(_TERMS, access.organization_id)
-    if row is None:
-        return Standing(None, None, (), balance)
+    credits_ = Credits(row["balance_micro"], row["leased_micro"], row["reserved_micro"]) if billing else None
+    if row["id"] is None:
+        return Standing(None, None, (), credits_)
     subscription = Subscription(*(row[place] for place in range(_SUBSCRIPTION)))
     until = access_until(subscription, Terms(row["free"], row["grace_days"]))
     if until is not None and until <= now:
-        return Standing(None, None, (), balance)
+        return Standing(None, None, (), credits_)
     key, plan = _snapshots(row, access, subscription, now)
     limits = await _limits(limiter, key, plan, now)
-    return Standing(row["name"], until, tuple(one for one in limits if billing or one.unit != CREDITS), balance)
+    return Standing(row["name"], until, tuple(one for one in limits if billing or one.unit != CREDITS), credits_)
 
 
 def _snapshots(row: Any, access: Access, subscription: Subscription, now: datetime) -> tuple[KeySnapshot, PlanSnapshot]:

@@ -116,4 +116,3 @@ def _figures(rows: list[Any]) -> dict[int, Figures]:
         )
         for slot, figures in sums.items()
     }
-

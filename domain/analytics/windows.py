@@ -82,6 +82,11 @@ class Window:
         """Whether days are cut at the hour before they begin."""
         return self.range.slot_hours == 24 and any(edge.astimezone(zone_of(self.zone)).minute for edge in self.edges)
 
+    @property
+    def snapped_minutes(self) -> int:
+        """How many minutes before they begin days are cut; 0 where they begin at an hour of UTC."""
+        return -self.start.astimezone(zone_of(self.zone)).minute % 60 if self.snapped else 0
+
     def pieces(self) -> list[Piece]:
         """What is to be summed: the window before, each slot, and the present hour apart."""
         oldest = self.now - HOURS_KEPT

@@ -21,5 +21,6 @@ def access() -> Access:
     """Somebody in an organization of which nothing is stored yet."""
     return Access(uuid4(), "acme", "Acme", "active", 1, "owner")
 
+
 DAYS_OF_LOGS = 120
 """How old rows of a test may be."""

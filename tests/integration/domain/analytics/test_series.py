@@ -14,15 +14,16 @@ from domain.analytics.windows import RANGES, window_of
 from tests.integration.domain.analytics.conftest import DAYS_OF_LOGS
 from tests.usage import call, stored
 
-COUNTED = """
-select count(*) as requests, count(*) filter (where status >= 400 or outcome in ('failed', 'cut')) as errors,
-       count(*) filter (where outcome = 'refused') as refused, coalesce(sum(bytes_out), 0)::bigint as bytes_out,
-       coalesce(sum(cost_micro), 0)::bigint as cost_micro
-  from request_log where organization_id = $1 and at >= $2 and at < $3
-   and ($4::uuid is null or key_id = $4) and ($5::uuid is null or service_id = $5)
-   and ($6::uuid is null or operation_id = $6)
-"""
-KINDS = [(200, "served"), (304, "served"), (404, "served"), (429, "refused"), (503, "refused"), (502, "failed"), (200, "cut")]
+ROWS = "select at, key_id, service_id, operation_id, status, outcome, bytes_out, cost_micro from request_log where organization_id = $1"
+KINDS = [
+    (200, "served"),
+    (304, "served"),
+    (404, "served"),
+    (429, "refused"),
+    (503, "refused"),
+    (502, "failed"),
+    (200, "cut"),
+]
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/St_Johns", "Pacific/Auckland"]
 
 
@@ -30,7 +31,11 @@ def random_calls(dice: random.Random, organization, now: datetime, subjects, cou
     keys, operations = subjects
     calls = []
     for _ in range(count):
-        age = timedelta(days=dice.random() ** 3 * DAYS_OF_LOGS) if dice.random() < 0.7 else timedelta(minutes=dice.random())
+        age = (
+            timedelta(days=dice.random() ** 3 * DAYS_OF_LOGS)
+            if dice.random() < 0.7
+            else timedelta(minutes=dice.random())
+        )
         service, operation = dice.choice(operations)
         status, outcome = dice.choice(KINDS)
         calls.append(
@@ -43,7 +48,7 @@ def random_calls(dice: random.Random, organization, now: datetime, subjects, cou
     return calls
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_series_sum_to_totals_which_are_the_rows_of_the_log(database, seed):
     dice, organization, now = random.Random(seed), uuid4(), datetime.now(UTC)
     access = Access(organization, "o", "O", "active", 1, "viewer")
@@ -56,32 +61,48 @@ async def test_series_sum_to_totals_which_are_the_rows_of_the_log(database, seed
         Filter(), Filter(key_id=keys[0]), Filter(service_id=services[0]), Filter(operation_id=operations[0][1]),
         Filter(keys[1], services[1]), Filter(keys[2], *operations[0]), Filter(None, *operations[2]),
     ]  # fmt: skip
+    rows = await database.fetch(ROWS, organization)
     for zone in ZONES:
         for range_ in RANGES.values():
             window = window_of(range_, now, zone)
             wanted = dice.choice(filters)
             series = await read_series(database, access, window, wanted)
             for first, following, figures in zip(window.edges, window.edges[1:], series.slots, strict=False):
-                row = await database.fetchrow(COUNTED, organization, first, following, *_ids(wanted))
-                assert dict(row) == {name: getattr(figures, name) for name in row.keys()}, (zone, range_.name, wanted)
+                expected = counted(rows, first, following, wanted)
+                assert expected == {name: getattr(figures, name) for name in expected}, (zone, range_.name, wanted)
                 assert figures.requests == sum(figures.by_class) == sum(figures.latency)
                 parts = (figures.succeeded, figures.client_errors, figures.refused, figures.failures)
                 assert sum(parts) == figures.requests
                 assert min(parts) >= 0
-            whole = await database.fetchrow(COUNTED, organization, window.start, window.edges[-1], *_ids(wanted))
-            assert series.total.requests == whole["requests"]
-            before = await database.fetchrow(COUNTED, organization, window.before, window.before_end, *_ids(wanted))
-            assert series.before.requests == before["requests"]
-            elapsed = await database.fetchrow(COUNTED, organization, window.start, window.hour, *_ids(wanted))
-            assert series.elapsed.requests == elapsed["requests"]
+            whole = counted(rows, window.start, window.edges[-1], wanted)
+            assert whole == {name: getattr(series.total, name) for name in whole}
+            before = counted(rows, window.before, window.before_end, wanted)
+            assert before == {name: getattr(series.before, name) for name in before}
+            elapsed = counted(rows, window.start, window.hour, wanted)
+            assert elapsed == {name: getattr(series.elapsed, name) for name in elapsed}
             lines = await read_breakdown(database, access, window, wanted)
             for part in (lines.keys, lines.services, lines.operations):
                 assert sum(line.requests for line in part) == whole["requests"]
                 assert sum(line.cost_micro for line in part) == whole["cost_micro"]
 
 
-def _ids(wanted: Filter) -> tuple:
-    return wanted.key_id, wanted.service_id, wanted.operation_id
+def counted(rows, first: datetime, following: datetime, wanted: Filter) -> dict[str, int]:
+    """The same figures, counted one by one."""
+    found = [
+        row
+        for row in rows
+        if first <= row["at"] < following
+        and wanted.key_id in {None, row["key_id"]}
+        and wanted.service_id in {None, row["service_id"]}
+        and wanted.operation_id in {None, row["operation_id"]}
+    ]
+    return {
+        "requests": len(found),
+        "errors": sum(row["status"] >= 400 or row["outcome"] in {"failed", "cut"} for row in found),
+        "refused": sum(row["outcome"] == "refused" for row in found),
+        "bytes_out": sum(row["bytes_out"] for row in found),
+        "cost_micro": sum(row["cost_micro"] for row in found),
+    }
 
 
 async def test_latencies_are_those_of_all_requests_folded_or_not(database, access):
