@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from domain.databases import Pool
 from domain.identity.throttle import Throttle
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
+from portal.live import LiveUsage
 from portal.web.templates import Templates
 
 
@@ -18,3 +20,6 @@ class Services:
     redis: Client
     templates: Templates
     throttle: Throttle
+    limiter: Limiter
+    """Takes nothing here: it says how much of the plan's limits is used."""
+    live: LiveUsage
