@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from portal.services import Services
+from portal.webhook_delivery import deliver_webhooks
 
-TASKS: tuple[Callable[[Services], Awaitable[None]], ...] = ()
+TASKS: tuple[Callable[[Services], Awaitable[None]], ...] = (deliver_webhooks,)
 """Each runs until it is cancelled, and looks after its own faults."""
 
 
