@@ -210,7 +210,7 @@ async def _record(
 
 
 def _valid_description(text: str) -> str:
-    text = text.strip()
-    if len(text) > DESCRIPTION_LENGTH or not text.isprintable():
-        raise InvalidValue(f"The description has at most {DESCRIPTION_LENGTH} printable characters.")
+    text = " ".join(text.split())
+    if len(text) > DESCRIPTION_LENGTH or "\x00" in text:
+        raise InvalidValue(f"The description has at most {DESCRIPTION_LENGTH} characters.")
     return text
