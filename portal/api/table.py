@@ -1,6 +1,6 @@
 """Every endpoint of the API, in the order of its description."""
 
-from portal.api import organization, webhooks
+from portal.api import audit, organization, webhooks
 from portal.api.endpoint import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = (*organization.ENDPOINTS, *webhooks.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (*organization.ENDPOINTS, *webhooks.ENDPOINTS, *audit.ENDPOINTS)
