@@ -20,6 +20,7 @@ from domain.settings import (
     RedisSettings,
     SecretSettings,
     Settings,
+    WebhookSettings,
 )
 from portal.app import create_app
 from portal.background import Task
@@ -40,6 +41,7 @@ def portal_settings(database_url: str, redis_url: str, mail_folder) -> Settings:
     settings.keys = KeySettings(peppers=PEPPERS)
     settings.secrets = SecretSettings(keys=SECRETS)
     settings.mail = MailSettings(folder=mail_folder)
+    settings.webhooks = WebhookSettings(allow_private=True, deliver=False)
     settings.portal = settings.portal.model_copy(update={"sign_up_plan": PLAN})
     return settings
 

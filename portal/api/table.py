@@ -28,3 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
 )
+from portal.api import audit, organization, webhooks
+from portal.api.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (*organization.ENDPOINTS, *webhooks.ENDPOINTS, *audit.ENDPOINTS)

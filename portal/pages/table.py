@@ -50,3 +50,7 @@ PAGES: tuple[PageRoute, ...] = (
     *sign_in.PAGES,
     *sign_up.PAGES,
 )
+from portal.pages import audit, organization, webhook_deliveries, webhooks
+from portal.web.page import PageRoute
+
+PAGES: tuple[PageRoute, ...] = (*organization.PAGES, *webhooks.PAGES, *webhook_deliveries.PAGES, *audit.PAGES)

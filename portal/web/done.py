@@ -21,4 +21,8 @@ DONE: dict[str, str] = {
     "account_kept": "Your account stays.",
     "key_revoked": "The key is revoked. Requests with it are refused from now on.",
     "key_made_before": "This form was sent before, and made this key then. A key is shown only once; if you do not have it, rotate it.",
+    "webhook_on": "The endpoint is on: events are sent to it.",
+    "webhook_off": "The endpoint is off: nothing is sent to it, and what waited was given up.",
+    "webhook_deleted": "The endpoint is deleted.",
+    "webhook_queued": "It is on its way. Reload this page in a moment to see what the endpoint answered.",
 }
