@@ -1,8 +1,9 @@
 """Everything that a handler of the portal may use, opened by the lifespan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.databases import Pool
+from domain.log_export import ExportRoom
 from domain.redis_client import Client
 from domain.settings import Settings
 from portal.web.templates import Templates
@@ -16,3 +17,5 @@ class Services:
     database: Pool
     redis: Client
     templates: Templates
+    exports: ExportRoom = field(default_factory=ExportRoom)
+    """Places for exports of request logs."""
