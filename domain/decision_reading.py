@@ -89,9 +89,11 @@ class Explanation:
 async def explain(connection: Any, request_id: UUID) -> Explanation | None:
     """Explain a request; None if it is in no log (any more)."""
     entries = await list_entries(connection, LogFilter(request_id=request_id), 1)
-    if not entries:
-        return None
-    entry = entries[0]
+    return await explain_entry(connection, entries[0]) if entries else None
+
+
+async def explain_entry(connection: Any, entry: LogEntry) -> Explanation:
+    """Explain the request of a row that was read."""
     trace = await connection.fetchval(_DECISION, entry.id, entry.at)
     decision = unpack_decision(trace) if trace else None
     plan, limits = None, []

@@ -5,13 +5,16 @@ from portal.api import (
     account_factor,
     account_sessions,
     account_tokens,
+    audit,
     auth,
     dashboard,
     keys,
+    logs,
     organization,
     organizations,
     services,
     settings,
+    webhooks,
 )
 from portal.api.endpoint import Endpoint
 
@@ -21,14 +24,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *organization.ENDPOINTS,
     *dashboard.ENDPOINTS,
     *keys.ENDPOINTS,
+    *logs.ENDPOINTS,
     *services.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *audit.ENDPOINTS,
     *settings.ENDPOINTS,
     *account.ENDPOINTS,
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
 )
-from portal.api import audit, organization, webhooks
-from portal.api.endpoint import Endpoint
-
-ENDPOINTS: tuple[Endpoint, ...] = (*organization.ENDPOINTS, *webhooks.ENDPOINTS, *audit.ENDPOINTS)

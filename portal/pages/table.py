@@ -8,12 +8,14 @@ from portal.pages import (
     account_security,
     account_sessions,
     account_tokens,
+    audit,
     dashboard,
     elsewhere,
     forgotten,
     key_changing,
     key_making,
     keys,
+    logs,
     mailbox,
     operations,
     organization,
@@ -23,6 +25,8 @@ from portal.pages import (
     services,
     sign_in,
     sign_up,
+    webhook_deliveries,
+    webhooks,
 )
 from portal.web.page import PageRoute
 
@@ -34,12 +38,14 @@ PAGES: tuple[PageRoute, ...] = (
     *account_security.PAGES,
     *account_sessions.PAGES,
     *account_tokens.PAGES,
+    *audit.PAGES,
     *dashboard.PAGES,
     *elsewhere.PAGES,
     *forgotten.PAGES,
     *key_changing.PAGES,
     *key_making.PAGES,
     *keys.PAGES,
+    *logs.PAGES,
     *mailbox.PAGES,
     *operations.PAGES,
     *organization.PAGES,
@@ -49,8 +55,6 @@ PAGES: tuple[PageRoute, ...] = (
     *services.PAGES,
     *sign_in.PAGES,
     *sign_up.PAGES,
+    *webhook_deliveries.PAGES,
+    *webhooks.PAGES,
 )
-from portal.pages import audit, organization, webhook_deliveries, webhooks
-from portal.web.page import PageRoute
-
-PAGES: tuple[PageRoute, ...] = (*organization.PAGES, *webhooks.PAGES, *webhook_deliveries.PAGES, *audit.PAGES)
