@@ -33,4 +33,13 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
+from portal.api import invitations, organization, plans, subscription, team
+from portal.api.endpoint import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    *organization.ENDPOINTS,
+    *team.ENDPOINTS,
+    *invitations.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *subscription.ENDPOINTS,
 )

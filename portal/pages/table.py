@@ -57,4 +57,13 @@ PAGES: tuple[PageRoute, ...] = (
     *sign_up.PAGES,
     *webhook_deliveries.PAGES,
     *webhooks.PAGES,
+from portal.pages import invitation, member, organization, subscription, team
+from portal.web.page import PageRoute
+
+PAGES: tuple[PageRoute, ...] = (
+    *organization.PAGES,
+    *team.PAGES,
+    *member.PAGES,
+    *invitation.PAGES,
+    *subscription.PAGES,
 )
