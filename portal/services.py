@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from domain.databases import Pool
 from domain.identity.throttle import Throttle
-from domain.quotas.limiter import Limiter
 from domain.log_export import ExportRoom
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
 from portal.live import LiveUsage

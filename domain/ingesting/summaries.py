@@ -50,8 +50,8 @@ def summaries(rows: Sequence[tuple[Key, Tally]]) -> list[tuple[Key, Tally]]:
 def _summed(rows: Iterable[tuple[Key, Tally]], kept: int) -> dict[Key, Tally]:
     """The same without the dimensions behind so many bytes."""
     sums: dict[Key, Tally] = {}
-    for (dimensions, *rest), tally in rows:
-        _add(sums, (dimensions[:kept] + _ALL * ((64 - kept) // 16), *rest), tally)
+    for (dimensions, grain, bucket, status_class), tally in rows:
+        _add(sums, (dimensions[:kept] + _ALL * ((64 - kept) // 16), grain, bucket, status_class), tally)
     return sums
 
 

@@ -1,9 +1,10 @@
 """The organization that a call is about."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from domain.access import Access, Permission
 from domain.organizations import OrganizationRecord, fetch_organization

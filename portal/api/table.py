@@ -8,12 +8,16 @@ from portal.api import (
     audit,
     auth,
     dashboard,
+    invitations,
     keys,
     logs,
     organization,
     organizations,
+    plans,
     services,
     settings,
+    subscription,
+    team,
     webhooks,
 )
 from portal.api.endpoint import Endpoint
@@ -26,6 +30,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *keys.ENDPOINTS,
     *logs.ENDPOINTS,
     *services.ENDPOINTS,
+    *plans.ENDPOINTS,
+    *subscription.ENDPOINTS,
+    *team.ENDPOINTS,
+    *invitations.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *audit.ENDPOINTS,
     *settings.ENDPOINTS,
@@ -33,13 +41,4 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
-from portal.api import invitations, organization, plans, subscription, team
-from portal.api.endpoint import Endpoint
-
-ENDPOINTS: tuple[Endpoint, ...] = (
-    *organization.ENDPOINTS,
-    *team.ENDPOINTS,
-    *invitations.ENDPOINTS,
-    *plans.ENDPOINTS,
-    *subscription.ENDPOINTS,
 )

@@ -94,6 +94,12 @@ def _of_the_database(fault: Exception) -> Failure | None:
     return None
 
 
+def status_of(fault: faults.Fault) -> int:
+    """The status of a page that tells of the fault itself."""
+    failure = failure_of(fault)
+    return failure.status if failure else 422
+
+
 def field_errors(fault: ValidationError) -> list[dict[str, str]]:
     """Which fields are wrong and why, without what was given: it may be a secret."""
     return [
