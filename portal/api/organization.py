@@ -10,7 +10,7 @@ from domain.access import Access, Permission
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.tenants import close_organization, rename_organization
 from portal.api.endpoint import Endpoint
-from portal.api.models import Answer, Body
+from portal.api.models import Answer, Body, Label
 from portal.web.visit import Visit
 
 
@@ -40,7 +40,7 @@ class OrganizationAnswer(Answer):
 class OrganizationChange(Body):
     """What may be changed of an organization."""
 
-    name: Annotated[str, Field(min_length=1, max_length=120)]
+    name: Label
 
 
 class Closing(Body):

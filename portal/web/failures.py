@@ -26,7 +26,9 @@ STATUS: Mapping[type[faults.Fault], int] = {
     faults.Forbidden: 403,
     faults.NotFound: 404,
     faults.Conflict: 409,
+    faults.ChangedMeanwhile: 412,
     faults.InvalidValue: 422,
+    faults.VersionNeeded: 428,
     faults.TooManyTries: 429,
     faults.DatabaseUnreachable: 503,
     Unreadable: 503,
@@ -42,6 +44,7 @@ _DETAILS = {
     413: "This is larger than 1 MB, which is the most that is taken.",
     415: "Send JSON, with the Content-Type application/json.",
 }
+_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 
 
@@ -79,9 +82,22 @@ def failure_of(fault: Exception) -> Failure | None:
         title = TITLES.get(fault.status_code, "Error")
         detail = _DETAILS.get(fault.status_code, f"{title}.")
         return Failure(fault.status_code, title.lower().replace(" ", "_"), detail, {}, dict(fault.headers or {}))
+    return _of_the_database(fault)
+
+
+def _of_the_database(fault: Exception) -> Failure | None:
+    if isinstance(fault, _COLLIDED):
+        text = "Somebody changed the same at this moment. Nothing was done; try again."
+        return Failure(503, "unavailable", text, {}, {"retry-after": "1"})
     if isinstance(fault, _AWAY):
         return Failure(503, "unavailable", "The database cannot be reached. Try again soon.", {}, {"retry-after": "5"})
     return None
+
+
+def status_of(fault: faults.Fault) -> int:
+    """The status of a page that tells of the fault itself."""
+    failure = failure_of(fault)
+    return failure.status if failure else 422
 
 
 def field_errors(fault: ValidationError) -> list[dict[str, str]]:

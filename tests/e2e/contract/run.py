@@ -21,6 +21,9 @@ from tests.e2e.looks.site import Site, served
 LEFT_OUT = ("/api/dashboard/live", "/api/organization/close")
 """A stream that does not end, and the end of the organization that everything else happens in."""
 SECONDS = 1_500
+ROOT = Path(__file__).resolve().parents[3]
+FORMATS = "tests.e2e.contract.formats"
+"""The module that tells schemathesis what strings of our own formats are."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ async def contract(site: Site, *, examples: int, seed: int | None = None, more: 
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "COLUMNS": "160"},
+        env={**os.environ, "COLUMNS": "160", "SCHEMATHESIS_HOOKS": FORMATS, "PYTHONPATH": str(ROOT)},
         cwd=tempfile.mkdtemp(prefix="contract-"),
     )
     output, _ = await asyncio.wait_for(process.communicate(), SECONDS)

@@ -19,7 +19,7 @@ from tests.portals import Person, Portal, portal_settings, running_portal
 
 CHROMIUM = "/usr/bin/chromium"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
-STREAMS = ("/live", "/export", "/callback")
+STREAMS = ("/live", "/export", "/callback", "{provider}")
 """Ends of GET routes that are no pages."""
 
 
