@@ -21,7 +21,7 @@ from domain.credits.statistics import MOST_DAYS, Spender, read_rate, read_statis
 from domain.cursors import parse_cursor
 from portal.api.endpoint import Endpoint
 from portal.api.models import Answer, Credits, ListPage, PageQuery, Query
-from portal.web.statement_export import statement_export
+from portal.statement_export import statement_export
 from portal.web.visit import Visit
 
 EntryTypeName = Literal["purchase", "bonus", "usage", "refund", "adjustment", "expiry"]
@@ -287,6 +287,7 @@ ENDPOINTS = (
         permission=Permission.BILLING_VIEW,
         connected=False,
         media_types=("text/csv",),
+        also=(429,),
     ),
     Endpoint(
         "GET",

@@ -25,10 +25,10 @@ from domain.credits.statistics import Rate, read_rate
 from domain.cursors import parse_cursor
 from domain.faults import Fault, InvalidValue
 from domain.log_reading import LogEntry
+from portal.statement_export import statement_export
 from portal.web.layout import Page
 from portal.web.page import PageRoute
 from portal.web.refusals import refusal_status
-from portal.web.statement_export import statement_export
 from portal.web.visit import Visit
 
 PATH = "/o/{organization}/credits"
