@@ -8,9 +8,11 @@ from starlette.middleware import Middleware
 
 from domain.databases import open_pool
 from domain.identity.throttle import Throttle
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
 from portal.background import TASKS, Task, running
+from portal.live import LiveUsage
 from portal.routes import routes
 from portal.services import Services
 from portal.web.failures import EXCEPTION_HANDLERS
@@ -48,10 +50,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         redis: Client = open_client(settings.redis)
         stack.push_async_callback(redis.aclose)
+        limiter = Limiter(settings.redis, workers=1)
+        await limiter.start()
+        stack.push_async_callback(limiter.stop)
         yield Services(
             settings=settings,
             database=pool,
             redis=redis,
             templates=Templates(settings),
             throttle=Throttle(redis, settings.redis),
+            limiter=limiter,
+            live=LiveUsage(pool),
         )

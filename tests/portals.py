@@ -20,6 +20,7 @@ from domain.settings import (
     RedisSettings,
     SecretSettings,
     Settings,
+    WebhookSettings,
 )
 from portal.app import create_app
 from portal.background import Task
@@ -40,6 +41,7 @@ def portal_settings(database_url: str, redis_url: str, mail_folder) -> Settings:
     settings.keys = KeySettings(peppers=PEPPERS)
     settings.secrets = SecretSettings(keys=SECRETS)
     settings.mail = MailSettings(folder=mail_folder)
+    settings.webhooks = WebhookSettings(allow_private=True, deliver=False)
     settings.portal = settings.portal.model_copy(update={"sign_up_plan": PLAN})
     return settings
 
@@ -147,7 +149,9 @@ class Portal:
         token = await begin_session(
             self.pool, user_id, lasts=timedelta(days=1), address="127.0.0.1", user_agent="Test Browser 1.0"
         )
-        browser.client.cookies.set(cookie_name(self.settings.portal, SESSION), token.text)
+        # The domain as the cookie jar writes it, so that a new cookie of the portal takes this one's place.
+        name = cookie_name(self.settings.portal, SESSION)
+        browser.client.cookies.set(name, token.text, domain="localhost.local")
         return browser
 
     async def person(self, role: str = "owner", organization: organizations.OrganizationRecord | None = None) -> Person:

@@ -7,8 +7,13 @@ from typing import Any
 from domain.faults import NotFound
 from domain.random_tokens import digest_of, new_token
 
-VERIFY, RESET = "verify_email", "reset_password"
-LIVES = {VERIFY: timedelta(hours=24), RESET: timedelta(minutes=30)}
+VERIFY, RESET, CHANGE_EMAIL, KEEP_ACCOUNT = "verify_email", "reset_password", "change_email", "keep_account"
+LIVES = {
+    VERIFY: timedelta(hours=24),
+    RESET: timedelta(minutes=30),
+    CHANGE_EMAIL: timedelta(hours=24),
+    KEEP_ACCOUNT: timedelta(days=366),
+}
 
 _LIVING = "purpose = $2 and used_at is null and expires_at > now()"
 
@@ -63,6 +68,13 @@ async def look_at(connection: Any, token: str, purpose: str) -> Link:
 
 async def use(connection: Any, token: str, purpose: str) -> Link:
     """Use a link; of two at once one gets it. The user's other links of this purpose die with it. Raises DeadLink."""
+    # All of the user's in one order: two links that are used at once must not wait for each other.
+    await connection.execute(
+        "select from user_link where purpose = $2 and user_id = (select user_id from user_link where token_digest = $1)"
+        " order by id for update",
+        digest_of(token),
+        purpose,
+    )
     row = await connection.fetchrow(
         f"update user_link set used_at = now() where token_digest = $1 and {_LIVING}"
         " returning user_id, email, organization_name",

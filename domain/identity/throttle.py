@@ -40,6 +40,10 @@ RULES = {
     "network": "20/minute;100/hour;400/day",
     "mail_to": "2/10 minutes",
     "verify_to": "2/10 minutes;6/day",
+    "proof": "10/5 minutes;40/day",
+    "factor_session": "5/15 minutes",
+    "factor": "10/15 minutes;40/day",
+    "own_email": "5/hour;10/day",
     "mail_from": "10/10 minutes;60/day",
 }
 """Rules by name. A mail's window is shorter than its link lives, so there always is a good link in the mailbox."""
