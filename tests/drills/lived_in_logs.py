@@ -185,9 +185,9 @@ async def fold_logs(connection: Any, organization_id: UUID, now: datetime) -> No
 async def write_older_rollups(
     connection: Any, organization_id: UUID, keys: list[UUID], calls: list[Call], now: datetime
 ) -> None:
-    """Days of every key and hours of the hundred busiest, for the 90 days before the rows begin."""
+    """Days of every key and hours of the busiest fiftieth, for the 90 days before the rows begin."""
     until = (now - SPAN).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    for grain, whose in (("day", keys), ("hour", keys[:100])):
+    for grain, whose in (("day", keys), ("hour", keys[: max(1, len(keys) // 50)])):
         length = timedelta(days=1) if grain == "day" else timedelta(hours=1)
         await connection.execute(
             _PAST.format(calls=len(calls)),
