@@ -119,3 +119,23 @@ if (liveSection && window.EventSource) {
   window.addEventListener("pagehide", stop);
   start();
 }
+// A search of the logs that stopped for its time goes on by itself once it was told to, until it finds something.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a.log-go-on");
+  if (!link) return;
+  event.preventDefault();
+  let url = link.href;
+  const section = link.closest("section");
+  section.setAttribute("aria-busy", "true");
+  for (;;) {
+    const answer = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) break;
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("section[data-logs]");
+    if (!found) break;
+    const next = found.querySelector("a.log-go-on");
+    if (found.querySelector("tbody") || !next || !section.isConnected) break;
+    section.querySelector(".log-back-to").replaceWith(found.querySelector(".log-back-to"));
+    url = next.href;
+  }
+  location.assign(url);
+});
