@@ -30,7 +30,13 @@ Email = Annotated[
     str, StringConstraints(pattern=EMAIL_PATTERN, max_length=LONGEST_EMAIL), Field(examples=["ada@example.com"])
 ]
 NewPassword = Annotated[
-    str, StringConstraints(min_length=SHORTEST, max_length=LONGEST), Field(examples=["correct horse battery"])
+    str,
+    StringConstraints(min_length=SHORTEST, max_length=LONGEST),
+    Field(
+        examples=["correct horse battery"],
+        description="Neither the address nor one of those that are tried first.",
+        json_schema_extra={"format": "new-password"},
+    ),
 ]
 Password = Annotated[str, StringConstraints(max_length=1_000), Field(examples=["correct horse battery"])]
 LinkToken = Annotated[
