@@ -1,7 +1,7 @@
 """The portal in a test: the real application on real databases, people who are signed in, browsers that send forms."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +20,10 @@ from domain.settings import (
     RedisSettings,
     SecretSettings,
     Settings,
+    WebhookSettings,
 )
 from portal.app import create_app
+from portal.background import Task
 from portal.web.cookies import SESSION, VISITOR, cookie_name
 from portal.web.forgery import FIELD, HEADER, form_token
 from tests.databases import PEPPERS
@@ -39,6 +41,7 @@ def portal_settings(database_url: str, redis_url: str, mail_folder) -> Settings:
     settings.keys = KeySettings(peppers=PEPPERS)
     settings.secrets = SecretSettings(keys=SECRETS)
     settings.mail = MailSettings(folder=mail_folder)
+    settings.webhooks = WebhookSettings(allow_private=True, deliver=False)
     settings.portal = settings.portal.model_copy(update={"sign_up_plan": PLAN})
     return settings
 
@@ -161,8 +164,8 @@ class Portal:
 
 
 @asynccontextmanager
-async def running_portal(settings: Settings) -> AsyncIterator[Portal]:
-    """A portal's application in its lifespan."""
-    app = create_app(settings)
+async def running_portal(settings: Settings, tasks: Sequence[Task] = ()) -> AsyncIterator[Portal]:
+    """A portal's application in its lifespan; without background tasks, so that a test finds its mails in the outbox."""
+    app = create_app(settings, tasks)
     async with app.router.lifespan_context(app):
         yield Portal(app, settings)

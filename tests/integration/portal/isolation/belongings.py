@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain import keys
+from domain import keys, operations, services
 from domain.request_ids import new_request_id
 
 MARK = "belongs-to-somebody-else"
@@ -28,6 +28,7 @@ async def belongings(portal: Any, person: Any) -> dict[str, Any]:
         found["delivery_id"] = await _delivery(connection, organization_id, found["endpoint_id"], mark)
         found["request_id"] = await _request(connection, organization_id, made.record.id, mark)
         await _entry(connection, organization_id, person, mark)
+        found |= await _common(connection)
     return found
 
 
@@ -58,6 +59,16 @@ async def _request(connection: Any, organization_id: UUID, key_id: UUID, mark: s
         mark,
     )
     return request_id
+
+
+async def _common(connection: Any) -> dict[str, Any]:
+    """What is everybody's: a service with an operation, as paths name them."""
+    slug = f"common-{secrets.token_hex(4)}"
+    await services.create(connection, slug=slug, prefix=f"/{slug}", upstreams=["http://127.0.0.1:9"], name="Common")
+    made = await operations.create(
+        connection, service_slug=slug, method="GET", path_pattern="/things/{thing}", name="get-thing", price_micro=1_000
+    )
+    return {"service": slug, "operation": made.id}
 
 
 async def _entry(connection: Any, organization_id: UUID, person: Any, mark: str) -> None:
