@@ -53,7 +53,7 @@ returning id
 
 async def ask(connection: Any, settings: Settings, wish: Wish, actor: audit.Actor) -> None:
     """Mail the link that goes on, or to a known address that it is known. Looks the same from outside."""
-    if not settings.portal.sign_up_open and not await _invited(connection, wish.email):
+    if not settings.portal.sign_up_open and not await invited(connection, wish.email):
         return
     user_id = await connection.fetchval(_TAKE, wish.email, wish.password_hash)
     if user_id is None:
@@ -138,7 +138,8 @@ async def _mail_link(
     await post_mail(connection, settings.secrets, template="verify_email", to=email, values=values)
 
 
-async def _invited(connection: Any, email: str) -> bool:
+async def invited(connection: Any, email: str) -> bool:
+    """Whether somebody offered a seat to this address and the offer still stands."""
     return bool(
         await connection.fetchval(
             "select exists (select from invitation where email = $1 and accepted_at is null and withdrawn_at is null"
