@@ -22,7 +22,7 @@ from tests.portals import Person, Portal, portal_settings, running_portal
 
 CHROMIUM = "/usr/bin/chromium"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
-STREAMS = ("/live", "/export", "/callback", "/{provider}")
+STREAMS = ("/live", "/export", "/callback", "/sign-in/google", "/sign-in/github")
 """Ends of GET routes that are no pages: they last, or lead to another site."""
 
 
