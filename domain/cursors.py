@@ -9,6 +9,8 @@ from uuid import UUID
 from domain.faults import InvalidValue
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MICROS = (datetime(9000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+"""Times that no row can have are the nearest that one can: 24 bytes of anybody's are a cursor, and lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,6 @@ def parse_cursor(text: str | None) -> Cursor | None:
     try:
         packed = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         micros, key = int.from_bytes(packed[:8], "big", signed=True), UUID(bytes=packed[8:])
-        return Cursor(_EPOCH + timedelta(microseconds=micros), key)
-    except (ValueError, binascii.Error, OverflowError):
+        return Cursor(_EPOCH + timedelta(microseconds=min(max(micros, 0), _LATEST_MICROS)), key)
+    except (ValueError, binascii.Error):
         raise InvalidValue("The cursor is not one that a page gave. Begin with the first page again.") from None

@@ -29,7 +29,9 @@ class PageQuery(Query):
     """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=200, description="Entries of a page at the most.")] = 50
-    cursor: Annotated[str | None, Field(max_length=64, description="`next_cursor` of the page before.")] = None
+    cursor: Annotated[
+        str | None, Field(pattern="^[A-Za-z0-9_-]{32}$", description="`next_cursor` of the page before.")
+    ] = None
 
 
 class ListPage(Answer, Generic[Item]):
