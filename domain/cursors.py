@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.faults import InvalidValue
+from domain.faults import NotFound
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MICROS = (datetime(9000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
-"""Times that no row can have are the nearest that one can: 24 bytes of anybody's are a cursor, and lead nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +24,12 @@ class Cursor:
 
 
 def parse_cursor(text: str | None) -> Cursor | None:
-    """The cursor of a text that `str(cursor)` made; None for none. Raises InvalidValue."""
+    """The cursor of a text that `str(cursor)` made; None for none. Raises NotFound."""
     if not text:
         return None
     try:
         packed = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
         micros, key = int.from_bytes(packed[:8], "big", signed=True), UUID(bytes=packed[8:])
-        return Cursor(_EPOCH + timedelta(microseconds=min(max(micros, 0), _LATEST_MICROS)), key)
-    except (ValueError, binascii.Error):
-        raise InvalidValue("The cursor is not one that a page gave. Begin with the first page again.") from None
+        return Cursor(_EPOCH + timedelta(microseconds=micros), key)
+    except (ValueError, binascii.Error, OverflowError):
+        raise NotFound("The cursor is not one that a page gave. Begin with the first page again.") from None

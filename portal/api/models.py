@@ -29,9 +29,7 @@ class PageQuery(Query):
     """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=200, description="Entries of a page at the most.")] = 50
-    cursor: Annotated[
-        str | None, Field(pattern="^[A-Za-z0-9_-]{32}$", description="`next_cursor` of the page before.")
-    ] = None
+    cursor: Annotated[str | None, Field(max_length=64, description="`next_cursor` of the page before.")] = None
 
 
 class ListPage(Answer, Generic[Item]):
@@ -41,6 +39,11 @@ class ListPage(Answer, Generic[Item]):
     next_cursor: str | None = None
 
 
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=120, description="Printable characters.", json_schema_extra={"format": "label"}),
+]
+"""A name that people gave, as `domain.names.valid_name` takes it."""
 Credits = Annotated[str, Field(description="Decimal number of credits, exact.", examples=["12.5"])]
 
 
