@@ -2,14 +2,18 @@
 
 import asyncio
 import html
+import json
 import re
 from copy import copy
 
 import pytest
 
+from domain.audit import Actor
+from domain.team import remove_member
 from domain.webhooks import deliverer
 from domain.webhooks.deliverer import Deliverer
 from domain.webhooks.event_types import EVENT_TYPES
+from portal.webhook_delivery import deliver_webhooks
 from tests.deadlines import until
 from tests.portals import running_portal
 from tests.receivers import answering, receiving
@@ -197,7 +201,7 @@ async def test_a_portal_process_delivers_beside_its_requests(portal, owner):
     settings.webhooks = settings.webhooks.model_copy(update={"deliver": True})
     async with receiving() as receiver:
         path = await make(owner, url=receiver.url)
-        async with running_portal(settings):
+        async with running_portal(settings, tasks=(deliver_webhooks,)):
             await owner.browser.post(f"{path}/test")
             await until(lambda: receiver.received, 10, "the test event")
     assert receiver.received[0].headers["user-agent"].startswith("paid-endpoint-webhooks/")
@@ -223,3 +227,15 @@ async def test_while_the_database_is_away_delivering_waits_and_goes_on(portal, o
         await until(lambda: receiver.received, 10, "the test event")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_members_who_join_leave_or_are_removed_are_told_of(portal, owner):
+    await make(owner, url="https://example.com/members", events="member.removed")
+    person = await portal.person("viewer", owner.organization)
+    async with portal.pool.acquire() as connection, connection.transaction():
+        await remove_member(connection, owner.access, Actor("user", owner.user_id, owner.email), person.user_id)
+    row = await portal.pool.fetchrow(
+        "select type, payload::text from webhook_event where organization_id = $1", owner.organization.id
+    )
+    assert row["type"] == "member.removed"
+    assert json.loads(row["payload"])["data"] == {"user_id": person.user_id, "email": person.email, "role": "viewer"}
