@@ -4,10 +4,12 @@ import secrets
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain import keys
+from domain import keys, operations, services
 from domain.request_ids import new_request_id
 
 MARK = "belongs-to-somebody-else"
+SHARED = ("service", "operation")
+"""What everybody may see: no object of an organization."""
 
 SQL_OF: dict[str, str] = {
     "invitation_id": "insert into invitation (organization_id, email, role, token_digest, expires_at)"
@@ -25,10 +27,28 @@ async def belongings(portal: Any, person: Any) -> dict[str, Any]:
         found: dict[str, Any] = {"key_id": made.record.id, "user_id": person.user_id, "mark": mark}
         for name, statement in SQL_OF.items():
             found[name] = await connection.fetchval(statement, organization_id, mark, secrets.token_bytes(32))
+        found["service"], found["operation"] = await _of_the_catalog(connection)
         found["delivery_id"] = await _delivery(connection, organization_id, found["endpoint_id"], mark)
         found["request_id"] = await _request(connection, organization_id, made.record.id, mark)
         await _entry(connection, organization_id, person, mark)
     return found
+
+
+async def _of_the_catalog(connection: Any) -> tuple[str, UUID]:
+    """The slug of a service and the id of an operation, for everybody."""
+    slug, wanted = "for-everybody", "select id from operation where name = 'for everybody'"
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(78)")
+        if await connection.fetchval(wanted) is None:
+            await services.create(
+                connection, slug=slug, prefix=f"/{slug}", upstreams=["http://127.0.0.1:1"], name="For everybody",
+                description="Answers what it was asked.", category="Examples", featured=True,
+            )  # fmt: skip
+            await operations.create(
+                connection, service_slug=slug, method="POST", path_pattern="/items/{id}", name="for everybody",
+                price_micro=20_000, replays=True,
+            )  # fmt: skip
+        return slug, await connection.fetchval(wanted)
 
 
 async def _delivery(connection: Any, organization_id: UUID, endpoint_id: UUID, mark: str) -> UUID:
