@@ -6,6 +6,8 @@ from domain.faults import InvalidValue
 from schema.users import User, hash_in_thread, verify_in_thread
 
 GENERATED_BYTES = 15
+NO_PASSWORD = "$argon2-none"  # noqa: S105  what stands in the place of a hash
+"""Stored for who only signs in elsewhere. No password has it, and Piccolo takes it for a hash and leaves it alone."""
 
 
 async def hash_password(password: str) -> str:

@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from domain.databases import open_pool
+from domain.identity.throttle import Throttle
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
 from portal.background import running
@@ -47,4 +48,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         redis: Client = open_client(settings.redis)
         stack.push_async_callback(redis.aclose)
-        yield Services(settings=settings, database=pool, redis=redis, templates=Templates(settings))
+        yield Services(
+            settings=settings,
+            database=pool,
+            redis=redis,
+            templates=Templates(settings),
+            throttle=Throttle(redis, settings.redis),
+        )

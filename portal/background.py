@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from portal.erasing import erase_due_accounts
 from portal.services import Services
 
-TASKS: tuple[Callable[[Services], Awaitable[None]], ...] = ()
+TASKS: tuple[Callable[[Services], Awaitable[None]], ...] = (erase_due_accounts,)
 """Each runs until it is cancelled, and looks after its own faults."""
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.databases import Pool
+from domain.identity.throttle import Throttle
 from domain.redis_client import Client
 from domain.settings import Settings
 from portal.web.templates import Templates
@@ -16,3 +17,4 @@ class Services:
     database: Pool
     redis: Client
     templates: Templates
+    throttle: Throttle

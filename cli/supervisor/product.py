@@ -13,7 +13,7 @@ from cli.supervisor.server import Server
 from cli.supervisor.valkey import ValkeyServer
 from domain.settings import Settings
 
-STOP_SECONDS = {"portal": 1.5, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 1.5}
+STOP_SECONDS = {"portal": 1.0, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 2.0}
 """How long each may take to end by itself, in the order of stopping: together below the 10 s that are promised."""
 
 

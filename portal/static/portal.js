@@ -38,3 +38,7 @@ window.addEventListener("pageshow", () => {
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
+
+// A theme that is chosen is seen before it is saved.
+const theme = document.querySelector("select[name=theme]");
+if (theme) theme.addEventListener("change", () => { document.documentElement.dataset.theme = theme.value; });

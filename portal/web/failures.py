@@ -26,7 +26,9 @@ STATUS: Mapping[type[faults.Fault], int] = {
     faults.Forbidden: 403,
     faults.NotFound: 404,
     faults.Conflict: 409,
+    faults.ChangedMeanwhile: 412,
     faults.InvalidValue: 422,
+    faults.VersionNeeded: 428,
     faults.TooManyTries: 429,
     faults.DatabaseUnreachable: 503,
     Unreadable: 503,
@@ -82,6 +84,12 @@ def failure_of(fault: Exception) -> Failure | None:
     if isinstance(fault, _AWAY):
         return Failure(503, "unavailable", "The database cannot be reached. Try again soon.", {}, {"retry-after": "5"})
     return None
+
+
+def status_of(fault: faults.Fault) -> int:
+    """The status of a page that tells of the fault itself."""
+    failure = failure_of(fault)
+    return failure.status if failure else 422
 
 
 def field_errors(fault: ValidationError) -> list[dict[str, str]]:
