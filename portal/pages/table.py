@@ -16,6 +16,7 @@ from portal.pages import (
     operations,
     organization,
     organizations,
+    outside,
     proof,
     second_step,
     services,
@@ -45,4 +46,5 @@ PAGES: tuple[PageRoute, ...] = (
     *keys.PAGES,
     *services.PAGES,
     *operations.PAGES,
+    *outside.PAGES,
 )
