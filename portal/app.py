@@ -1,6 +1,6 @@
 """The portal's application: its parts, opened and closed in order, its routes, and what answers when one fails."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
@@ -8,9 +8,11 @@ from starlette.middleware import Middleware
 
 from domain.databases import open_pool
 from domain.identity.throttle import Throttle
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
-from portal.background import running
+from portal.background import TASKS, Task, running
+from portal.live import LiveUsage
 from portal.routes import routes
 from portal.services import Services
 from portal.web.failures import EXCEPTION_HANDLERS
@@ -20,7 +22,7 @@ from portal.web.templates import Templates
 LARGEST_BODY = 1_048_576
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts. Raises ValueError for a bad setting."""
     settings.secrets.key_by_version  # noqa: B018  parsing is the check
 
@@ -28,7 +30,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with open_services(settings) as services:
             app.state.services = services
-            async with running(services):
+            async with running(services, tasks):
                 yield {}
 
     return Starlette(
@@ -48,10 +50,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(pool.close)
         redis: Client = open_client(settings.redis)
         stack.push_async_callback(redis.aclose)
+        limiter = Limiter(settings.redis, workers=1)
+        await limiter.start()
+        stack.push_async_callback(limiter.stop)
         yield Services(
             settings=settings,
             database=pool,
             redis=redis,
             templates=Templates(settings),
             throttle=Throttle(redis, settings.redis),
+            limiter=limiter,
+            live=LiveUsage(pool),
         )

@@ -1,11 +1,14 @@
 """Everything that a handler of the portal may use, opened by the lifespan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.databases import Pool
 from domain.identity.throttle import Throttle
+from domain.log_export import ExportRoom
+from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
+from portal.live import LiveUsage
 from portal.web.templates import Templates
 
 
@@ -18,3 +21,8 @@ class Services:
     redis: Client
     templates: Templates
     throttle: Throttle
+    limiter: Limiter
+    """Takes nothing here: it says how much of the plan's limits is used."""
+    live: LiveUsage
+    exports: ExportRoom = field(default_factory=ExportRoom)
+    """Places for exports of request logs."""

@@ -68,6 +68,13 @@ async def look_at(connection: Any, token: str, purpose: str) -> Link:
 
 async def use(connection: Any, token: str, purpose: str) -> Link:
     """Use a link; of two at once one gets it. The user's other links of this purpose die with it. Raises DeadLink."""
+    # All of the user's in one order: two links that are used at once must not wait for each other.
+    await connection.execute(
+        "select from user_link where purpose = $2 and user_id = (select user_id from user_link where token_digest = $1)"
+        " order by id for update",
+        digest_of(token),
+        purpose,
+    )
     row = await connection.fetchrow(
         f"update user_link set used_at = now() where token_digest = $1 and {_LIVING}"
         " returning user_id, email, organization_name",

@@ -1,4 +1,5 @@
-"""Folds tallies into usage_rollup, less often than rows are stored, under a position of its own; and lets old rollups go.
+"""Folds tallies into usage_rollup and its summaries, less often than rows are stored, under a position of its own; and lets
+old ones go.
 
 While many keys are in use, one fold writes three rows for each key, so folding every batch would cost PostgreSQL five
 times what storing the batch costs. Readers stay right in between: batches not folded yet stand in usage_unfolded, and
@@ -13,18 +14,21 @@ from uuid import UUID
 import asyncpg
 
 from domain.ingesting.positions import ROLLUP, Move, move
-from domain.ingesting.rollup_writing import add_to_rollups
+from domain.ingesting.rollup_writing import add_to_rollups, add_to_summaries
+from domain.ingesting.summaries import summaries
 from domain.ingesting.tallies import Tallies
 
 KEPT = {"minute": timedelta(hours=48), "hour": timedelta(days=90)}
 """How long rollups of a grain are kept; those of days stay."""
+SUMMARIES_KEPT = {"hour": timedelta(days=92)}
+"""Of summaries: 90 days of every time zone, of which one may have 25 hours. Those of days and weeks stay."""
 
 _DELETED_AT_ONCE = 5_000
 _MOST_DELETES = 20
 _FOLDED = "delete from usage_unfolded where owner = $1 and stored_at = any($2)"
 _EXPIRED = """
-delete from usage_rollup where ctid = any(array(
-    select ctid from usage_rollup where grain = $1 and bucket < now() - $2::interval
+delete from {table} where ctid = any(array(
+    select ctid from {table} where grain = $1 and bucket < now() - $2::interval
      order by bucket limit $3 for update skip locked))
 """
 
@@ -34,22 +38,30 @@ async def fold(
 ) -> int:
     """Add the tallies of everything up to `moves`; how many rollup rows changed. In doubt: read the positions."""
     rows = await asyncio.to_thread(tallies.rows)
+    sums = await asyncio.to_thread(summaries, rows)
     async with connection.transaction():
         await move(connection, ROLLUP, moves)
         if rows:
             await add_to_rollups(connection, rows)
+        if sums:
+            await add_to_summaries(connection, sums)
         await connection.execute(_FOLDED, owner, batches)
     return len(rows)
 
 
 async def delete_expired(connection: asyncpg.Connection) -> int:
-    """Delete rollups that are old enough, in small steps, at most 100,000 of a grain; how many went."""
+    """Delete rollups and summaries that are old enough, in small steps, at most 100,000 of a grain; how many went."""
+    rollups = [await _delete(connection, "usage_rollup", grain, kept) for grain, kept in KEPT.items()]
+    sums = [await _delete(connection, "usage_summary", grain, kept) for grain, kept in SUMMARIES_KEPT.items()]
+    return sum(rollups) + sum(sums)
+
+
+async def _delete(connection: asyncpg.Connection, table: str, grain: str, kept: timedelta) -> int:
     deleted = 0
-    for grain, kept in KEPT.items():
-        for _ in range(_MOST_DELETES):
-            done = await connection.execute(_EXPIRED, grain, kept, _DELETED_AT_ONCE)
-            step = int(done.rpartition(" ")[2])
-            deleted += step
-            if step < _DELETED_AT_ONCE:
-                break
+    for _ in range(_MOST_DELETES):
+        done = await connection.execute(_EXPIRED.format(table=table), grain, kept, _DELETED_AT_ONCE)
+        step = int(done.rpartition(" ")[2])
+        deleted += step
+        if step < _DELETED_AT_ONCE:
+            break
     return deleted

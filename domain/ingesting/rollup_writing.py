@@ -1,6 +1,7 @@
-"""Adds tallies to `usage_rollup`: one binary COPY into a table of the session, one statement that merges it.
+"""Adds tallies to `usage_rollup` and `usage_summary`: one binary COPY into a table of the session, one statement that
+merges it.
 
-Rows are merged in the order in which they were copied, which is that of `Tallies.rows`: the same in every ingester.
+Rows are merged in the order in which they were copied, which is that of their keys: the same in every ingester.
 """
 
 import struct
@@ -16,11 +17,13 @@ _COLUMNS = (*_KEY, *_SUMS, "latency")
 _NAMES = ", ".join(_COLUMNS)
 
 STAGE = f"""
-create temporary table if not exists rollup_stage on commit delete rows
-    as select {_NAMES} from usage_rollup with no data
+create temporary table if not exists usage_rollup_stage on commit delete rows
+    as select {_NAMES} from usage_rollup with no data;
+create temporary table if not exists usage_summary_stage on commit delete rows
+    as select {_NAMES} from usage_summary with no data;
 """
 _MERGE = f"""
-insert into usage_rollup as r ({_NAMES}) select {_NAMES} from rollup_stage
+insert into {{table}} as r ({_NAMES}) select {_NAMES} from {{table}}_stage
 on conflict ({", ".join(_KEY)}) do update set
   {", ".join(f"{name} = r.{name} + excluded.{name}" for name in _SUMS)},
   latency = array(select coalesce(x, 0) + coalesce(y, 0) from unnest(r.latency, excluded.latency) as u (x, y))
@@ -33,13 +36,22 @@ _ROW = struct.Struct(">h" + "i16s" * 4 + "iq")
 _AFTER_GRAIN = struct.Struct(">ih" + "iq" * 8)
 _ARRAY = struct.Struct(">iiiiii")
 _BIGINT_OID = 20
-_GRAINS = {name: struct.pack(">i", len(name)) + name.encode() for name in ("minute", "hour", "day")}
+_GRAINS = {name: struct.pack(">i", len(name)) + name.encode() for name in ("minute", "hour", "day", "week")}
 
 
 async def add_to_rollups(connection: Any, rows: Sequence[tuple[Key, Tally]]) -> None:
     """Add sums to the stored ones, inside the caller's transaction. `connection` is asyncpg's and has run STAGE."""
-    await connection.copy_to_table("rollup_stage", source=_copied(rows), columns=_COLUMNS, format="binary")
-    await connection.execute(_MERGE)
+    await _merge(connection, "usage_rollup", rows)
+
+
+async def add_to_summaries(connection: Any, rows: Sequence[tuple[Key, Tally]]) -> None:
+    """The same to the sums of organizations, services, operations and keys (`domain.ingesting.summaries`)."""
+    await _merge(connection, "usage_summary", rows)
+
+
+async def _merge(connection: Any, table: str, rows: Sequence[tuple[Key, Tally]]) -> None:
+    await connection.copy_to_table(f"{table}_stage", source=_copied(rows), columns=_COLUMNS, format="binary")
+    await connection.execute(_MERGE.format(table=table))
 
 
 async def _copied(rows: Sequence[tuple[Key, Tally]]) -> AsyncIterator[bytes]:
@@ -52,7 +64,7 @@ async def _copied(rows: Sequence[tuple[Key, Tally]]) -> AsyncIterator[bytes]:
 
 def _row(key: Key, tally: Tally) -> bytes:
     dimensions, grain, minute, status_class = key
-    length = max(tally.latency) + 1
+    length = max(tally.latency, default=-1) + 1
     counts = [0] * length
     for bucket, count in tally.latency.items():
         counts[bucket] = count

@@ -38,18 +38,24 @@ class Tally:
     def plus(self, other: "Tally") -> "Tally":
         """A new tally of both."""
         both = Tally()
-        both.requests = self.requests + other.requests
-        both.errors = self.errors + other.errors
-        both.refused = self.refused + other.refused
-        both.bytes_in = self.bytes_in + other.bytes_in
-        both.bytes_out = self.bytes_out + other.bytes_out
-        both.upstream_us = self.upstream_us + other.upstream_us
-        both.total_us = self.total_us + other.total_us
-        both.cost_micro = self.cost_micro + other.cost_micro
-        both.latency = dict(self.latency)
-        for bucket, count in other.latency.items():
-            both.latency[bucket] = both.latency.get(bucket, 0) + count
+        both.add(self)
+        both.add(other)
         return both
+
+    def add(self, other: "Tally", *, latency: bool = True) -> None:
+        """Count another one in; its latencies too, unless told otherwise."""
+        self.requests += other.requests
+        self.errors += other.errors
+        self.refused += other.refused
+        self.bytes_in += other.bytes_in
+        self.bytes_out += other.bytes_out
+        self.upstream_us += other.upstream_us
+        self.total_us += other.total_us
+        self.cost_micro += other.cost_micro
+        if latency:
+            counts = self.latency
+            for bucket, count in other.latency.items():
+                counts[bucket] = counts.get(bucket, 0) + count
 
 
 class Tallies:

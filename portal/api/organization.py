@@ -1,13 +1,14 @@
 """The organization that a call is about."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from domain.access import Access, Permission
 from domain.organizations import OrganizationRecord, fetch_organization
-from domain.tenants import rename_organization
+from domain.tenants import close_organization, rename_organization
 from portal.api.endpoint import Endpoint
 from portal.api.models import Answer, Body, Label
 from portal.web.visit import Visit
@@ -42,6 +43,14 @@ class OrganizationChange(Body):
     name: Label
 
 
+class Closing(Body):
+    """The organization's slug once more, against a slip."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"confirmation": "acme"}]})
+
+    confirmation: Annotated[str, Field(min_length=1, max_length=63)]
+
+
 async def show(visit: Visit) -> OrganizationAnswer:
     """GET /api/organization."""
     return _answer(visit.access, await fetch_organization(visit.connection, visit.access.organization_id))
@@ -50,6 +59,11 @@ async def show(visit: Visit) -> OrganizationAnswer:
 async def change(visit: Visit, body: OrganizationChange) -> OrganizationAnswer:
     """PATCH /api/organization."""
     return _answer(visit.access, await rename_organization(visit.connection, visit.access, visit.actor, body.name))
+
+
+async def close(visit: Visit, body: Closing) -> None:
+    """POST /api/organization/close."""
+    await close_organization(visit.connection, visit.access, visit.actor, body.confirmation)
 
 
 def _answer(access: Access, record: OrganizationRecord) -> OrganizationAnswer:
@@ -83,5 +97,15 @@ ENDPOINTS = (
         body=OrganizationChange,
         answer=OrganizationAnswer,
         permission=Permission.MANAGE,
+    ),
+    Endpoint(
+        "POST",
+        "/organization/close",
+        close,
+        "Close the organization for good",
+        "organization",
+        body=Closing,
+        permission=Permission.OWN,
+        description="Its keys are refused at once, its subscription and access tokens end.",
     ),
 )

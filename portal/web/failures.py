@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from domain import faults
+from domain.identity.fetching import Unanswered
 from domain.sealing import Unreadable
 from portal.web.layout import Page
 from portal.web.rendering import render
@@ -31,6 +32,7 @@ STATUS: Mapping[type[faults.Fault], int] = {
     faults.VersionNeeded: 428,
     faults.TooManyTries: 429,
     faults.DatabaseUnreachable: 503,
+    Unanswered: 503,
     Unreadable: 503,
 }
 TITLES = {
@@ -44,6 +46,7 @@ _DETAILS = {
     413: "This is larger than 1 MB, which is the most that is taken.",
     415: "Send JSON, with the Content-Type application/json.",
 }
+_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 
 
@@ -81,6 +84,13 @@ def failure_of(fault: Exception) -> Failure | None:
         title = TITLES.get(fault.status_code, "Error")
         detail = _DETAILS.get(fault.status_code, f"{title}.")
         return Failure(fault.status_code, title.lower().replace(" ", "_"), detail, {}, dict(fault.headers or {}))
+    return _of_the_database(fault)
+
+
+def _of_the_database(fault: Exception) -> Failure | None:
+    if isinstance(fault, _COLLIDED):
+        text = "Somebody changed the same at this moment. Nothing was done; try again."
+        return Failure(503, "unavailable", text, {}, {"retry-after": "1"})
     if isinstance(fault, _AWAY):
         return Failure(503, "unavailable", "The database cannot be reached. Try again soon.", {}, {"retry-after": "5"})
     return None

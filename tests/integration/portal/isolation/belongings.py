@@ -8,8 +8,6 @@ from domain import keys, operations, services
 from domain.request_ids import new_request_id
 
 MARK = "belongs-to-somebody-else"
-SHARED = ("service", "operation")
-"""What everybody may see: no object of an organization."""
 
 SQL_OF: dict[str, str] = {
     "invitation_id": "insert into invitation (organization_id, email, role, token_digest, expires_at)"
@@ -27,28 +25,11 @@ async def belongings(portal: Any, person: Any) -> dict[str, Any]:
         found: dict[str, Any] = {"key_id": made.record.id, "user_id": person.user_id, "mark": mark}
         for name, statement in SQL_OF.items():
             found[name] = await connection.fetchval(statement, organization_id, mark, secrets.token_bytes(32))
-        found["service"], found["operation"] = await _of_the_catalog(connection)
         found["delivery_id"] = await _delivery(connection, organization_id, found["endpoint_id"], mark)
         found["request_id"] = await _request(connection, organization_id, made.record.id, mark)
         await _entry(connection, organization_id, person, mark)
+        found |= await _common(connection)
     return found
-
-
-async def _of_the_catalog(connection: Any) -> tuple[str, UUID]:
-    """The slug of a service and the id of an operation, for everybody."""
-    slug, wanted = "for-everybody", "select id from operation where name = 'for everybody'"
-    async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock(78)")
-        if await connection.fetchval(wanted) is None:
-            await services.create(
-                connection, slug=slug, prefix=f"/{slug}", upstreams=["http://127.0.0.1:1"], name="For everybody",
-                description="Answers what it was asked.", category="Examples", featured=True,
-            )  # fmt: skip
-            await operations.create(
-                connection, service_slug=slug, method="POST", path_pattern="/items/{id}", name="for everybody",
-                price_micro=20_000, replays=True,
-            )  # fmt: skip
-        return slug, await connection.fetchval(wanted)
 
 
 async def _delivery(connection: Any, organization_id: UUID, endpoint_id: UUID, mark: str) -> UUID:
@@ -78,6 +59,16 @@ async def _request(connection: Any, organization_id: UUID, key_id: UUID, mark: s
         mark,
     )
     return request_id
+
+
+async def _common(connection: Any) -> dict[str, Any]:
+    """What is everybody's: a service with an operation, as paths name them."""
+    slug = f"common-{secrets.token_hex(4)}"
+    await services.create(connection, slug=slug, prefix=f"/{slug}", upstreams=["http://127.0.0.1:9"], name="Common")
+    made = await operations.create(
+        connection, service_slug=slug, method="GET", path_pattern="/things/{thing}", name="get-thing", price_micro=1_000
+    )
+    return {"service": slug, "operation": made.id}
 
 
 async def _entry(connection: Any, organization_id: UUID, person: Any, mark: str) -> None:

@@ -8,11 +8,13 @@ import asyncio
 import pytest
 
 from domain.identity.sessions import end_sessions_of
-from tests.integration.portal.isolation.belongings import MARK, SHARED, belongings, fingerprint
+from tests.integration.portal.isolation.belongings import MARK, belongings, fingerprint
 from tests.integration.portal.isolation.routes import Case, cases
 
 ROLES = ("owner", "admin", "developer", "billing", "viewer")
 PATIENCE = 10
+COMMON = {"service", "operation"}
+"""What is everybody's."""
 TRIED: list[str] = []
 
 
@@ -70,7 +72,7 @@ async def test_anothers_organization_cannot_be_entered(case, role, strangers, vi
 @pytest.mark.parametrize("case", [case for case in cases() if case.names], ids=str)
 async def test_anothers_object_does_not_exist_in_ones_own_organization(case, role, strangers, victim):
     (other, theirs), (person, mine) = victim, strangers[role]
-    known = [name for name in case.names if name in theirs and name not in SHARED]
+    known = [name for name in case.names if name in theirs and name not in COMMON]
     assert known or not [name for name in case.names if name.endswith("_id")], f"belongings.py lacks {case.names}"
     for name in known:
         url = case.url(person.organization.slug, {**mine, name: theirs[name]})

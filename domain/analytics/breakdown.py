@@ -1,0 +1,156 @@
+"""Usage of a window by key, service and operation: the most used, by name."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from domain.access import Access, Permission
+from domain.analytics import sources
+from domain.analytics.sources import SUMS, Filter, Parameters
+from domain.analytics.windows import Window
+from domain.ingesting.summaries import EVERY
+from domain.snapshots import NO_ID
+
+MOST = 20
+"""Lines of a breakdown."""
+MOST_OPERATIONS = 2_000
+_CANDIDATES = 100
+_CANDIDATES_OF_WEEKS = 40
+"""Fewer, because each costs a look at every day; whole weeks also leave less room for doubt."""
+_DAYS_OF_CANDIDATES = 7
+
+_TOTALS = ", ".join(f"sum({name})::bigint as {name}" for name in SUMS)
+_PLAIN = ", ".join(SUMS)
+_OF_ROW = ", ".join(f"r.{name}" for name in SUMS)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One key, service or operation, with its figures; `gone` says that it was deleted, and its name is its short id.
+
+    `detail` tells lines of one name apart: a key's ending, an operation's service.
+    """
+
+    id: UUID
+    name: str
+    detail: str
+    gone: bool
+    requests: int
+    errors: int
+    refused: int
+    bytes_in: int
+    bytes_out: int
+    cost_micro: int
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """At most MOST lines each, most requests first."""
+
+    keys: tuple[Line, ...]
+    services: tuple[Line, ...]
+    operations: tuple[Line, ...]
+
+
+async def read_breakdown(connection: Any, access: Access, window: Window, wanted: Filter) -> Breakdown:
+    """The breakdown of the access's organization. Keys are the most used of the
+    100 that its days name, or of the 40 that its weeks name for more than a week.
+    """
+    access.require(Permission.VIEW)
+    organization_id = access.organization_id
+    rows = await connection.fetch(*_operations(organization_id, window, wanted))
+    keys = await connection.fetch(*_keys(organization_id, window, wanted))
+    return Breakdown(
+        keys=tuple(_line(row, row["key_id"], row["name"], row["ending"] or "", "key") for row in keys),
+        services=tuple(_services(rows)[:MOST]),
+        operations=tuple(
+            _line(row, row["operation_id"], row["name"], row["service"] or "", "operation") for row in rows[:MOST]
+        ),
+    )
+
+
+def _operations(organization_id: UUID, window: Window, wanted: Filter) -> tuple[Any, ...]:
+    parameters = Parameters(organization_id)
+    pieces = sources.pieces(parameters, window.whole())
+    kept = sources.operations(parameters, wanted)
+    ids = f"coalesce(r.service_id, '{NO_ID}') as service_id, coalesce(r.operation_id, '{NO_ID}') as operation_id,"
+    fresh = sources.fresh(parameters, wanted, (window.start, window.edges[-1]), ids)
+    statement = f"""
+with used as (
+    select service_id, operation_id, {_TOTALS} from (
+        select r.service_id, r.operation_id, {_OF_ROW} from {pieces} {kept}
+        union all select service_id, operation_id, {_PLAIN} from ({fresh}) as row) as part
+     group by service_id, operation_id
+)
+select used.*, o.name, s.name as service, s.slug
+  from used left join operation o on o.id = used.operation_id left join service s on s.id = used.service_id
+ order by requests desc, used.service_id, used.operation_id limit {MOST_OPERATIONS}
+"""
+    return statement, *parameters.values
+
+
+def _keys(organization_id: UUID, window: Window, wanted: Filter) -> tuple[Any, ...]:
+    parameters = Parameters(organization_id)
+    pieces = sources.pieces(parameters, window.whole())
+    ids = f"coalesce(r.key_id, '{NO_ID}') as key_id,"
+    fresh = sources.fresh(parameters, wanted, (window.start, window.edges[-1]), ids)
+    kept = sources.keys(parameters, wanted, "(select array_agg(key_id) from candidate)::uuid[]")
+    statement = f"""
+with fresh as materialized ({fresh}), candidate as materialized ({_candidates(parameters, window, wanted)}), used as (
+    select key_id, {_TOTALS} from (
+        select r.key_id, {_OF_ROW} from {pieces} {kept}
+        union all select key_id, {_PLAIN} from fresh) as part
+     group by key_id order by sum(requests) desc, key_id limit {MOST}
+)
+select used.*, k.name, k.prefix || '\u2026' || k.last4 as ending
+  from used left join api_key k on k.id = used.key_id and k.organization_id = $1
+ order by requests desc, used.key_id
+"""
+    return statement, *parameters.values
+
+
+def _candidates(parameters: Parameters, window: Window, wanted: Filter) -> str:
+    """Keys that may be among the most used: those of the filter, or by whole days, or for long windows by whole weeks."""
+    if wanted.key_id is not None:
+        return f"select {parameters.add(wanted.key_id)} as key_id"
+    first = parameters.add(window.start, "timestamptz")
+    if window.range.days <= _DAYS_OF_CANDIDATES:
+        source, grain, most = "usage_rollup", "day", _CANDIDATES
+    else:
+        source, grain, most = "usage_summary", "week", _CANDIDATES_OF_WEEKS
+    since = f"date_trunc('{grain}', {first}, 'UTC')"
+    return f"""
+        (select key_id from {source} where organization_id = $1 and grain = '{grain}' and bucket >= {since}
+            and key_id <> {parameters.add(EVERY)}
+          group by key_id order by sum(requests) desc, key_id limit {most})
+        union (select distinct key_id from fresh limit {_CANDIDATES})"""
+
+
+def _services(rows: Iterable[Any]) -> list[Line]:
+    """The operations' figures, summed by service."""
+    sums: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        known = sums.setdefault(row["service_id"], {**dict.fromkeys(SUMS, 0), "row": row})
+        for name in SUMS:
+            known[name] += row[name]
+    lines = [
+        _line(found, service_id, found["row"]["service"], found["row"]["slug"] or "", "service")
+        for service_id, found in sums.items()
+    ]
+    return sorted(lines, key=lambda line: (-line.requests, line.name))
+
+
+_NAMELESS = {
+    "key": "No valid key",
+    "service": "No service",
+    "operation": "Other paths",
+}
+"""What stands in rollups without an id: refused before a key or a service was found; paths that no operation declares."""
+
+
+def _line(row: Any, id_: UUID, name: str | None, detail: str, kind: str) -> Line:
+    nameless = id_ == NO_ID
+    shown = name or (_NAMELESS[kind] if nameless else f"Deleted {kind} {str(id_)[:8]}")
+    figures: dict[str, int] = {field: row[field] for field in SUMS}
+    return Line(id=id_, name=shown, detail=detail, gone=name is None and not nameless, **figures)

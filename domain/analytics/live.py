@@ -1,0 +1,106 @@
+"""An organization's usage at this moment, and who of those that look may still do so: one bounded query."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from domain.ingesting.summaries import EVERY
+
+NEWEST = 10
+_MOST_OF_A_MINUTE = 3_000
+"""Requests that are counted for the rate; of more, how fast the newest of them came."""
+
+_LIVE = f"""
+with kept as (
+    select coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(errors), 0)::bigint as errors
+      from usage_summary where organization_id = $1 and grain = 'day' and bucket = $2
+       and key_id = '{EVERY}' and service_id = '{EVERY}' and operation_id = '{EVERY}'
+), fresh as (
+    select count(*) as requests, count(*) filter (where r.status >= 400 or r.outcome in ('failed', 'cut')) as errors
+      from usage_unfolded u join request_log r
+        on r.created_at = u.stored_at and r.organization_id = $1 and r.at >= (select min(first_at) from usage_unfolded)
+     where r.at >= $2 and r.at < $2 + interval '1 day'
+), minute as (
+    select count(*) as requests, min(at) as first from (
+        select at from request_log where organization_id = $1 and at > $3::timestamptz - interval '1 minute' and at <= $3
+         order by at desc limit {_MOST_OF_A_MINUTE}) as last
+), newest as (
+    select json_agg(row_to_json(row) order by at desc, id desc) as rows from (
+        select r.id, r.at, r.method, r.path, r.status, r.outcome, r.refusal, r.total_us, r.cost_micro, k.name as key
+          from (select * from request_log where organization_id = $1 and at > $3::timestamptz - interval '3 days'
+                   and at <= $3::timestamptz + interval '1 minute' order by at desc limit {NEWEST}) as r
+          left join api_key k on k.id = r.key_id and k.organization_id = $1) as row
+), viewer as (
+    select json_object_agg(seen.id, m.role) as roles
+      from (select id, user_id from portal_session where id = any($4) and expires_at > now() and not awaits_factor
+            union all
+            select id, user_id from access_token where id = any($4) and organization_id = $1 and revoked_at is null
+               and (expires_at is null or expires_at > now())) as seen
+      join users u on u.id = seen.user_id and u.active
+      join membership m on m.user_id = seen.user_id and m.organization_id = $1
+      join organization o on o.id = $1 and o.state <> 'closed'
+)
+select kept.requests + fresh.requests as requests, kept.errors + fresh.errors as errors, minute.requests as minute,
+       minute.first, newest.rows::text as newest, viewer.roles::text as roles,
+       (select balance_micro - reserved_micro from credit_account where organization_id = $1) as credits_micro
+  from kept, fresh, minute, newest, viewer
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One of the newest requests. Times in microseconds, cost in micro-credits."""
+
+    id: UUID
+    at: datetime
+    method: str
+    path: str
+    status: int
+    outcome: str
+    refusal: str | None
+    total_us: int
+    cost_micro: int
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """`requests` and `errors` of the UTC day; `credits_micro` is what can be spent; `newest` begins with the last."""
+
+    at: datetime
+    per_second: float
+    requests: int
+    errors: int
+    credits_micro: int
+    newest: tuple[Call, ...]
+    roles: Mapping[UUID, str]
+    """Of those that were asked for: who is still signed in and a member, and as what."""
+
+
+async def read_live(connection: Any, organization_id: UUID, viewers: Sequence[UUID], now: datetime) -> Live:
+    """The organization at `now`. `viewers` are ids of sessions and access tokens."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    row = await connection.fetchrow(_LIVE, organization_id, midnight, now, list(viewers))
+    return Live(
+        at=now,
+        per_second=_rate(row["minute"], row["first"], now),
+        requests=row["requests"],
+        errors=row["errors"],
+        credits_micro=row["credits_micro"] or 0,
+        newest=tuple(_call(values) for values in json.loads(row["newest"] or "[]")),
+        roles={UUID(id_): role for id_, role in json.loads(row["roles"] or "{}").items()},
+    )
+
+
+def _rate(count: int, first: datetime | None, now: datetime) -> float:
+    if first is None:
+        return 0.0
+    span = timedelta(minutes=1) if count < _MOST_OF_A_MINUTE else max(now - first, timedelta(milliseconds=1))
+    return count / span.total_seconds()
+
+
+def _call(values: dict[str, Any]) -> Call:
+    return Call(**{**values, "id": UUID(values["id"]), "at": datetime.fromisoformat(values["at"])})
