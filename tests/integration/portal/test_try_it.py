@@ -230,7 +230,7 @@ def test_no_value_leaves_its_segment(value):
     assert "%2e" not in path.lower().replace("%252e", "")
 
 
-async def test_the_real_gateway_answers_charges_and_logs_as_for_any_program(
+async def test_the_real_gateway_answers_as_for_any_program_and_hears_of_narrowed_and_revoked_keys(
     portal, owner, gateway, database_url, redis_url
 ):
     trial = await trial_of(
@@ -252,4 +252,8 @@ async def test_the_real_gateway_answers_charges_and_logs_as_for_any_program(
             deadline = asyncio.get_running_loop().time() + 5
             while not await refused():
                 assert asyncio.get_running_loop().time() < deadline
+            assert (await owner.browser.post(f"{owner.root}/keys/{trial.key.record.id}/revoke")).status_code == 303
+            raw = real.request(f"/{trial.slug}/echo/hi", trial.key.plaintext, method="POST")
+            while (await real.ask(raw)).status != 401:
+                assert asyncio.get_running_loop().time() < deadline + 5
     await portal.pool.execute("delete from service where slug = $1", trial.slug)
