@@ -56,7 +56,7 @@ async def ask(connection: Any, settings: Settings, wish: Wish, password_hash: st
 
     The caller hashes the password beforehand, for every address, so that all take as long.
     """
-    if not settings.portal.sign_up_open and not await _invited(connection, wish.email):
+    if not settings.portal.sign_up_open and not await invited(connection, wish.email):
         return
     user_id = await connection.fetchval(_TAKE, wish.email, password_hash)
     if user_id is None:
@@ -141,7 +141,8 @@ async def _mail_link(
     await post_mail(connection, settings.secrets, template="verify_email", to=email, values=values)
 
 
-async def _invited(connection: Any, email: str) -> bool:
+async def invited(connection: Any, email: str) -> bool:
+    """Whether somebody offered a seat to this address and the offer still stands."""
     return bool(
         await connection.fetchval(
             "select exists (select from invitation where email = $1 and accepted_at is null and withdrawn_at is null"
