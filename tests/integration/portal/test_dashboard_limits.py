@@ -10,7 +10,6 @@ from domain.limit_texts import parse_limits
 from domain.plan_terms import snapshot_of
 from domain.plan_versions import read_terms
 from domain.quotas.limiter import Limiter
-from tests.deadlines import until
 
 LIMITS = ["50/second", "100/minute", "1000/hour", "10000/day", "100000/month", "5 concurrent", "30/minute per key"]
 
