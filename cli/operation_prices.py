@@ -20,6 +20,8 @@ def price(
     path: Annotated[list[str] | None, typer.Option(help="A parameter of the path: day=3.")] = None,
     body_bytes: Annotated[int, typer.Option("--bytes", min=0, help="Length of the body.")] = 0,
     chunked: Annotated[bool, typer.Option("--chunked", help="The body's length is not announced.")] = False,
+    answer_bytes: Annotated[int | None, typer.Option(min=0, help="Bytes of the answer that are delivered.")] = None,
+    answer_events: Annotated[int | None, typer.Option(min=0, help="Events among them, of an event stream.")] = None,
     plan: Annotated[
         str | None, typer.Option(help="Slug of the caller's plan; without: the operation's own price.")
     ] = None,
@@ -41,6 +43,8 @@ def price(
             headers=headers,
             parameters=parameters,
             body=None if chunked else body_bytes,
+            answer_bytes=answer_bytes,
+            answer_events=answer_events,
         )
 
     found = with_connection(work)

@@ -23,7 +23,10 @@ QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes 
 
 Formula = Annotated[
     str | None,
-    typer.Option(help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1'; '' for always that."),
+    typer.Option(
+        help="What a request costs, at most --credits: '0.01 + 0.002 * query.pages ? 1', '0.001 * answer.events';"
+        " '' for always that."
+    ),
 ]
 
 app.command("price", epilog=operation_prices.EPILOG)(operation_prices.price)

@@ -77,7 +77,7 @@ def _text(value: Any) -> str:
         return redact(value.get_secret_value())
     if isinstance(value, bool):
         return json.dumps(value)
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def env_example(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from domain.faults import InvalidValue
+from domain.faults import Conflict
 
 KEPT_HOURS = 24
 
@@ -22,7 +22,7 @@ class KeptReply:
 async def claim(connection: Any, *, scope: str, key: str, fingerprint: str) -> UUID | KeptReply:
     """A claim, if the key is new in its scope, else what was answered. Waits for one that is under way.
 
-    Raises InvalidValue for a key that was used for another request.
+    Raises Conflict for a key that was used for another request.
     """
     await connection.execute(
         "delete from api_reply where scope = $1 and key = $2 and created_at < now() - make_interval(hours => $3)",
@@ -43,7 +43,7 @@ async def claim(connection: Any, *, scope: str, key: str, fingerprint: str) -> U
         "select status, body from api_reply where scope = $1 and key = $2 and fingerprint = $3", scope, key, fingerprint
     )
     if row is None:
-        raise InvalidValue("This Idempotency-Key was used for another request. Take a new one.")
+        raise Conflict("This Idempotency-Key was used for another request. Take a new one.")
     return KeptReply(row["status"], row["body"])
 
 

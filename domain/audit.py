@@ -29,9 +29,12 @@ class Verb(StrEnum):
     ACCOUNT_CONNECT = "account.connect"
     ACCOUNT_DISCONNECT = "account.disconnect"
     ACCOUNT_END_SESSION = "account.end_session"
+    ACCOUNT_CHANGE_NAME = "account.change_name"
     ACCOUNT_CHANGE_SETTINGS = "account.change_settings"
+    ACCOUNT_RENEW_PROOF = "account.renew_proof"
     ACCOUNT_DELETE = "account.delete"
     ACCOUNT_KEEP = "account.keep"
+    ACCOUNT_ERASE = "account.erase"
     TOKEN_CREATE = "token.create"  # noqa: S105  a verb
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  a verb
     ORGANIZATION_CREATE = "organization.create"

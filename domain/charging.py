@@ -20,6 +20,16 @@ def is_charged(charge_on: str, outcome: str, status: int, *, headers_arrived: bo
     return 200 <= status < 400 and outcome in {"served", "gone"}
 
 
+def is_paid_in_part(charge_on: str, outcome: str, status: int, *, headers_arrived: bool, sent: int) -> bool:
+    """Whether what was delivered of an answer is paid, where that has a price.
+
+    Once `sent` is more than nothing, neither its end nor who caused it says anything.
+    """
+    if sent and outcome != "refused":
+        outcome = "gone"
+    return is_charged(charge_on, outcome, status, headers_arrived=headers_arrived)
+
+
 def reported_cost(text: bytes, held: int) -> int | None:
     """Micro-credits of an upstream's X-PE-Cost, a decimal number of credits; None: it is none, or more than was held."""
     try:

@@ -36,7 +36,9 @@ def reader(field: Field, parameters: Mapping[str, int]) -> Reader:
         return _in_query(field.name.encode())
     if field.source == "header":
         return _in_headers(field.name.encode())
-    return _in_path(parameters[field.name]) if field.source == "path" else _announced
+    if field.source == "path":
+        return _in_path(parameters[field.name])
+    return _announced if field.source == "bytes" else _of_the_answer
 
 
 def plain_number(text: bytes) -> int:
@@ -45,6 +47,11 @@ def plain_number(text: bytes) -> int:
         return UNREADABLE
     number = int(text)
     return number if number <= LARGEST_FIELD else UNREADABLE
+
+
+def _of_the_answer(_: Asked) -> int:
+    """No request says it (`domain.deliveries`)."""
+    return UNREADABLE
 
 
 def _announced(asked: Asked) -> int:

@@ -4,9 +4,9 @@
     product := factor ('*' factor)*
     factor  := number | field ['?' whole number] | '(' formula ')'
              | ('min' | 'max') '(' formula (',' formula)+ ')' | 'ceil' '(' formula '/' number ')'
-    field   := 'bytes' | 'query.' name | 'header.' name | 'path.' name
+    field   := 'bytes' | 'query.' name | 'header.' name | 'path.' name | 'answer.bytes' | 'answer.events'
 
-Numbers are credits with at most six decimals, fields are whole numbers. Of a product's factors at most one has decimals,
+Numbers are credits with at most six decimals, fields are whole numbers; those of the answer say how much of it was delivered. Of a product's factors at most one has decimals,
 so every value is a whole number of micro-credits, and nothing is rounded but by `ceil`.
 """
 
@@ -25,7 +25,8 @@ LARGEST_FIELD = 1_000_000_000
 
 _BLANKS, _DIGITS = frozenset(" \t\r\n"), frozenset("0123456789")
 _LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
-_SOURCES = frozenset(("query", "header", "path"))
+_SOURCES = frozenset(("query", "header", "path", "answer"))
+_OF_ANSWER = ("bytes", "events")
 _NOT_AS_SENT = frozenset((
     "authorization", "connection", "content-length", "expect", "forwarded", "host", "http2-settings", "keep-alive",
     "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "traceparent", "tracestate", "trailer",
@@ -34,7 +35,9 @@ _NOT_AS_SENT = frozenset((
 ))  # fmt: skip
 """Header fields that the upstream gets otherwise than the caller sent them, or not at all."""
 _NOT_AS_SENT_PREFIXES = ("x-pe-", "x-forwarded-")
-_FACTOR = "a number, a field (query.NAME, header.NAME, path.PARAM, bytes), min, max, ceil or '('"
+_FACTOR = (
+    "a number, a field (query.NAME, header.NAME, path.PARAM, bytes, answer.bytes, answer.events), min, max, ceil or '('"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A whole number of the request. `source` is query, header (with a lower-case `name`), path, or bytes (without)."""
+    """A whole number of the request, or of its answer. `source` is query, header (with a lower-case `name`), path,
+    answer, or bytes (without).
+    """
 
     source: str
     name: str = ""
@@ -228,6 +233,8 @@ class _Parser:
             return Field(source, name)
         if source == "bytes":
             self.fail("no default for bytes: a body of unknown length costs the whole price")
+        if (source, name) == ("answer", "bytes"):
+            self.fail("no default for answer.bytes: they are always counted")
         self.at += 1
         self.next()
         begun = self.at
@@ -238,10 +245,12 @@ class _Parser:
 
     def name(self, source: str) -> str:
         begun = self.at
-        name = self.word(hyphens=source != "path")
+        name = self.word(hyphens=source in {"query", "header"})
+        if source == "answer" and name not in _OF_ANSWER:
+            self.fail(" or ".join(_OF_ANSWER), begun)
         if not name or len(name) > LONGEST_NAME:
             self.fail(f"a name of at most {LONGEST_NAME} letters, digits, '_' and '-', a letter or '_' first", begun)
-        if self.text[self.at : self.at + 1] == "-" and source != "path":
+        if self.text[self.at : self.at + 1] == "-" and source in {"query", "header"}:
             self.fail("a blank before '-': beside a name it would belong to it")
         if source == "path" and name not in self.parameters:
             self.fail(", ".join(self.parameters) or "another field, because the path has no parameters", begun)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from domain.faults import InvalidValue
+from domain.faults import NotFound
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ class Cursor:
 
 
 def parse_cursor(text: str | None) -> Cursor | None:
-    """The cursor of a text that `str(cursor)` made; None for none. Raises InvalidValue."""
+    """The cursor of a text that `str(cursor)` made; None for none. Raises NotFound."""
     if not text:
         return None
     try:
@@ -32,4 +32,4 @@ def parse_cursor(text: str | None) -> Cursor | None:
         micros, key = int.from_bytes(packed[:8], "big", signed=True), UUID(bytes=packed[8:])
         return Cursor(_EPOCH + timedelta(microseconds=micros), key)
     except (ValueError, binascii.Error, OverflowError):
-        raise InvalidValue("The cursor is not one that a page gave. Begin with the first page again.") from None
+        raise NotFound("The cursor is not one that a page gave. Begin with the first page again.") from None

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.credit_amounts import credits_text
 from domain.entitlements import trial_limit
-from domain.journal.decision import Decision, Flag, KeyFault, Step, TracedLimit, unpack_decision
+from domain.journal.decision import ORDER, Decision, Flag, KeyFault, Step, TracedLimit, unpack_decision
 from domain.limit_texts import LimitSpec
 from domain.log_reading import LogEntry, LogFilter, list_entries
 from domain.refusals import ALL
@@ -15,7 +15,7 @@ from domain.spend_caps import IDS, NAMES
 _TITLES = {refusal.code: refusal.title for refusal in ALL}
 _NAMES = {
     Step.ADMIT: "journal", Step.ROUTE: "route", Step.KEY: "key", Step.CONFINE: "confine", Step.ACCESS: "access",
-    Step.LIMIT: "limits", Step.CHARGE: "credits", Step.FORWARD: "upstream", Step.ANSWER: "answer",
+    Step.LIMIT: "limits", Step.REPEAT: "idempotency", Step.CHARGE: "credits", Step.FORWARD: "upstream", Step.ANSWER: "answer",
 }  # fmt: skip
 _KEY_FAULTS = {
     KeyFault.MISSING: "no key, or nothing that has a key's form, was sent",
@@ -89,9 +89,11 @@ class Explanation:
 async def explain(connection: Any, request_id: UUID) -> Explanation | None:
     """Explain a request; None if it is in no log (any more)."""
     entries = await list_entries(connection, LogFilter(request_id=request_id), 1)
-    if not entries:
-        return None
-    entry = entries[0]
+    return await explain_entry(connection, entries[0]) if entries else None
+
+
+async def explain_entry(connection: Any, entry: LogEntry) -> Explanation:
+    """Explain the request of a row that was read."""
     trace = await connection.fetchval(_DECISION, entry.id, entry.at)
     decision = unpack_decision(trace) if trace else None
     plan, limits = None, []
@@ -167,17 +169,21 @@ def _steps(entry: LogEntry, decision: Decision, plan: str | None, limits: list[E
         Step.CONFINE: "the key stands nowhere else in the request",
         Step.ACCESS: f"organization, scopes and address allow it{f'; plan {plan}' if plan else ''}",
         Step.LIMIT: _limits(decision, limits),
+        Step.REPEAT: _repeat(decision),
         Step.CHARGE: _charge(entry, decision),
         Step.FORWARD: _upstream(entry),
         Step.ANSWER: f"{entry.bytes_out} bytes in {entry.total_us / 1_000:.1f} ms",
     }
-    return [_step(step, texts[step], entry, decision) for step in Step]
+    # Most requests have no Idempotency-Key that anybody looked for.
+    keyed = decision.step is Step.REPEAT or decision.flags & Flag.KEYED
+    return [_step(step, texts[step], entry, decision) for step in ORDER if keyed or step is not Step.REPEAT]
 
 
 def _step(step: Step, text: str, entry: LogEntry, decision: Decision) -> ExplainedStep:
-    if step > decision.step:
+    place, reached = ORDER.index(step), ORDER.index(decision.step)
+    if place > reached:
         return ExplainedStep(_NAMES[step], "not-reached", "")
-    if step < decision.step or entry.outcome == "served":
+    if place < reached or entry.outcome == "served":
         return ExplainedStep(_NAMES[step], "passed", text)
     verdict = {"refused": "refused", "gone": "left"}.get(entry.outcome, "failed")
     if verdict == "refused" and step not in {Step.KEY, Step.LIMIT}:
@@ -227,6 +233,12 @@ def _limits(decision: Decision, limits: list[ExplainedLimit]) -> str:
     if shadow:
         parts.append(f"over, but in shadow: {', '.join(shadow)}")
     return "; ".join(part for part in parts if part)
+
+
+def _repeat(decision: Decision) -> str:
+    if decision.flags & Flag.REPLAYED:
+        return "an earlier request under the Idempotency-Key has an outcome"
+    return "the first under its Idempotency-Key"
 
 
 def _charge(entry: LogEntry, decision: Decision) -> str:

@@ -28,6 +28,18 @@ class Conflict(Fault):
     code = "conflict"
 
 
+class ChangedMeanwhile(Fault):
+    """The change was made for a version that is not the present one."""
+
+    code = "changed_meanwhile"
+
+
+class VersionNeeded(Fault):
+    """The change does not say which version it was made for."""
+
+    code = "version_needed"
+
+
 class InvalidValue(Fault):
     """A value that can never be right, whatever the state."""
 

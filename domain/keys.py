@@ -19,6 +19,7 @@ from domain.key_restrictions import valid_expiry, valid_networks, valid_scopes
 from domain.names import valid_name
 from domain.settings import KeySettings
 from domain.spend_caps import CapChange, valid_cap
+from domain.webhooks import announcing
 
 __all__ = [
     "KEY_LENGTH",
@@ -100,7 +101,9 @@ async def create(
     )
     if row is None:
         raise NotFound("There is no open organization to create a key for.")
-    return CreatedKey(record_of(row), minted.plaintext)
+    record = record_of(row)
+    await announcing.key_created(connection, record)
+    return CreatedKey(record, minted.plaintext)
 
 
 async def import_sha256(
@@ -177,16 +180,17 @@ async def revoke(
     """Stop a key for ever; again is no change, the first time and reason stay. Raises NotFound."""
     row = await _update(
         connection,
-        "revoked_at = coalesce(k.revoked_at, now()),"
-        " revoked_reason = case when k.revoked_at is null then $3 else k.revoked_reason end",
-        "true",
+        "revoked_at = now(), revoked_reason = $3",
+        "k.revoked_at is null",
         key_id,
         organization_id,
         reason[:REASON_LENGTH] if reason else None,
     )
     if row is None:
-        raise NotFound(f"There is no API key {key_id}.")
-    return record_of(row)
+        return await fetch_key(connection, key_id, organization_id=organization_id)
+    record = record_of(row)
+    await announcing.key_revoked(connection, record)
+    return record
 
 
 async def rotate(
@@ -207,9 +211,12 @@ async def rotate(
             raise NotFound(f"There is no API key {key_id}.")
         minted = mint(row["environment"])
         successor = await _insert_successor(connection, settings, key_id, minted)
-        await connection.execute(
-            "update api_key set expires_at = least(expires_at, now() + $2::interval) where id = $1", key_id, overlap
+        ends_at = await connection.fetchval(
+            "update api_key set expires_at = least(expires_at, now() + $2::interval) where id = $1 returning expires_at",
+            key_id,
+            overlap,
         )
+        await announcing.key_rotated(connection, successor, key_id, ends_at)
     return CreatedKey(successor, minted.plaintext)
 
 

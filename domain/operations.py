@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from domain.cost_formulas import valid_formula
+from domain.cost_formulas import settles_late, valid_formula
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.names import valid_name
 from domain.path_patterns import pattern_shape, valid_pattern
@@ -21,6 +21,7 @@ COLUMNS = (
     " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.enabled,"
     " o.created_at, o.cost_formula"
 )
+_NOT_BOTH = "cost_formula: answer.* and replays don't go together: an outcome that is kept is paid whole."
 _CHANGE = f"""
     with o as (
         update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
@@ -88,7 +89,7 @@ async def create(
             pattern_shape(pattern),
             _valid_quota_cost(quota_cost),
             await _plan_id(connection, minimum_plan),
-            _formula_with_price(cost_formula, pattern, price_micro),
+            _formula_with_terms(cost_formula, pattern, price_micro, replays=replays),
             replays,
         )
     except asyncpg.UniqueViolationError:
@@ -120,10 +121,15 @@ async def change(
     but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula` holds for everybody at
     once, up to the price of each. Raises NotFound, InvalidValue.
     """
-    if cost_formula:
+    if cost_formula or replays:
         found = await fetch_operation(connection, operation_id)
         cap = found.price_micro if price_micro is None else price_micro
-        cost_formula = _formula_with_price(cost_formula, found.path_pattern, cap)
+        formula = found.cost_formula if cost_formula is None else cost_formula
+        kept = found.replays if replays is None else replays
+        if cost_formula:
+            cost_formula = _formula_with_terms(cost_formula, found.path_pattern, cap, replays=kept)
+        elif kept and settles_late(formula, found.path_pattern):
+            raise InvalidValue(_NOT_BOTH)
     minimum_plan_id = await _plan_id(connection, minimum_plan)
     values = (
         valid_name(name) if name is not None else None,
@@ -198,8 +204,10 @@ async def _plan_id(connection: Any, slug: str | None) -> UUID | None:
     return plan_id
 
 
-def _formula_with_price(text: str, pattern: str, price_micro: int) -> str:
+def _formula_with_terms(text: str, pattern: str, price_micro: int, *, replays: bool) -> str:
     formula = valid_formula(text, pattern)
     if formula and not price_micro:
         raise InvalidValue("cost_formula: expected a price with it, which is the most that a request costs.")
+    if replays and settles_late(formula, pattern):
+        raise InvalidValue(_NOT_BOTH)
     return formula

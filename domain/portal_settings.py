@@ -1,4 +1,4 @@
-"""Settings of the portal and of what it needs: sealed secrets, mail, sign-in elsewhere."""
+"""Settings of the portal and of what it needs: sealed secrets, mail, sign-in elsewhere, webhooks."""
 
 from functools import cached_property
 from pathlib import Path
@@ -139,3 +139,23 @@ class SignInSettings(Concern, env_prefix="OAUTH_"):
     github_client_secret: SecretStr = Field(default=SecretStr(""), description="Its secret.")
     github_url: str = Field(default="https://github.com", description="GitHub's address, or that of an own GitHub.")
     github_api_url: str = Field(default="https://api.github.com", description="Address of its API.")
+
+
+class WebhookSettings(Concern, env_prefix="WEBHOOK_"):
+    """Where customers' webhooks may go, and who sends them."""
+
+    allow_private: bool = Field(
+        default=False,
+        description="Also deliver over http, to any port and to private and loopback addresses. For development: with it, customers can reach whatever this host can.",
+    )
+    ports: Annotated[tuple[int, ...], NoDecode] = Field(
+        default=(443,), description="Ports that an endpoint may have, comma-separated."
+    )
+    deliver: bool = Field(default=True, description="Whether portal processes deliver webhooks.")
+    concurrency: int = Field(default=20, ge=1, le=500, description="Deliveries under way in one process at the most.")
+    timeout_seconds: float = Field(default=10.0, gt=0, le=30, description="One attempt is given up after this long.")
+
+    @field_validator("ports", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split(value)

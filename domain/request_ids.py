@@ -12,6 +12,8 @@ _now = time.time_ns
 _pack = Struct(">QQ").pack
 _VERSION = 0x7 << 12
 _VARIANT = 0b10 << 62
+_LATEST_MS = 253_000_000_000_000
+"""In the year 9987: Python's calendar ends soon after, the 48 bits do not."""
 
 
 def new_raw_id() -> bytes:
@@ -35,7 +37,8 @@ def text_of(raw: bytes) -> bytes:
 
 
 def time_of(request_id: UUID) -> datetime | None:
-    """When an id was made, to the millisecond; None if it is not of version 7."""
-    if request_id.version != 7:
+    """When an id was made, to the millisecond; None if it is not of version 7, or of no time of ours."""
+    milliseconds = request_id.int >> 80
+    if request_id.version != 7 or milliseconds >= _LATEST_MS:
         return None
-    return datetime.fromtimestamp((request_id.int >> 80) / 1000, UTC)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

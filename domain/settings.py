@@ -14,7 +14,13 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
-from domain.portal_settings import MailSettings, PortalSettings, SecretSettings, SignInSettings
+from domain.portal_settings import (
+    MailSettings,
+    PortalSettings,
+    SecretSettings,
+    SignInSettings,
+    WebhookSettings,
+)
 from domain.setting_concern import (
     DATA_DIR,
     ENV_FILES,
@@ -46,6 +52,7 @@ __all__ = [
     "Settings",
     "SignInSettings",
     "UpstreamSettings",
+    "WebhookSettings",
     "load_settings",
 ]
 
@@ -343,6 +350,7 @@ class Settings:
         self.portal = PortalSettings()
         self.mail = MailSettings()
         self.sign_in = SignInSettings()
+        self.webhooks = WebhookSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.faults import Conflict, NotFound
 from domain.lifecycle import LIVE, Subscription, Terms, settled
+from domain.webhooks.announcing import subscription_changed
 
 Move = Callable[[Subscription, Terms, datetime], Subscription]
 
@@ -94,8 +95,11 @@ async def settle(connection: Any, subscription_id: UUID, now: datetime) -> tuple
 async def _moved(connection: Any, row: Any, move: Move, now: datetime) -> Subscription:
     before, terms = _subscription(row), Terms(row["free"], row["grace_days"])
     after = move(settled(before, terms, now), terms, now)
-    if after != before and not await _write(connection, before, after):
+    if after == before:
+        return after
+    if not await _write(connection, before, after):
         raise NoTransition("The subscription was changed at the same time. Look at it, then try again.")
+    await subscription_changed(connection, after)
     return after
 
 
@@ -122,4 +126,6 @@ async def insert(connection: Any, subscription: Subscription) -> bool:
         f" on conflict (organization_id) where state in {LIVE} do nothing returning id",
         *astuple(subscription),
     )
+    if inserted is not None:
+        await subscription_changed(connection, subscription)
     return inserted is not None

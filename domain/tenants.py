@@ -4,7 +4,10 @@ from typing import Any
 
 from domain import audit
 from domain.access import Access, Permission
+from domain.closing import close
+from domain.faults import InvalidValue
 from domain.organizations import OrganizationRecord, change, fetch_organization
+from domain.team import held
 
 
 async def rename_organization(connection: Any, access: Access, actor: audit.Actor, name: str) -> OrganizationRecord:
@@ -22,3 +25,15 @@ async def rename_organization(connection: Any, access: Access, actor: audit.Acto
         after={"name": after.name},
     )
     return after
+
+
+async def close_organization(connection: Any, access: Access, actor: audit.Actor, confirmation: str) -> None:
+    """Close the organization for good: everything that runs in it ends (domain.closing). Inside a transaction.
+
+    `confirmation` is its slug, typed. Its records stay. Raises Forbidden, InvalidValue, NotFound.
+    """
+    access = await held(connection, access)
+    access.require(Permission.OWN)
+    if confirmation.strip() != access.slug:
+        raise InvalidValue(f"Write the slug {access.slug} to close this organization.")
+    await close(connection, access.organization_id, actor, reason="Its owner closed it.")

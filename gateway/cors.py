@@ -7,7 +7,7 @@ from domain.snapshots import ServiceSnapshot
 from gateway.ends import ClientRequest, Headers
 
 _EXPOSED = (
-    b"RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Credits-Charged, X-Credits-Remaining,"
+    b"RateLimit, RateLimit-Policy, Retry-After, X-Request-Id, X-Credits-Charged, X-Credits-At-Most, X-Credits-Remaining,"
     b" X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 )
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"

@@ -27,10 +27,10 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.TooManyAtOnce: Step.LIMIT,
     refusals.QuotaExceeded: Step.LIMIT,
     refusals.SpendCapReached: Step.LIMIT,
-    refusals.InvalidIdempotencyKey: Step.CHARGE,
-    refusals.StillRunning: Step.CHARGE,
-    refusals.OutcomeNotKept: Step.CHARGE,
-    refusals.IdempotencyMismatch: Step.CHARGE,
+    refusals.InvalidIdempotencyKey: Step.REPEAT,
+    refusals.StillRunning: Step.REPEAT,
+    refusals.OutcomeNotKept: Step.REPEAT,
+    refusals.IdempotencyMismatch: Step.REPEAT,
     refusals.OutOfCredits: Step.CHARGE,
 }
 _KEY_FAULTS = {fault.name.lower(): fault.value for fault in KeyFault if fault}
@@ -65,14 +65,17 @@ def step_of(exchange: "Exchange", refusal: Refusal | None) -> Step:
         return Step.ANSWER
     if exchange.sent_ns:
         return Step.FORWARD
+    # The idempotency key is looked for before credits are held.
+    of_repeat = exchange.decided & Flag.KEYED and not exchange.decided & Flag.LEDGER
     if refusal is None:
         # Answered without an upstream, or left while it was decided.
-        return Step.ROUTE if exchange.identity is None else Step.LIMIT
+        return Step.REPEAT if of_repeat else Step.ROUTE if exchange.identity is None else Step.LIMIT
     if refusal.__class__ is refusals.MalformedRequest:
         return Step.ROUTE if exchange.identity is None else Step.CONFINE
     known = _REFUSED_AT.get(refusal.__class__)
     if known is Step.KEY and exchange.bucket is not None:
-        known = Step.CHARGE  # the key was known; what could not be decided are the credits
+        # The key was known; what could not be decided came later.
+        known = Step.REPEAT if of_repeat else Step.CHARGE
     if known is not None:
         return known
     return Step.FORWARD if exchange.taken else Step.ACCESS

@@ -195,8 +195,11 @@ class Reply(Protocol):
     def reply_data(self, chunk: bytes) -> None:
         """Body bytes, de-chunked, undecoded."""
 
+    def reply_trailer(self, name: bytes, value: bytes) -> None:
+        """A field behind a chunked body, its name in lower case; it goes to no client. The answer may still fail."""
+
     def reply_end(self) -> None:
-        """The answer is whole (trailers dropped)."""
+        """The answer is whole."""
 
     def reply_failed(self, failure: UpstreamFailure) -> None:
         """No (whole) answer will come."""

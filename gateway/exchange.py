@@ -251,6 +251,11 @@ class Exchange:
         self.bytes_out += len(chunk)
         self.sink.data(chunk)
 
+    def reply_trailer(self, name: bytes, value: bytes) -> None:
+        """An upstream's last word; of interest to what it costs only."""
+        if self.charge is not None:
+            self.charge.heed_trailer(name, value)
+
     def reply_end(self) -> None:
         """Whole: record, then let the last byte go."""
         self.upstream = None

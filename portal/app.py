@@ -1,16 +1,17 @@
 """The portal's application: its parts, opened and closed in order, its routes, and what answers when one fails."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from domain.databases import open_pool
+from domain.identity.throttle import Throttle
 from domain.quotas.limiter import Limiter
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
-from portal.background import running
+from portal.background import TASKS, Task, running
 from portal.live import LiveUsage
 from portal.routes import routes
 from portal.services import Services
@@ -21,7 +22,7 @@ from portal.web.templates import Templates
 LARGEST_BODY = 1_048_576
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts. Raises ValueError for a bad setting."""
     settings.secrets.key_by_version  # noqa: B018  parsing is the check
 
@@ -29,7 +30,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with open_services(settings) as services:
             app.state.services = services
-            async with running(services):
+            async with running(services, tasks):
                 yield {}
 
     return Starlette(
@@ -57,6 +58,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             database=pool,
             redis=redis,
             templates=Templates(settings),
+            throttle=Throttle(redis, settings.redis),
             limiter=limiter,
             live=LiveUsage(pool),
         )

@@ -1,8 +1,10 @@
 """Everything that a handler of the portal may use, opened by the lifespan."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.databases import Pool
+from domain.identity.throttle import Throttle
+from domain.log_export import ExportRoom
 from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
@@ -18,6 +20,9 @@ class Services:
     database: Pool
     redis: Client
     templates: Templates
+    throttle: Throttle
     limiter: Limiter
     """Takes nothing here: it says how much of the plan's limits is used."""
     live: LiveUsage
+    exports: ExportRoom = field(default_factory=ExportRoom)
+    """Places for exports of request logs."""

@@ -54,11 +54,31 @@ class UserLink(Table, tablename="user_link"):
     token_digest = Bytea(default=None, required=True, secret=True, help_text="SHA-256 of the link's token.")
     email = Text(default=None, required=True, help_text="The address that it was sent to.")
     expires_at = Timestamptz(default=None, required=True, help_text="No good from then on.")
-    used_at = Timestamptz(null=True, default=None, help_text="When it was used, or made void by a newer one.")
+    used_at = Timestamptz(null=True, default=None, help_text="When it was used, or made void by another one.")
+    organization_name = Text(
+        null=True, default=None, help_text="Of a sign-up: the organization that is founded with the link; null: none."
+    )
 
     uq_user_link_token_digest = Unique([token_digest])
     ck_user_link_token_digest = Check("octet_length(token_digest) = 32")
+    ck_user_link_organization_name = Check("length(organization_name) between 1 and 120")
     ck_user_link_purpose = Check("purpose in ('verify_email', 'reset_password', 'change_email', 'keep_account')")
+
+
+class BonusClaim(Table, tablename="bonus_claim"):
+    """Whose mailbox has had the sign-up bonus: once, whatever becomes of the account and the organization."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    mailbox_digest = Bytea(
+        default=None, required=True, secret=True, help_text="Keyed digest of the mailbox, without what aliases add."
+    )
+    organization_id = ForeignKey(
+        Organization, null=False, index=True, on_delete=OnDelete.restrict, help_text="The organization that got it."
+    )
+
+    uq_bonus_claim_mailbox_digest = Unique([mailbox_digest])
+    ck_bonus_claim_mailbox_digest = Check("octet_length(mailbox_digest) = 32")
 
 
 class TotpFactor(Table, tablename="totp_factor"):

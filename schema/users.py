@@ -1,5 +1,6 @@
 """People: one identity for the portal and the admin."""
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,5 +125,10 @@ async def verify_in_thread(stored: str, password: str) -> bool:
 def _verify(stored: str, password: str) -> bool:
     try:
         return HASHER.verify(stored, password)
-    except (VerificationError, InvalidHashError):
+    except InvalidHashError:
+        # An account without a password takes as long as a wrong password.
+        with contextlib.suppress(VerificationError):
+            HASHER.verify(UNKNOWN_USER_HASH, password)
+        return False
+    except VerificationError:
         return False

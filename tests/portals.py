@@ -1,7 +1,7 @@
 """The portal in a test: the real application on real databases, people who are signed in, browsers that send forms."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +20,10 @@ from domain.settings import (
     RedisSettings,
     SecretSettings,
     Settings,
+    WebhookSettings,
 )
 from portal.app import create_app
+from portal.background import Task
 from portal.web.cookies import SESSION, VISITOR, cookie_name
 from portal.web.forgery import FIELD, HEADER, form_token
 from tests.databases import PEPPERS
@@ -39,6 +41,7 @@ def portal_settings(database_url: str, redis_url: str, mail_folder) -> Settings:
     settings.keys = KeySettings(peppers=PEPPERS)
     settings.secrets = SecretSettings(keys=SECRETS)
     settings.mail = MailSettings(folder=mail_folder)
+    settings.webhooks = WebhookSettings(allow_private=True, deliver=False)
     settings.portal = settings.portal.model_copy(update={"sign_up_plan": PLAN})
     return settings
 
@@ -146,7 +149,9 @@ class Portal:
         token = await begin_session(
             self.pool, user_id, lasts=timedelta(days=1), address="127.0.0.1", user_agent="Test Browser 1.0"
         )
-        browser.client.cookies.set(cookie_name(self.settings.portal, SESSION), token.text)
+        # The domain as the cookie jar writes it, so that a new cookie of the portal takes this one's place.
+        name = cookie_name(self.settings.portal, SESSION)
+        browser.client.cookies.set(name, token.text, domain="localhost.local")
         return browser
 
     async def person(self, role: str = "owner", organization: organizations.OrganizationRecord | None = None) -> Person:
@@ -159,8 +164,8 @@ class Portal:
 
 
 @asynccontextmanager
-async def running_portal(settings: Settings) -> AsyncIterator[Portal]:
-    """A portal's application in its lifespan."""
-    app = create_app(settings)
+async def running_portal(settings: Settings, tasks: Sequence[Task] = ()) -> AsyncIterator[Portal]:
+    """A portal's application in its lifespan; without background tasks, so that a test finds its mails in the outbox."""
+    app = create_app(settings, tasks)
     async with app.router.lifespan_context(app):
         yield Portal(app, settings)

@@ -83,6 +83,8 @@ class Instance:
             self.new_secrets |= {"KEY_PEPPERS"}
         if not self._given_secrets and not self.pairs.get("SECRET_KEYS"):
             self.pairs["SECRET_KEYS"] = f"1:{secrets.token_hex(32)}"
+        # A developer's webhooks go to programs on the same machine.
+        self.pairs.setdefault("WEBHOOK_ALLOW_PRIVATE", "true")
         self.save()
 
     def save(self, **pairs: str) -> None:

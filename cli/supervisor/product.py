@@ -11,9 +11,9 @@ from cli.supervisor.ports import require_free
 from cli.supervisor.postgres import PostgresServer
 from cli.supervisor.server import Server
 from cli.supervisor.valkey import ValkeyServer
-from domain.settings import Settings
+from domain.settings import Settings, load_settings
 
-STOP_SECONDS = {"portal": 1.5, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 1.5}
+STOP_SECONDS = {"portal": 1.0, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 2.0}
 """How long each may take to end by itself, in the order of stopping: together below the 10 s that are promised."""
 
 
@@ -36,6 +36,12 @@ class Product:
     def upstream_url(self) -> str:
         """Where the demo service's upstream is."""
         return f"http://127.0.0.1:{self.instance.ports.upstream}"
+
+    @property
+    def has_mailbox(self) -> bool:
+        """Whether the portal shows the mails that it would send."""
+        mail, portal = load_settings().mail, self._settings.portal
+        return mail.mailbox and not mail.smtp_url.get_secret_value() and not portal.secure
 
     def require_ports(self) -> None:
         """Raise SupervisorError for the first port that somebody else holds, before anything is started."""
@@ -76,7 +82,8 @@ class Product:
             self.servers["valkey"] = valkey
             valkey.start()
             redis_url = valkey.url()
-        instance.save(DATABASE_URL=database_url, REDIS_URL=redis_url)
+        # The mails of an instance on somebody's machine are read there; a MAIL_MAILBOX of the environment stands above it.
+        instance.save(DATABASE_URL=database_url, REDIS_URL=redis_url, MAIL_MAILBOX="true")
 
     def start_upstream(self) -> None:
         """Start the demo upstream."""

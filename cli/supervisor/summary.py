@@ -31,7 +31,10 @@ def show_summary(console: Console, product: Product, demo: Mapping[str, str], se
 
 def _addresses(product: Product) -> list[tuple[str, str]]:
     ports = product.instance.ports
-    rows = [("Gateway", f"http://127.0.0.1:{ports.gateway}"), ("Portal", f"http://localhost:{ports.portal}")]
+    portal = f"http://localhost:{ports.portal}"
+    rows = [("Gateway", f"http://127.0.0.1:{ports.gateway}"), ("Portal", portal)]
+    if product.has_mailbox:
+        rows.append(("Its mails", f"{portal}/dev/mailbox"))
     if ports.internal:
         rows.append(("Metrics", f"http://127.0.0.1:{ports.internal}/metrics"))
     if product.demo:

@@ -10,6 +10,7 @@ from domain.credits.booking import Booked, book, valid_amount, valid_words
 from domain.credits.movements import DEFAULT_PRIORITY, Movement
 from domain.credits.posting import AccountRow
 from domain.faults import Conflict, InvalidValue
+from domain.webhooks.announcing import credits_granted
 from schema.credits import EntryType
 
 PRIORITIES = {EntryType.BONUS: 10, EntryType.PURCHASE: DEFAULT_PRIORITY, EntryType.ADJUSTMENT: DEFAULT_PRIORITY}
@@ -69,7 +70,11 @@ async def grant(
     async def decide(account: AccountRow) -> Movement:
         if account.balance_micro + amount_micro > HIGHEST_BALANCE:
             raise Conflict(f"A balance is at most {credits_text(HIGHEST_BALANCE)} credits.")
-        return await _expiring(connection, movement, expires_at, expires_in)
+        expiring = await _expiring(connection, movement, expires_at, expires_in)
+        await credits_granted(
+            connection, organization_id, kind=type, amount_micro=amount_micro, expires_at=expiring.expires_at
+        )
+        return expiring
 
     return await book(connection, organization_id, idempotency_key, asked, decide)
 

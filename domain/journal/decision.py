@@ -24,7 +24,7 @@ _LIMIT = struct.Struct("=16sq")
 
 
 class Step(IntEnum):
-    """How far a request came, in the order of `gateway.chain`: the step that refused it, or the last one."""
+    """How far a request came: the step that refused it, or the last one. Numbers are in records; the order is `ORDER`."""
 
     ADMIT = 0
     ROUTE = 1
@@ -35,6 +35,14 @@ class Step(IntEnum):
     CHARGE = 6
     FORWARD = 7
     ANSWER = 8
+    REPEAT = 9
+
+
+ORDER = (
+    Step.ADMIT, Step.ROUTE, Step.KEY, Step.CONFINE, Step.ACCESS, Step.LIMIT, Step.REPEAT, Step.CHARGE, Step.FORWARD,
+    Step.ANSWER,
+)  # fmt: skip
+"""The steps as `gateway.chain` takes them."""
 
 
 class KeyFault(IntEnum):

@@ -9,13 +9,16 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from domain.cost_formulas import requested_price
+from domain.cost_formulas import delivery_of, requested_price
 from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
 from gateway.charges import Charge, HeldCharge
+from gateway.keeping import Keeping
+from gateway.metering import Meter
 
 if TYPE_CHECKING:
+    from domain.cost_fields import Asked
     from domain.credits.wallet import Wallet
     from domain.snapshots import OperationSnapshot
     from gateway.exchange import Exchange
@@ -38,13 +41,13 @@ def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
     by_quota = key.billing_mode == "quota"
     if not price or operation is None or (by_quota and not exchange.overage):
         return None
-    due = _by_formula(exchange, operation, price) if operation.cost_formula else price
+    due, meter = _by_formula(exchange, operation, price) if operation.cost_formula else (price, None)
     wallet = exchange.services.wallets.of(key.organization_id)
     if operation.reserved:
-        return _reserve(exchange, operation, price, due, wallet)
+        return _reserve(exchange, operation, price, due, wallet, meter)
     if not due:
         return None
-    charge = Charge(due, wallet, exchange.matched.service.charge_on)
+    charge = Charge(due, wallet, exchange.matched.service.charge_on, meter)
     if exchange.admission is not None and not by_quota and not operation.cost_formula:
         exchange.admission.charge = charge
     if wallet.take(due):
@@ -88,21 +91,34 @@ def _let_go(charge: Charge, held: "asyncio.Future[None]") -> None:
         charge.wallet.settle(charge.price, 0)
 
 
-def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
-    """Micro-credits that the operation's formula says of this request, at most `cap`.
+def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> tuple[int, Meter | None]:
+    """Micro-credits that the operation's formula says of this request, at most `cap`; and, where they hang on the answer,
+    its meter.
 
-    It hangs on the line and on the fields, so it is worked out each time; of a known head, which has no body, from its
-    two parts.
+    It hangs on the line and on the fields, so it is worked out each time. An answer that is kept for repeats is paid whole:
+    who leaves in the middle of it gets the rest for nothing.
     """
+    asked = _asked(exchange)
+    delivery = None if isinstance(exchange.sink, Keeping) else delivery_of(operation, cap, asked)
+    return requested_price(operation, cap, asked), None if delivery is None else Meter(exchange, delivery)
+
+
+def _asked(exchange: "Exchange") -> "Asked":
+    """Of a known head, which has no body, from its two parts."""
     line, admission, rest = exchange.line, exchange.admission, exchange.matched.rest
     if line is None or admission is None:
         request = exchange.request
-        return requested_price(operation, cap, (request.query, request.headers, rest, request.body))
-    return requested_price(operation, cap, (line.request[2], admission.fields.headers, rest, 0))
+        return request.query, request.headers, rest, request.body
+    return line.request[2], admission.fields.headers, rest, 0
 
 
 async def _reserve(
-    exchange: "Exchange", operation: "OperationSnapshot", price: int, due: int, wallet: "Wallet"
+    exchange: "Exchange",
+    operation: "OperationSnapshot",
+    price: int,
+    due: int,
+    wallet: "Wallet",
+    meter: Meter | None,
 ) -> None:
     exchange.decided |= Flag.LEDGER
     holds, service = exchange.services.holds, exchange.matched.service
@@ -116,4 +132,4 @@ async def _reserve(
     if exchange.finished:
         holds.undo(hold)
         return
-    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on, due)
+    exchange.charge = HeldCharge(hold, holds, wallet, service.charge_on, due, meter)

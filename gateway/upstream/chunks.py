@@ -4,6 +4,8 @@ An own decoder, because a parser for whole messages skips empty lines between tw
 sign that the connection is not clean.
 """
 
+from collections.abc import Callable
+
 from gateway.upstream.answer_head import CRLF, LINE_BYTES, BrokenAnswer
 
 _HEX_DIGITS = b"0123456789abcdefABCDEF"
@@ -16,11 +18,15 @@ _SIZE, _DATA, _DATA_END, _TRAILER, _WHOLE = range(5)
 
 
 class ChunkedBody:
-    """Decoder of one body. Once `whole`, `extra` tells whether bytes followed. Trailers are checked and dropped."""
+    """Decoder of one body. Once `whole`, `extra` tells whether bytes followed. Trailers are checked, and told.
 
-    __slots__ = ("_at", "_data", "_held", "_left", "_state", "_trailer_left", "extra", "whole")
+    `tell` gets a trailer's name, in lower case, and its value; without, they are dropped.
+    """
 
-    def __init__(self, max_trailer_bytes: int) -> None:
+    __slots__ = ("_at", "_data", "_held", "_left", "_state", "_tell", "_trailer_left", "extra", "whole")
+
+    def __init__(self, max_trailer_bytes: int, tell: Callable[[bytes, bytes], None] | None = None) -> None:
+        self._tell = tell
         self._data = self._held = b""
         self._at = 0
         self._state = _SIZE
@@ -109,6 +115,9 @@ class ChunkedBody:
         self._trailer_left -= len(line) + 2
         if self._trailer_left < 0:
             raise BrokenAnswer("trailers too large")
+        if self._tell is not None:
+            name, _, value = line.partition(b":")
+            self._tell(name.lower(), value.strip(b" \t"))
 
 
 def _read_size(line: bytes) -> int:

@@ -341,7 +341,7 @@ class Connection(BoundedReads):
                 self._persistent = False
         elif head.chunked:
             self._state = _CHUNKED
-            self._chunks = ChunkedBody(self._origin.settings.max_header_bytes)
+            self._chunks = ChunkedBody(self._origin.settings.max_header_bytes, exchange.reply.reply_trailer)
         elif length is not None:
             self._state = _LENGTH
             self._left = length

@@ -1,7 +1,7 @@
 """Who calls the API: a browser by its session, with a token against forgery, or a program by a personal access token."""
 
 from domain.access import access_organization, organizations_of
-from domain.faults import InvalidValue, NotSignedIn
+from domain.faults import InvalidValue, NotFound, NotSignedIn
 from domain.identity.access_tokens import TOKEN_PREFIX, find_access_token
 from portal.web.admission import recognise
 from portal.web.forgery import HEADER, SAFE_METHODS, require_form_token, require_same_site
@@ -39,7 +39,7 @@ async def _by_token(visit: Visit, authorization: str) -> None:
     visit.accesses = (visit.here,)
     named = visit.request.headers.get(ORGANIZATION, visit.here.slug)
     if named != visit.here.slug:
-        raise InvalidValue(f"This access token is for the organization {visit.here.slug}.")
+        raise NotFound(f"This access token is for the organization {visit.here.slug}, and sees no other.")
 
 
 async def _choose(visit: Visit) -> None:

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from domain.access import Permission
 from domain.faults import InvalidValue
@@ -51,11 +50,13 @@ class Endpoint:
     also: tuple[int, ...] = ()
     """Further statuses that it may answer with."""
 
-    def route(self) -> Route:
-        """The same for Starlette."""
-        return Route(f"/api{self.path}", self._serve, methods=[self.method])
+    @property
+    def url_path(self) -> str:
+        """The path as Starlette knows it."""
+        return f"/api{self.path}"
 
-    async def _serve(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
+        """Answer one request; every fault becomes a problem document."""
         services: Services = request.app.state.services
         visit = Visit(request, services)
         try:

@@ -39,6 +39,11 @@ class ListPage(Answer, Generic[Item]):
     next_cursor: str | None = None
 
 
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=120, description="Printable characters.", json_schema_extra={"format": "label"}),
+]
+"""A name that people gave, as `domain.names.valid_name` takes it."""
 Credits = Annotated[str, Field(description="Decimal number of credits, exact.", examples=["12.5"])]
 
 

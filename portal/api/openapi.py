@@ -25,6 +25,13 @@ _IDEMPOTENCY = {
     "description": "The same key and request within 24 hours happen once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of what was looked at. Needed: without it 428.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+}
 _ORGANIZATION = {
     "name": "PE-Organization",
     "in": "header",
@@ -99,6 +106,8 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
         parameters += _of_query(endpoint.query)
     if endpoint.creates:
         parameters.append(_IDEMPOTENCY)
+    if endpoint.etag and endpoint.method != "GET":
+        parameters.append(_IF_MATCH)
     if endpoint.audience is Audience.MEMBER:
         parameters.append(_ORGANIZATION)
     return parameters

@@ -7,10 +7,11 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from domain.access import Access, Permission
+from domain.identity.proof import require_fresh
 from domain.organizations import OrganizationRecord, fetch_organization
-from domain.tenants import rename_organization
+from domain.tenants import close_organization, rename_organization
 from portal.api.endpoint import Endpoint
-from portal.api.models import Answer, Body
+from portal.api.models import Answer, Body, Label
 from portal.web.visit import Visit
 
 
@@ -40,7 +41,15 @@ class OrganizationAnswer(Answer):
 class OrganizationChange(Body):
     """What may be changed of an organization."""
 
-    name: Annotated[str, Field(min_length=1, max_length=120)]
+    name: Label
+
+
+class Closing(Body):
+    """The organization's slug once more, against a slip."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"confirmation": "acme"}]})
+
+    confirmation: Annotated[str, Field(min_length=1, max_length=63)]
 
 
 async def show(visit: Visit) -> OrganizationAnswer:
@@ -51,6 +60,12 @@ async def show(visit: Visit) -> OrganizationAnswer:
 async def change(visit: Visit, body: OrganizationChange) -> OrganizationAnswer:
     """PATCH /api/organization."""
     return _answer(visit.access, await rename_organization(visit.connection, visit.access, visit.actor, body.name))
+
+
+async def close(visit: Visit, body: Closing) -> None:
+    """POST /api/organization/close."""
+    require_fresh(visit.person, visit.settings.portal)
+    await close_organization(visit.connection, visit.access, visit.actor, body.confirmation)
 
 
 def _answer(access: Access, record: OrganizationRecord) -> OrganizationAnswer:
@@ -84,5 +99,15 @@ ENDPOINTS = (
         body=OrganizationChange,
         answer=OrganizationAnswer,
         permission=Permission.MANAGE,
+    ),
+    Endpoint(
+        "POST",
+        "/organization/close",
+        close,
+        "Close the organization for good",
+        "organization",
+        body=Closing,
+        permission=Permission.OWN,
+        description="Its keys are refused at once, its subscription and access tokens end. Needs a fresh proof.",
     ),
 )

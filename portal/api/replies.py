@@ -35,12 +35,14 @@ class Creating(Protocol):
 async def once(
     visit: Visit, endpoint: Creating, arguments: dict[str, Any], call: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """`call()`, or what it answered before under the same key. Raises InvalidValue for a key of another request."""
+    """`call()`, or what it answered before under the same key. Raises Conflict for a key of another request, InvalidValue."""
     key = visit.request.headers.get(HEADER)
     if key is None:
         return await call()
-    if not 1 <= len(key) <= LONGEST_KEY:
-        raise InvalidValue(f"The Idempotency-Key must have 1 to {LONGEST_KEY} characters.")
+    if not 1 <= len(key) <= LONGEST_KEY or not all("!" <= character <= "~" for character in key):
+        raise InvalidValue(
+            f"The Idempotency-Key must have 1 to {LONGEST_KEY} visible ASCII characters, without blanks."
+        )
     organization = visit.here.organization_id if visit.here else ""
     claimed = await claim(
         visit.connection,

@@ -8,8 +8,9 @@ from starlette.responses import Response
 from domain.access import Permission
 from domain.faults import Fault
 from domain.organizations import OrganizationRecord, fetch_organization
-from domain.tenants import rename_organization
+from domain.tenants import close_organization, rename_organization
 from portal.web.layout import Page
+from portal.web.own import fresh, to_proof
 from portal.web.page import PageRoute, see_other
 from portal.web.visit import Visit
 
@@ -24,6 +25,7 @@ class OrganizationPage(Page):
     record: OrganizationRecord
     name: str
     may_change: bool
+    may_close: bool
 
 
 async def show(visit: Visit) -> Page:
@@ -44,12 +46,28 @@ async def rename(visit: Visit) -> Page | Response:
     return see_other(visit.request.url.path, done="saved")
 
 
+async def close(visit: Visit) -> Page | Response:
+    """Close it for good, by somebody who proved a short while ago who they are."""
+    if not fresh(visit):
+        return to_proof(f"/o/{visit.access.slug}/settings")
+    try:
+        async with visit.change():
+            await close_organization(
+                visit.connection, visit.access, visit.actor, str(visit.form.get("confirmation", ""))
+            )
+    except Fault as fault:
+        record = await fetch_organization(visit.connection, visit.access.organization_id)
+        return _page(visit, record, record.name, error=str(fault))
+    return see_other("/organizations", done="organization_closed")
+
+
 def _page(visit: Visit, record: OrganizationRecord, name: str, error: str = "") -> OrganizationPage:
     return OrganizationPage(
         title="Organization",
         record=record,
         name=name,
         may_change=visit.access.may(Permission.MANAGE),
+        may_close=visit.access.may(Permission.OWN),
         error=error,
         status=422 if error else 200,
     )
@@ -58,4 +76,5 @@ def _page(visit: Visit, record: OrganizationRecord, name: str, error: str = "") 
 PAGES = (
     PageRoute(PATH, show, permission=Permission.VIEW),
     PageRoute(PATH, rename, "POST", permission=Permission.MANAGE),
+    PageRoute(f"{PATH}/close", close, "POST", permission=Permission.OWN),
 )

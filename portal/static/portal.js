@@ -1,4 +1,4 @@
-// What makes the pages better and is never needed: copying, a menu that is closed on phones, rows that update.
+// What makes the pages better and is never needed: copying, questions that close, forms that are sent once.
 "use strict";
 
 document.documentElement.classList.add("scripted");
@@ -12,15 +12,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.textContent = "Copied";
     setTimeout(() => { button.textContent = label; }, 2000);
   });
-}
-
-// On a phone the menu covers the page until it is asked for.
-const menu = document.querySelector("details.menu");
-if (menu) {
-  const wide = window.matchMedia("(min-width: 60rem)");
-  const fit = () => { menu.open = wide.matches; };
-  wide.addEventListener("change", fit);
-  fit();
 }
 
 // Only one question is open at a time, and Escape takes it back.
@@ -48,6 +39,9 @@ for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.form.requestSubmit());
 }
 
+// A theme that is chosen is seen before it is saved.
+const theme = document.querySelector("select[name=theme]");
+if (theme) theme.addEventListener("change", () => { document.documentElement.dataset.theme = theme.value; });
 // The dashboard's section `Now`: figures and latest calls as they happen. Without it there is a link that reloads.
 const liveSection = document.querySelector("[data-live]");
 if (liveSection && window.EventSource) {
@@ -125,3 +119,23 @@ if (liveSection && window.EventSource) {
   window.addEventListener("pagehide", stop);
   start();
 }
+// A search of the logs that stopped for its time goes on by itself once it was told to, until it finds something.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a.log-go-on");
+  if (!link) return;
+  event.preventDefault();
+  let url = link.href;
+  const section = link.closest("section");
+  section.setAttribute("aria-busy", "true");
+  for (;;) {
+    const answer = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) break;
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("section[data-logs]");
+    if (!found) break;
+    const next = found.querySelector("a.log-go-on");
+    if (found.querySelector("tbody") || !next || !section.isConnected) break;
+    section.querySelector(".log-back-to").replaceWith(found.querySelector(".log-back-to"));
+    url = next.href;
+  }
+  location.assign(url);
+});

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from domain import faults
+from domain.identity.fetching import Unanswered
 from domain.sealing import Unreadable
 from portal.web.layout import Page
 from portal.web.rendering import render
@@ -26,9 +27,12 @@ STATUS: Mapping[type[faults.Fault], int] = {
     faults.Forbidden: 403,
     faults.NotFound: 404,
     faults.Conflict: 409,
+    faults.ChangedMeanwhile: 412,
     faults.InvalidValue: 422,
+    faults.VersionNeeded: 428,
     faults.TooManyTries: 429,
     faults.DatabaseUnreachable: 503,
+    Unanswered: 503,
     Unreadable: 503,
 }
 TITLES = {
@@ -36,6 +40,13 @@ TITLES = {
     406: "Not acceptable", 409: "Conflict", 412: "Changed meanwhile", 413: "Too large", 415: "Unsupported media type",
     421: "Wrong host", 422: "Not valid", 428: "Precondition required", 429: "Too many tries", 500: "Our fault", 503: "Not available now",
 }  # fmt: skip
+_DETAILS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take that method.",
+    413: "This is larger than 1 MB, which is the most that is taken.",
+    415: "Send JSON, with the Content-Type application/json.",
+}
+_COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 
 
@@ -71,10 +82,24 @@ def failure_of(fault: Exception) -> Failure | None:
         return Failure(422, "invalid_value", "Some values are not valid.", {"errors": field_errors(fault)}, {})
     if isinstance(fault, HTTPException):
         title = TITLES.get(fault.status_code, "Error")
-        return Failure(fault.status_code, title.lower().replace(" ", "_"), f"{title}.", {}, dict(fault.headers or {}))
+        detail = _DETAILS.get(fault.status_code, f"{title}.")
+        return Failure(fault.status_code, title.lower().replace(" ", "_"), detail, {}, dict(fault.headers or {}))
+    return _of_the_database(fault)
+
+
+def _of_the_database(fault: Exception) -> Failure | None:
+    if isinstance(fault, _COLLIDED):
+        text = "Somebody changed the same at this moment. Nothing was done; try again."
+        return Failure(503, "unavailable", text, {}, {"retry-after": "1"})
     if isinstance(fault, _AWAY):
         return Failure(503, "unavailable", "The database cannot be reached. Try again soon.", {}, {"retry-after": "5"})
     return None
+
+
+def status_of(fault: faults.Fault) -> int:
+    """The status of a page that tells of the fault itself."""
+    failure = failure_of(fault)
+    return failure.status if failure else 422
 
 
 def field_errors(fault: ValidationError) -> list[dict[str, str]]:

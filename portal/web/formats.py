@@ -105,6 +105,23 @@ def code(text: str) -> Markup:
     return Markup("<code>{}</code>").format(Markup(str(escape(text)).replace("/", "/<wbr>")))  # noqa: S704  escaped
 
 
+def hundredths(amount: int, currency: str) -> str:
+    """An amount of money in hundredths: 1900 of USD is 19.00 USD."""
+    return f"{amount // 100:,}.{amount % 100:02d} {currency}"
+
+
+def span(seconds: int) -> str:
+    """Seconds in the unit that fits, two where the first is small: 5400 is 1 h 30 min."""
+    parts, left = [], seconds
+    for size_, unit in _UNITS:
+        count, left = divmod(left, size_)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "short_number": short_number,
@@ -114,4 +131,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "ago": ago,
     "code": code,
+    "hundredths": hundredths,
+    "span": span,
 }

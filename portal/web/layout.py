@@ -1,6 +1,7 @@
 """What every page has around it: the navigation, the product's name, who is signed in, what was just done."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from domain.access import Access, Permission
@@ -61,6 +62,8 @@ class Layout:
     done: str
     path: str
     signed_in: bool
+    deletes_at: datetime | None
+    """When the account is deleted, unless it is kept."""
 
 
 def layout_of(visit: Visit) -> Layout:
@@ -80,6 +83,7 @@ def layout_of(visit: Visit) -> Layout:
         done=DONE.get(visit.request.query_params.get("done", ""), ""),
         path=visit.request.url.path,
         signed_in=session is not None,
+        deletes_at=session.deletes_at if session else None,
     )
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from domain.access import Permission
 from portal.services import Services
@@ -37,13 +36,13 @@ class PageRoute:
     audience: Audience = Audience.MEMBER
     connected: bool = True
 
-    name_of_kind: ClassVar[str] = "page"
+    @property
+    def url_path(self) -> str:
+        """The path as Starlette knows it."""
+        return self.path
 
-    def route(self) -> Route:
-        """The same for Starlette."""
-        return Route(self.path, self._serve, methods=[self.method])
-
-    async def _serve(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
+        """Answer one request; every fault becomes a page."""
         services: Services = request.app.state.services
         visit = Visit(request, services)
         try:

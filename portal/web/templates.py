@@ -5,6 +5,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from domain.identity.providers import offered
 from domain.settings import Settings
 from portal.web import formats
 from portal.web.assets import asset_url
@@ -25,7 +26,9 @@ class Templates:
             auto_reload=False,
         )
         self._environment.filters.update(formats.FILTERS)
-        self._environment.globals.update(asset=asset_url, base_url=settings.portal.base_url)
+        self._environment.globals.update(
+            asset=asset_url, base_url=settings.portal.base_url, providers=lambda: offered(settings.sign_in)
+        )
 
     def text(self, template: str, **context: Any) -> str:
         """What a template makes of its context. Raises jinja2.UndefinedError for a name that is not there."""

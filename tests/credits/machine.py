@@ -196,7 +196,8 @@ def machine(database_url: str, figures: Figures) -> type[RuleBasedStateMachine]:
         def l5_ask_for_something_else_under_the_same_key(self, which: int) -> None:
             keyed = [request for request in self.asked if request["key"]]
             request = dict(keyed[which % len(keyed)])
-            self.ask(**request | {"amount": (request["amount"] or 0) + 1})
+            # A correction of nothing is none, whatever its key.
+            self.ask(**request | {"amount": (request["amount"] or 0) + 1 or 1})
 
         # What gateways and ingesters do.
 

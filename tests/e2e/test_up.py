@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from cli.supervisor.env_file import read_env_file
@@ -77,12 +78,20 @@ class Up:
         finally:
             connection.close()
 
+    def sign_in(self, client: httpx2.Client) -> httpx2.Response:
+        """Sign the demo's customer in to the portal as its page would."""
+        demo = self.demo()
+        page = client.get(f"{demo['PORTAL_URL']}/sign-in").text
+        token = page.partition('name="csrf" value="')[2].partition('"')[0]
+        fields = {"csrf": token, "email": demo["USER_EMAIL"], "password": demo["USER_PASSWORD"]}
+        return client.post(f"{demo['PORTAL_URL']}/sign-in", data=fields, follow_redirects=True)
+
 
 @pytest.fixture
 def up(tmp_path: Path, worker_number: int) -> Iterator[Up]:
     # Below the ports that other tests draw for theirs (cli.supervisor.ports): none of them may be taken in between.
     offsets = range(110 + 300 * worker_number, 7_900, 50)
-    offset = next(n for n in offsets if all(is_free(port + n) for port in range(9990, 9998)))
+    offset = next(n for n in offsets if all(is_free(port + n) for port in (3000, *range(9990, 9998))))
     made = Up(tmp_path / "data", offset)
     yield made
     if made.process is not None and made.process.poll() is None:
@@ -100,6 +109,12 @@ def test_from_nothing_to_a_call_and_back_and_again(up):
     assert (status, json.loads(body)["hello"]) == (200, "world")
     assert {"ratelimit", "ratelimit-policy"} <= set(headers)
     assert up.call("pe_live_wrong")[0] == 401
+    with httpx2.Client() as client:
+        page = up.sign_in(client)
+        assert (page.status_code, page.url.path) == (200, "/organizations")
+        assert "Demo on the free plan" in page.text
+        assert client.get(f"{demo['PORTAL_URL']}/dev/mailbox").status_code == 200
+    assert f"{demo['PORTAL_URL']}/dev/mailbox" in up.said()
     assert f'curl -i -H "X-API-Key: {demo["API_KEY"]}" {demo["GATEWAY_URL"]}/proxy/hello' in up.said()
 
     assert up.stop() == 0, up.said()

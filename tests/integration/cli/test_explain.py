@@ -120,6 +120,33 @@ async def test_quotas_and_spend_caps_are_named(shop):
     assert "only credits are left" in text
 
 
+@pytest.mark.parametrize(
+    ("refusal", "status", "flags"),
+    [
+        ("still_running", 409, Flag.KEYED),
+        ("idempotency_mismatch", 422, Flag.KEYED),
+        ("invalid_idempotency_key", 400, 0),
+    ],
+)
+async def test_what_an_idempotency_key_refuses_is_a_step_of_its_own(shop, refusal, status, flags):
+    row = shop.row(shop.trace(Step.REPEAT, flags=flags), status=status, outcome="refused", refusal=refusal)
+    steps = [(step.step, step.verdict) for step in (await explained(shop, row)).steps]
+    assert steps[-4:] == [
+        ("idempotency", "refused"), ("credits", "not-reached"), ("upstream", "not-reached"), ("answer", "not-reached"),
+    ]  # fmt: skip
+    assert {verdict for _, verdict in steps[:-4]} == {"passed"}
+
+
+async def test_a_request_under_an_idempotency_key_says_what_that_led_to(shop):
+    texts = {}
+    for step, flags in ((Step.ANSWER, Flag.KEYED), (Step.REPEAT, Flag.KEYED | Flag.REPLAYED), (Step.ANSWER, 0)):
+        found = await explained(shop, shop.row(shop.trace(step, flags=flags)))
+        texts[flags] = {each.step: each.text for each in found.steps}
+    assert texts[Flag.KEYED]["idempotency"] == "the first under its Idempotency-Key"
+    assert "has an outcome" in texts[Flag.KEYED | Flag.REPLAYED]["idempotency"]
+    assert "idempotency" not in texts[0]
+
+
 async def test_a_shadow_limited_request_is_admitted(shop):
     found = await explained(shop, shop.row(shop.trace(Step.ANSWER, shadow=["burst"], flags=Flag.LOCAL)))
     assert found.admitted

@@ -156,3 +156,26 @@ def test_what_cannot_be_asked(data, command, create, more, status, said):
 def test_the_price_of_no_operation(command):
     nobody = str(uuid4())
     assert f"There is no operation {nobody}." in command("price", nobody, status=1).stderr
+
+
+def test_the_price_of_what_is_delivered(data, create):
+    made = data(*create("--credits", "5", "--cost-formula", "0.01 * answer.events ? 2 + 0.001 * answer.bytes"))
+    found = data("price", made["id"])
+    assert (found["price"], found["capped"]) == (
+        "5",
+        "answer.events is not known before the end; answer.bytes is not known before the end",
+    )
+    found = data("price", made["id"], "--answer-bytes", "100", "--answer-events", "7")
+    assert (found["price"], found["capped"]) == ("0.17", "")
+    assert [(field["value"], field["note"]) for field in found["fields"]] == [(7, "delivered"), (100, "delivered")]
+    found = data("price", made["id"], "--answer-bytes", "100")
+    assert (found["price"], [field["note"] for field in found["fields"]]) == ("0.12", ["default", "delivered"])
+    data("change", made["id"], "--cost-formula", "0.01 * answer.events")
+    found = data("price", made["id"], "--answer-bytes", "100")
+    assert (found["price"], found["capped"]) == ("5", "answer.events is not to be counted")
+    assert data("price", made["id"], "--answer-bytes", "0")["price"] == "0"
+
+
+def test_an_operation_that_replays_has_no_price_by_what_is_delivered(command, create):
+    refused = command(*create("--credits", "5", "--replays", "--cost-formula", "0.01 * answer.events"), status=2)
+    assert "answer.* and replays don't go together" in refused.stderr

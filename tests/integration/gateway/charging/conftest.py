@@ -88,7 +88,9 @@ class Shop:
 
 
 async def furnish(connection: Any, port: int, closed_port: int) -> None:
-    """Services `success` and `response`, each with a priced, a reserved and a free operation; `gone-*` without upstream."""
+    """Services `success` and `response`, each with a priced, a reserved, a free and a metered operation; `gone-*` without
+    upstream.
+    """
     for policy in ("success", "response"):
         for slug, to in ((policy, port), (f"gone-{policy}", closed_port)):
             await make_service(
@@ -102,6 +104,10 @@ async def furnish(connection: Any, port: int, closed_port: int) -> None:
                     connection, service_slug=slug, method="*", path_pattern=pattern, name=name, price_micro=price,
                     reserved=reserved,
                 )  # fmt: skip
+            await operations.create(
+                connection, service_slug=slug, method="*", path_pattern="/metered/*", name="metered", price_micro=CREDITS,
+                cost_formula="0.05 + 0.01 * answer.bytes",
+            )  # fmt: skip
 
 
 @pytest.fixture(scope="package", params=BOTH)

@@ -54,9 +54,11 @@ async def own_shop(
     upstream.stop()
 
 
-async def streaming(buyer: Buyer, policy: str, script: Script, *lines: str, mark: bytes = b"one") -> RawClient:
+async def streaming(
+    buyer: Buyer, policy: str, script: Script, *lines: str, mark: bytes = b"one", rest: str = ""
+) -> RawClient:
     """A client whose answer has begun."""
-    target = scripted(buyer, policy, f"s{len(lines)}", script)
+    target = scripted(buyer, policy, f"{rest}s{len(lines)}", script)
     client = await RawClient.connect(buyer.shop.gateway.address)
     await client.send(buyer.shop.gateway.request(target, buyer.tenant.key, *lines))
     assert await client.until(lambda: mark in client.received, 10), client.received
@@ -66,15 +68,19 @@ async def streaming(buyer: Buyer, policy: str, script: Script, *lines: str, mark
 @pytest.mark.parametrize("door", BOTH)
 async def test_an_answer_that_our_own_end_cuts_is_cut_and_not_charged(shop_url: str, redis_url: str, door: str) -> None:
     async with own_shop(shop_url, redis_url, door, GATEWAY_SHUTDOWN_SECONDS="1") as shop:
-        buyers = [await shop.buyer() for _ in range(2)]
+        buyers = [await shop.buyer() for _ in range(4)]
         clients = [
-            await streaming(buyer, policy, ENDLESS)
-            for buyer, policy in zip(buyers, ("success", "response"), strict=True)
+            await streaming(buyer, policy, ENDLESS, rest=rest)
+            for buyer, (policy, rest) in zip(
+                buyers, ((policy, rest) for rest in ("", "metered/") for policy in ("success", "response")), strict=True
+            )
         ]
         await shop.gateway.stop()
         assert await buyers[0].rows(1) == [("cut", 200, 0)]
         assert await buyers[1].rows(1) == [("cut", 200, PRICE)]
-        assert [(await buyer.at_rest())["usage"] for buyer in buyers] == [0, PRICE]
+        delivered = CREDITS // 20 + 3 * CREDITS // 100
+        assert [await buyer.rows(1) for buyer in buyers[2:]] == [[("cut", 200, delivered)]] * 2
+        assert [(await buyer.at_rest())["usage"] for buyer in buyers] == [0, PRICE, delivered, delivered]
         for client in clients:
             await client.close()
 
@@ -91,6 +97,8 @@ async def test_a_killed_worker_charges_what_its_cut_rows_say_and_holds_nothing(
             await streaming(buyer, "success", ENDLESS),
             await streaming(buyer, "response", ENDLESS),
             await streaming(buyer, "success", SWITCHING, *HANDSHAKE, mark=b"hello"),
+            await streaming(buyer, "success", ENDLESS, rest="metered/"),
+            await streaming(buyer, "response", ENDLESS, rest="metered/"),
         ]
         slow = buyer.target("success", "reserved/slow")
         shop.upstream.script(slow.removeprefix("/success"), Script(b"", delay_ms=60_000))
@@ -100,12 +108,14 @@ async def test_a_killed_worker_charges_what_its_cut_rows_say_and_holds_nothing(
         assert (await buyer.account())["reserved"] == RESERVED
         (worker,) = worker_pids(shop.gateway.pid)
         os.kill(worker, signal.SIGKILL)
-        rows = await buyer.rows(10)
+        rows = await buyer.rows(12)
+        # Of what is metered, what was delivered is not written down yet.
+        begun = CREDITS // 20
         assert sorted((status, cost) for outcome, status, cost in rows if outcome == "cut") == [
-            (101, PRICE), (200, 0), (200, PRICE),
+            (101, PRICE), (200, 0), (200, 0), (200, begun), (200, PRICE),
         ]  # fmt: skip
         rest = await buyer.at_rest()
-        assert (rest["usage"], rest["balance"]) == (9 * PRICE, 5 * CREDITS - 9 * PRICE)
+        assert (rest["usage"], rest["balance"]) == (9 * PRICE + begun, 5 * CREDITS - 9 * PRICE - begun)
         for client in (*clients, waiting):
             await client.close()
 

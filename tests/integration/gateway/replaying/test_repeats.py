@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from domain.journal.decision import Step, unpack_decision
 from tests.deadlines import until
 from tests.integration.domain.credits.accounts import bonus, posted
 from tests.integration.gateway.charging.conftest import CREDITS, PRICE, RESERVED, Shop
@@ -113,6 +114,10 @@ async def test_while_the_first_runs_it_is_409(shop: Shop, caller: Caller) -> Non
     assert await used(caller) == 1
     assert (await first).status == 201
     assert (await caller.write(target, key, b"1")).status == 201
+    await caller.rows(4)
+    traces = await shop.pool.fetch("select decision from request_log where organization_id = $1 order by at", caller.id)
+    steps = [decision.step for row in traces if (decision := unpack_decision(row["decision"]))]
+    assert steps == [Step.REPEAT, Step.REPEAT, Step.ANSWER, Step.REPEAT]
 
 
 async def test_two_organizations_with_one_key_do_not_meet(shop: Shop, caller: Caller) -> None:

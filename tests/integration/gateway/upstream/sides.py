@@ -60,6 +60,7 @@ class RecordingReply:
         self.length = None
         self.body = bytearray()
         self.chunks = []
+        self.trailers = []
         self.interims = []
         self.continues = 0
         self.failure: UpstreamFailure | None = None
@@ -102,6 +103,11 @@ class RecordingReply:
             self.chunks.append(chunk)
         if self.on_data:
             self.on_data(chunk)
+
+    def reply_trailer(self, name, value):
+        assert self.status
+        assert not self.over.is_set()
+        self.trailers.append((name, value))
 
     def reply_end(self):
         assert self.status

@@ -86,3 +86,13 @@ def test_one_chunk_a_read(size: int) -> None:
     with pytest.raises(BrokenAnswer):
         body.feed(wire[:-2] + b"!!")
     assert ChunkedBody(100).feed(wire + b"0\r\n\r\n") == chunk
+
+
+@pytest.mark.parametrize("step", [1, 2, 7, 1_000])
+def test_trailers_are_told_in_their_order_with_names_in_lower_case(step: int) -> None:
+    told: list[tuple[bytes, bytes]] = []
+    body = ChunkedBody(100, lambda name, value: told.append((name, value)))
+    wire = b"3\r\none\r\n0\r\nX-PE-Cost:\t0.25 \r\nx-other:\r\nX-PE-Cost: a: b\r\n\r\n"
+    content = b"".join(body.feed(wire[at : at + step]) for at in range(0, len(wire), step))
+    assert (content, body.whole, body.extra) == (b"one", True, False)
+    assert told == [(b"x-pe-cost", b"0.25"), (b"x-other", b""), (b"x-pe-cost", b"a: b")]

@@ -1,0 +1,90 @@
+"""The second step of a sign-in: a session that waits for its factor, and the code that completes it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from domain import audit
+from domain.faults import NotSignedIn
+from domain.identity.authenticators import take_code
+from domain.identity.proof import WrongProof
+from domain.identity.recovery_codes import use_code
+from domain.identity.throttle import Throttle
+from domain.outbox import post_mail
+from domain.portal_settings import SecretSettings
+from domain.random_tokens import digest_of
+
+SESSION_RULE, ACCOUNT_RULE = "factor_session", "factor"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A session whose second factor is missing."""
+
+    id: UUID
+    user_id: int
+    email: str
+
+
+class SpentSession(NotSignedIn):
+    """Too many wrong codes in one sign-in."""
+
+    code = "too_many_codes"
+
+    def __init__(self) -> None:
+        super().__init__("Too many wrong codes. Sign in again.")
+
+
+async def waiting_session(connection: Any, token: str) -> Waiting:
+    """The session of a cookie's token that waits for its factor. Raises NotSignedIn."""
+    row = await connection.fetchrow(
+        "select s.id, s.user_id, u.email from portal_session s join users u on u.id = s.user_id and u.active"
+        " where s.token_digest = $1 and s.awaits_factor and s.expires_at > now()",
+        digest_of(token),
+    )
+    if row is None:
+        raise NotSignedIn("Sign in first: nothing waits for a code in this browser, or it took too long.")
+    return Waiting(**dict(row))
+
+
+async def check_second_step(
+    connection: Any,
+    throttle: Throttle,
+    settings: SecretSettings,
+    waiting: Waiting,
+    code: str,
+    *,
+    counted_as: str,
+    actor: audit.Actor,
+) -> str:
+    """What the code is: totp or recovery_code. It is used up by this.
+
+    Tries are counted for the session, and for the account under `counted_as`. Raises WrongProof; TooManyTries; SpentSession after
+    the session's last try, upon which the caller ends it.
+    """
+    if not await throttle.allows(SESSION_RULE, str(waiting.id)):
+        raise SpentSession
+    await throttle.take(ACCOUNT_RULE, counted_as, "Too many wrong codes for this account.")
+    actor = audit.Actor("user", waiting.user_id, waiting.email, actor.address, actor.request_id)
+    if await take_code(connection, settings, waiting.user_id, code):
+        kind = "totp"
+    else:
+        left = await use_code(connection, waiting.user_id, code)
+        if left is None:
+            raise WrongProof("This code is wrong, or was used before. Wait for the next one, or use a recovery code.")
+        kind = "recovery_code"
+        await _tell_of_recovery(connection, settings, actor, left)
+    await throttle.give_back(ACCOUNT_RULE, counted_as)
+    return kind
+
+
+async def end_waiting(connection: Any, waiting: Waiting) -> None:
+    """It has had its tries: whoever it is, signs in anew."""
+    await connection.execute("delete from portal_session where id = $1", waiting.id)
+
+
+async def _tell_of_recovery(connection: Any, settings: SecretSettings, actor: audit.Actor, left: int) -> None:
+    thing = audit.Thing("user", str(actor.id), actor.name)
+    await audit.record(connection, actor, audit.Verb.ACCOUNT_USE_RECOVERY_CODE, thing, after={"left": left})
+    values = {"email": actor.name, "left": str(left), "address": actor.address}
+    await post_mail(connection, settings, template="recovery_code_used", to=actor.name, values=values)

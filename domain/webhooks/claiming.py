@@ -1,0 +1,106 @@
+"""Taking deliveries that are due, and writing down how the attempt went.
+
+A claim moves `due_at` ahead by a lease and counts the attempt, so whoever dies in the middle loses only time: the
+delivery becomes due again. What an attempt found is only written if nobody has claimed the delivery since.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from domain.webhooks.endpoints import give_up_waiting
+from domain.webhooks.schedule import MOST_ATTEMPTS, pause_after
+from domain.webhooks.sending import Outcome
+
+LEASE = timedelta(seconds=60)
+"""Longer than any attempt may take."""
+MOST_OF_ONE_ENDPOINT = 4
+"""Deliveries to one endpoint at a time: who hangs does not keep the others waiting."""
+_OFF = "The endpoint was switched off or deleted before this was sent."
+_GONE = "The endpoint answered 410 Gone."
+_FAILING = f"Each of {MOST_ATTEMPTS} attempts over three days failed, and nothing else was delivered meanwhile."
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Claim:
+    """One attempt to make: where to, what, and the sealed secrets to sign with. `attempts` counts this one."""
+
+    id: UUID
+    attempts: int
+    created_at: datetime
+    event_id: UUID
+    endpoint_id: UUID
+    url: str
+    secret: bytes
+    old_secret: bytes | None
+    payload: str
+
+
+_CLAIM = (
+    "with placed as (select id, due_at, row_number() over (partition by endpoint_id order by due_at) as place"
+    " from webhook_delivery where state = 'waiting' and due_at <= $1 and endpoint_id <> all($4)),"
+    " taken as (select d.id from webhook_delivery d join placed p on p.id = d.id and p.place <= $5"
+    " where d.state = 'waiting' and d.due_at <= $1 order by d.due_at limit $2 for update of d skip locked),"
+    " claimed as (update webhook_delivery d set attempts = d.attempts + 1, due_at = $1 + $3::interval"
+    " from taken t where d.id = t.id returning d.*)"
+    " select c.id, c.attempts, c.created_at, c.event_id, c.endpoint_id, e.url, e.secret,"
+    " case when e.old_secret_until > $1 then e.old_secret end as old_secret, v.payload::text as payload,"
+    " e.disabled_at is not null or e.deleted_at is not null as off"
+    " from claimed c join webhook_endpoint e on e.id = c.endpoint_id join webhook_event v on v.id = c.event_id"
+)
+
+
+async def claim_due(connection: Any, now: datetime, *, most: int, busy: Collection[UUID] = ()) -> list[Claim]:
+    """At most `most` deliveries that are due, none to the endpoints in `busy`. What is for an endpoint that is off ends."""
+    rows = await connection.fetch(_CLAIM, now, most, LEASE, list(busy), MOST_OF_ONE_ENDPOINT)
+    claims = []
+    for row in rows:
+        fields = dict(row)
+        if fields.pop("off"):
+            await give_up_waiting(connection, fields["endpoint_id"], _OFF)
+        else:
+            claims.append(Claim(**fields))
+    return claims
+
+
+async def settle(connection: Any, claim: Claim, outcome: Outcome, now: datetime) -> None:
+    """Write down an attempt: delivered, to be tried again, or given up; 410 and long failure switch the endpoint off."""
+    pause = None if outcome.gone else pause_after(claim.attempts, claim.id)
+    state = "delivered" if outcome.delivered else "failed" if pause is None else "waiting"
+    async with connection.transaction():
+        written = await connection.fetchval(
+            "update webhook_delivery set state = $3, due_at = case when $3 = 'waiting' then $4 else due_at end,"
+            " ended_at = case when $3 <> 'waiting' then $5::timestamptz end, response_status = $6,"
+            " response_excerpt = $7, duration_ms = $8, last_error = $9"
+            " where id = $1 and attempts = $2 and state = 'waiting' returning true",
+            claim.id,
+            claim.attempts,
+            state,
+            now + (pause or timedelta()),
+            now,
+            outcome.status,
+            outcome.excerpt,
+            outcome.duration_ms,
+            outcome.error,
+        )
+        if written and state == "failed":
+            await _switch_off(connection, claim, now, gone=outcome.gone)
+
+
+async def _switch_off(connection: Any, claim: Claim, now: datetime, *, gone: bool) -> None:
+    """Switch the endpoint off if it says that it is gone, or if nothing was delivered since the failed one was made."""
+    switched = await connection.fetchval(
+        "update webhook_endpoint e set disabled_at = $2, disabled_reason = $3"
+        " where e.id = $1 and e.disabled_at is null and e.deleted_at is null and ($4 or not exists ("
+        "select from webhook_delivery d where d.endpoint_id = e.id and d.state = 'delivered' and d.ended_at > $5))"
+        " returning true",
+        claim.endpoint_id,
+        now,
+        _GONE if gone else _FAILING,
+        gone,
+        claim.created_at,
+    )
+    if switched:
+        await give_up_waiting(connection, claim.endpoint_id, _OFF)

@@ -1,0 +1,107 @@
+"""The portal on a socket for a real browser, with somebody signed in and one of everything to look at."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from playwright.async_api import Browser, BrowserContext, async_playwright
+
+from cli.supervisor.ports import free_port
+from domain.mail_transport import mail_folder
+from domain.mailing import Mailer
+from domain.outbox import post_mail
+from portal.pages.table import PAGES
+from portal.web.admission import Audience
+from portal.web.cookies import SESSION, cookie_name
+from tests.integration.portal.isolation.belongings import belongings
+from tests.portals import Person, Portal, portal_settings, running_portal
+
+CHROMIUM = "/usr/bin/chromium"
+PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+STREAMS = ("/live", "/export", "/callback", "/sign-in/google", "/sign-in/github")
+"""Ends of GET routes that are no pages: they last, or lead to another site."""
+
+
+@dataclass
+class Site:
+    """A served portal, and what fills the paths of its pages."""
+
+    portal: Portal
+    person: Person
+    url: str
+    objects: dict[str, Any] = field(default_factory=dict)
+
+    async def context(
+        self, browser: Browser, *, signed_in: bool, width: int, scheme: str, **more: Any
+    ) -> BrowserContext:
+        """A window of this width; signed in or not."""
+        size = {"width": width, "height": 844 if width < 600 else 800}
+        context = await browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce", **more)
+        if signed_in:
+            name = cookie_name(self.portal.settings.portal, SESSION)
+            value = self.person.browser.client.cookies.get(name)
+            await context.add_cookies([{"name": name, "value": value, "url": self.url}])
+        return context
+
+
+def page_paths() -> list[tuple[str, bool]]:
+    """Every GET page by its pattern, and whether somebody must be signed in; those that take a secret link are left out."""
+    found = []
+    for page in PAGES:
+        if page.method == "GET" and not page.path.endswith(STREAMS) and "{token}" not in page.path:
+            found.append((page.path, page.audience is not Audience.ANYONE))
+    return found
+
+
+def filled(path: str, site: Site) -> str | None:
+    """The path with what is there; None where nothing fits a parameter."""
+    known = {"organization": site.person.organization.slug, **site.objects}
+    names = PARAMETER.findall(path)
+    if any(name not in known for name in names):
+        return None
+    return PARAMETER.sub(lambda match: str(known[match.group(1)]), path)
+
+
+@contextlib.asynccontextmanager
+async def served(database_url: str, redis_url: str, mail_folder: Any) -> AsyncIterator[Site]:
+    """The portal on a port of its own, until the end."""
+    settings = portal_settings(database_url, redis_url, mail_folder)
+    settings.portal = settings.portal.model_copy(update={"port": free_port()})
+    settings.mail = settings.mail.model_copy(update={"mailbox": True})
+    async with running_portal(settings) as portal:
+        config = uvicorn.Config(
+            portal.app, port=settings.portal.port, lifespan="off", log_level="warning", server_header=False
+        )
+        server = uvicorn.Server(config)
+        server.capture_signals = contextlib.nullcontext  # the test's own signals stay its own
+        task = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.02)
+        person = await portal.person("owner")
+        objects = {**await belongings(portal, person), "mail": await _mailed(portal, person.email)}
+        yield Site(portal, person, settings.portal.base_url, objects)
+        server.should_exit = True
+        await task
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The distribution's Chromium without a window."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        await browser.close()
+
+
+async def _mailed(portal: Portal, email: str) -> str:
+    """A mail in the mailbox of development: its name there."""
+    values = {"email": email, "link": f"{portal.settings.portal.base_url}/verify/{'x' * 43}"}
+    async with portal.pool.acquire() as connection:
+        await post_mail(connection, portal.settings.secrets, template="verify_email", to=email, values=values)
+    while await Mailer(portal.pool, portal.settings).deliver_due():
+        pass
+    return next(mail_folder(portal.settings.mail).glob("*.eml")).stem
