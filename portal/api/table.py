@@ -33,7 +33,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *services.ENDPOINTS,
     *plans.ENDPOINTS,
     *subscription.ENDPOINTS,
-    *ledger.ENDPOINTS,
     *team.ENDPOINTS,
     *invitations.ENDPOINTS,
     *webhooks.ENDPOINTS,
@@ -43,4 +42,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
+    *ledger.ENDPOINTS,
 )

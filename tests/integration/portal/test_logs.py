@@ -122,7 +122,7 @@ async def test_times_without_an_offset_are_those_of_the_zone_in_the_url(owner, l
     [
         "status=abc", "status=600", "outcome=x", "refusal=x", "id=x", "operation=1", "min_ms=-1", "min_ms=1e9", "client=x",
         "path=weather", "from=yesterday", "from=2026-01-01T00:00&zone=Mars/Base", "key=no-such-key", "range=2h",
-        "from=2026-01-02&to=2026-01-01", "path=/%00", "cursor=AAAA", "method=%20GET%20x", "service=%27",
+        "from=2026-01-02&to=2026-01-01", "path=/%00", "method=%20GET%20x", "service=%27",
         "from=2026-01-01T00:00&zone=../../etc/passwd",
     ],
 )  # fmt: skip
@@ -130,6 +130,10 @@ async def test_a_filter_that_cannot_be_read_is_told_beside_what_was_written(owne
     page = await owner.browser.get(f"{owner.root}/logs?{query}")
     assert page.status_code == 422
     assert 'role="alert"' in page.text
+
+
+async def test_a_cursor_that_no_page_gave_does_not_exist(owner):
+    assert (await owner.browser.get(f"{owner.root}/logs?cursor=AAAA")).status_code == 404
 
 
 async def test_active_filters_are_chips_that_can_be_removed(owner, logs):
