@@ -12,6 +12,8 @@ from domain.as_code.mistakes import Mistaken
 from domain.audit import Actor
 
 MOST_LEFT_ALONE = 10
+MOST_MISTAKES = 100
+"""Shown to people; `--json` has all."""
 
 
 def _user() -> str:
@@ -40,7 +42,7 @@ def print_result(found: Outcome | Mistaken, shown: str, *, dry_run: bool, as_jso
     if as_json:
         rows = [{"line": each.place.line, "column": each.place.column, "text": each.text} for each in found.mistakes]
         print_json({"errors": rows})
-    for each in found.mistakes:
+    for each in found.mistakes[:MOST_MISTAKES]:
         note(f"{shown}:{each}")
     count = len(found.mistakes)
     note(f"{count} mistake{'' if count == 1 else 's'}; nothing was changed.")

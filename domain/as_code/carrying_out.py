@@ -1,11 +1,12 @@
 """Making the database what a file says, through the domain's own functions: versions of plans and all checks hold."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from domain import operations, plans, services
 from domain.as_code.differences import CREATED, Change, defaults_of
-from domain.as_code.documents import Document, Entry
+from domain.as_code.documents import Document, Entry, described
 from domain.as_code.fields import LIMIT_FIELDS
 from domain.as_code.mistakes import Mistake
 from domain.as_code.values import limit_of
@@ -33,8 +34,8 @@ async def write_changes(
                 await write
         except Fault as fault:
             entry = document.entries.get(change.id, Entry(change.id))
-            word = str(fault).split(":", maxsplit=1)[0]
-            mistakes.append(Mistake(entry.place_of(word), f"{' '.join(change.id)}: {fault}"))
+            field = re.match(r"\w*", str(fault))
+            mistakes.append(Mistake(entry.place_of(field[0] if field else ""), f"{described(change.id)}: {fault}"))
 
     plan_changes = [change for change in wanted if change.id[0] == "plan"]
     for change in plan_changes:

@@ -94,14 +94,15 @@ def _read_fields(entry: Entry, node: Node, mistakes: list[Mistake], *, apart: st
     """Fill an entry; the node of the field `apart`, which is none of its own."""
     kind = entry.id[0]
     fields = {field.name: field for field in FIELDS[kind]}
+    what = f"{'An' if kind == 'operation' else 'A'} {kind}"
     found = None
-    for name, place, part in parts_by_name(node, f"A {kind}", mistakes):
+    for name, place, part in parts_by_name(node, what, mistakes):
         field = fields.get(name)
         if name == apart:
             found = part
         elif field is None:
             hint = did_you_mean(name, [*fields, *([apart] if apart else [])])
-            mistakes.append(Mistake(place, f"A {kind} has no {name[:80]}.{hint}"))
+            mistakes.append(Mistake(place, f"{what} has no {name[:80]}.{hint}"))
         else:
             entry.places[name] = part.place
             _read_field(entry, field, part, mistakes)
