@@ -6,7 +6,7 @@ from typing import Any
 
 from domain import operations, plans, services
 from domain.as_code.differences import CREATED, Change, defaults_of
-from domain.as_code.documents import Document, Entry, described
+from domain.as_code.documents import Document, Entry, Id, described
 from domain.as_code.fields import LIMIT_FIELDS
 from domain.as_code.mistakes import Mistake
 from domain.as_code.values import limit_of
@@ -27,6 +27,7 @@ async def write_changes(
     """
     wanted = list(changes)
     mistakes: list[Mistake] = []
+    refused: set[Id] = set()
 
     async def attempt(change: Change, write: Any) -> None:
         try:
@@ -34,6 +35,7 @@ async def write_changes(
                 await write
         except Fault as fault:
             entry = document.entries.get(change.id, Entry(change.id))
+            refused.add(change.id)
             field = re.match(r"\w*", str(fault))
             mistakes.append(Mistake(entry.place_of(field[0] if field else ""), f"{described(change.id)}: {fault}"))
 
@@ -49,9 +51,8 @@ async def write_changes(
     for change in wanted:
         if change.id[0] == "operation":
             await attempt(change, _write_operation(connection, change, known, at_once=at_once))
-    refused = {mistake.place for mistake in mistakes}
     for change in plan_changes:
-        if document.entries.get(change.id, Entry(change.id)).place not in refused or change.how != CREATED:
+        if change.id not in refused:
             await attempt(change, _change_plan(connection, change, present, at_once=at_once))
     return mistakes
 

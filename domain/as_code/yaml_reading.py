@@ -50,12 +50,12 @@ class Mapping:
 Node = Scalar | Sequence | Mapping
 
 
-def read_yaml(text: str, *, largest: int = LARGEST_FILE) -> Node:
+def read_yaml(text: str, *, largest: int = LARGEST_FILE, deepest: int = DEEPEST) -> Node:
     """The one document of a text. Raises Mistaken for what is no YAML, and for anchors, aliases, tags and great depth."""
     if len(text.encode("utf-8", "surrogatepass")) > largest:
         raise Mistaken([Mistake(START, f"The file is larger than {largest} bytes.")])
     try:
-        return _tree(yaml.parse(text, Loader=_LOADER))
+        return _tree(yaml.parse(text, Loader=_LOADER), deepest)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else START
@@ -64,7 +64,7 @@ def read_yaml(text: str, *, largest: int = LARGEST_FILE) -> Node:
         raise Mistaken([Mistake(START, f"This is no YAML: {str(error).splitlines()[0]}.")]) from None
 
 
-def _tree(events: Iterator[Any]) -> Node:
+def _tree(events: Iterator[Any], deepest: int) -> Node:
     roots: list[Node] = []
     open_nodes: list[Sequence | Mapping] = []
     names: list[Scalar | None] = []
@@ -78,8 +78,8 @@ def _tree(events: Iterator[Any]) -> Node:
             if not isinstance(node, Scalar):
                 open_nodes.append(node)
                 names.append(None)
-            if len(open_nodes) > DEEPEST:
-                _refuse(node.place, f"This is nested more than {DEEPEST} levels deep.")
+            if len(open_nodes) > deepest:
+                _refuse(node.place, f"This is nested more than {deepest} levels deep.")
             if len(roots) > 1:
                 _refuse(node.place, "A file is one document; a second one begins here.")
         elif isinstance(event, yaml.CollectionEndEvent):

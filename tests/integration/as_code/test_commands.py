@@ -93,3 +93,18 @@ async def test_what_is_exported_is_valid_by_the_schema_and_a_typo_is_not(run):
     exported["plans"]["odd"]["nmae"] = "x"
     exported["services"]["odd"]["operations"]["GET"] = {}
     assert len(list(checker.iter_errors(exported))) == 2
+
+
+async def test_a_spec_is_imported_by_the_command_line(run, tmp_path):
+    spec = {"openapi": "3.1.0", "info": {"title": "T"}, "paths": {"/a": {"get": {}}, "/{x}.csv": {"get": {}}}}
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps(spec))
+    arguments = ("services", "import", "t", "--spec", str(file), "--upstream", "http://127.0.0.1:9", "--credits", "0.2")
+    tried = run(*arguments, "--dry-run")
+    assert "+ operation t GET /a\n    price: 0.2\n" in tried.stdout
+    assert tried.stderr == "Note: /{x}.csv: /{x} matches more than that.\n"
+    assert "Done: 3 created; 0 unchanged." in run(*arguments).stdout
+    assert run(*arguments).stdout == "No difference: 3 unchanged.\n"
+    spec["paths"].pop("/a")
+    file.write_text(json.dumps(spec))
+    assert "Not in the spec, left as they are: operation t GET /a." in run(*arguments).stdout
