@@ -72,6 +72,8 @@ GROUPS: Mapping[str, str] = {
     "config": "Configuration",
 }
 """What verbs begin with, and what people call it."""
+OPERATORS_ONLY = frozenset({"config"})
+"""Groups of which no organization ever has an entry."""
 
 
 def phrase_of(verb: str) -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 from domain.as_code.documents import Document, Entry, Id
 from domain.as_code.fields import LIMIT_FIELDS, REQUIRED
-from domain.as_code.mistakes import Mistake, Place, did_you_mean
+from domain.as_code.mistakes import Mistake, Mistakes, Place, did_you_mean
 from domain.as_code.parsing import shape_of
 from domain.as_code.values import limit_of
 from domain.limit_texts import LimitSpec
@@ -12,15 +12,13 @@ def mistakes_of(document: Document, present: Document) -> list[Mistake]:
     """Everything that cannot be, with the place in the file."""
     both = {**present.entries, **document.entries}
     names = _operation_names(document, present)
-    found: list[Mistake] = []
+    found = Mistakes()
     for entry in document.entries.values():
         before = present.entries.get(entry.id)
         if before is None:
-            found += [
-                Mistake(entry.place, f"The new {entry.id[0]} {entry.id[-1]} needs {name}.")
-                for name in REQUIRED[entry.id[0]]
-                if name not in entry.values
-            ]
+            for name in REQUIRED[entry.id[0]]:
+                if name not in entry.values:
+                    found.append(Mistake(entry.place, f"The new {entry.id[0]} {entry.id[-1]} needs {name}."))
         _check_plan_named(entry, both, found)
         if entry.id[0] == "plan":
             _check_limits(entry, before, both, names, found)

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 from domain.faults import InvalidValue
@@ -16,6 +17,8 @@ class Place(NamedTuple):
 
 
 START = Place(1, 1)
+MOST = 500
+_COMPARED = 2_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -27,6 +30,16 @@ class Mistake:
 
     def __str__(self) -> str:
         return f"{self.place.line}:{self.place.column}: {self.text}"
+
+
+class Mistakes(list[Mistake]):
+    """Mistakes as they are found; so many that nobody reads them end the search (Mistaken)."""
+
+    def append(self, mistake: Mistake) -> None:
+        """Add one. Raises Mistaken with all at MOST."""
+        super().append(mistake)
+        if len(self) >= MOST:
+            raise Mistaken(self)
 
 
 class Mistaken(InvalidValue):
@@ -41,5 +54,5 @@ class Mistaken(InvalidValue):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean NAME?`, or nothing when no known name is near."""
-    near = difflib.get_close_matches(word[:80], list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:80], list(islice(known, _COMPARED)), n=1, cutoff=0.6)
     return f" Did you mean {near[0]}?" if near else ""

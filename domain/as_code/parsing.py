@@ -2,7 +2,7 @@
 
 from domain.as_code.documents import Document, Entry
 from domain.as_code.fields import FIELDS, LIMIT_FIELDS, PRICE, Field
-from domain.as_code.mistakes import Mistake, Mistaken, did_you_mean
+from domain.as_code.mistakes import Mistake, Mistaken, Mistakes, did_you_mean
 from domain.as_code.values import WRONG, limit_of, parts_by_name, read_value
 from domain.as_code.yaml_reading import Node, Scalar, read_yaml
 from domain.faults import InvalidValue
@@ -15,7 +15,7 @@ SECTIONS = ("version", "exported_state", "plans", "services")
 
 def parse_document(text: str) -> Document:
     """What a file says. Raises Mistaken with everything that is wrong in it by itself."""
-    mistakes: list[Mistake] = []
+    mistakes = Mistakes()
     document = Document()
     for name, place, node in parts_by_name(read_yaml(text), "The file", mistakes):
         if name == "plans":

@@ -9,7 +9,7 @@ from domain.as_code.fields import FIELDS, Field
 from domain.credit_amounts import credits_text
 
 _PLAIN = re.compile(
-    r"[A-Za-z/][A-Za-z0-9_/.{}$+-]*(?: [A-Za-z0-9_/.{}$+-]+)*|[0-9]+/[a-z]+(?: [a-z0-9:_-]*[a-z0-9_-])*"
+    r"[A-Za-z/][A-Za-z0-9_/.{}$+-]*(?: [A-Za-z0-9_/.{}$+-]+)*|[0-9]+(?:/[a-z]+| concurrent)(?: [a-z0-9:_-]*[a-z0-9_-])*"
 )
 _AMBIGUOUS = re.compile(r"true|false|null|yes|no|on|off|y|n|nan|inf", re.IGNORECASE)
 _HEAD = """# Plans, services and operations of paid-endpoint. `paid-endpoint apply FILE --dry-run` shows what a change would do.

@@ -14,6 +14,7 @@ from domain.as_code.mistakes import START, Mistake, Mistaken, Place
 LARGEST_FILE = 5 * 1024 * 1024
 """Bytes."""
 DEEPEST = 64
+MOST_NODES = 1_000_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -68,9 +69,13 @@ def _tree(events: Iterator[Any], deepest: int) -> Node:
     roots: list[Node] = []
     open_nodes: list[Sequence | Mapping] = []
     names: list[Scalar | None] = []
+    count = 0
     for event in events:
         if isinstance(event, yaml.NodeEvent):
             node = _node(event)
+            count += 1
+            if count > MOST_NODES:
+                _refuse(node.place, f"A file has at most {MOST_NODES} names and values.")
             if not open_nodes:
                 roots.append(node)
             else:

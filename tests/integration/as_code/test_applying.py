@@ -1,5 +1,6 @@
 """Export and apply on a database that somebody has lived in."""
 
+import asyncio
 import json
 
 import asyncpg
@@ -9,6 +10,7 @@ from domain.as_code.applying import apply, export, roll_back
 from domain.as_code.documents import state_of
 from domain.as_code.history import list_applied
 from domain.as_code.present import read_present
+from tests.conftest import database_of
 
 EDIT = """
 plans:
@@ -167,3 +169,13 @@ async def test_a_file_from_before_others_changes_is_noted(lived_in, actor):
     assert not (await apply(lived_in, again, actor)).changed_meanwhile
     await lived_in.execute("update plan set description = 'By somebody else' where slug = 'free'")
     assert (await apply(lived_in, again, actor, dry_run=True)).changed_meanwhile
+
+
+async def test_two_at_once_apply_one_after_the_other(lived_in, actor, server_urls, worker_number):
+    other = await asyncpg.connect(database_of(server_urls[0], f"as_code_{worker_number}"))
+    try:
+        outcomes = await asyncio.gather(apply(lived_in, EDIT, actor), apply(other, EDIT, actor))
+    finally:
+        await other.close()
+    assert sorted(bool(each.differences.changes) for each in outcomes) == [False, True]
+    assert [each.summary["kind"] for each in await list_applied(lived_in)] == ["apply", "found"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.as_code.mistakes import Mistaken
+from domain.as_code.mistakes import MOST, Mistaken
 from domain.as_code.parsing import parse_document
 
 
@@ -94,3 +94,9 @@ def test_what_is_left_empty_is_no_null_of_a_text():
     document = parse_document("plans: {a: {description: , trial_calls: , currency: NOK}, no: }")
     assert document.entries["plan", "a"].values == {"description": "", "trial_calls": None, "currency": "NOK"}
     assert document.entries["plan", "no"].values == {}
+
+
+def test_a_file_of_nothing_but_mistakes_is_given_up_soon():
+    text = "plans: {free: {" + ",".join(f"typo{number}" for number in range(100_000)) + "}}"
+    assert len(mistakes(text)) == MOST
+    assert len(mistakes("plans: {" + "a," * 100_000 + "}")) == MOST
