@@ -34,13 +34,13 @@ select (select coalesce(sum(requests), 0) from usage_rollup
            and r.at >= (select min(first_at) from usage_unfolded))
 """
 
-# `offset 0`: each part is read along the primary key. As a plain join PostgreSQL reads the whole table once it is large.
+# One branch for each grain: as a join with their bounds, the planner reads all rollups of the organization.
 _ROLLUPS = """
-  from (values ('minute', $5::timestamptz, $6::timestamptz), ('hour', $6, $7), ('day', $7, 'infinity'))
-         as part (grain, first, next)
- cross join lateral (
-    select * from usage_rollup
-     where organization_id = $1 and grain = part.grain and bucket >= part.first and bucket < part.next offset 0) as r
+  from (select * from usage_rollup where organization_id = $1 and grain = 'minute' and bucket >= $5 and bucket < $6
+        union all
+        select * from usage_rollup where organization_id = $1 and grain = 'hour' and bucket >= $6 and bucket < $7
+        union all
+        select * from usage_rollup where organization_id = $1 and grain = 'day' and bucket >= $7) as r
 """
 _UNFOLDED = """
   from usage_unfolded u join request_log r
