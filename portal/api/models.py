@@ -52,8 +52,8 @@ def _no_truth(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_truth)]
-"""A whole number as JSON Schema means it: 48.0 is one; true and "48" are none."""
+WHOLE = BeforeValidator(_no_truth)
+"""Behind a field's bounds: a whole number as JSON Schema means it: 48.0 is one; true and "48" are none."""
 
 Credits = Annotated[str, Field(description="Decimal number of credits, exact.", examples=["12.5"])]
 
