@@ -14,7 +14,7 @@ LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench soak e2e load load-wrk storm outage clean lock
+.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,9 @@ storm: $(DEV) ## 120 s of load while one process after the other is killed, then
 outage: $(DEV) ## PostgreSQL and Redis hung and gone under load, then a full disk (as root)
 	$(BIN)/python -m tests.drills.outage $(ARGS)
 	test "$$(id -u)" != 0 || $(BIN)/python -m tests.drills.disk_full
+
+lived-in: $(DEV) ## every page of the portal with 10 million logs: times, queries, plans (ARGS=--plans), an export; 20 GB of disk
+	$(BIN)/python -m tests.drills.lived_in $(ARGS)
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

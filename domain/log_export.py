@@ -20,7 +20,7 @@ from domain.credit_amounts import credits_text
 from domain.databases import Pool
 from domain.faults import TooManyTries
 from domain.log_reading import LogEntry
-from domain.log_search import STEP, LogSearch, search_logs
+from domain.log_search import LogSearch, take_batch
 
 FORMATS = ("csv", "jsonl")
 ROWS_AT_ONCE = 1_000
@@ -79,9 +79,7 @@ async def export_batches(database: Pool, organization_id: UUID, wanted: LogSearc
     after = None
     while True:
         async with database.acquire() as connection:
-            found = await search_logs(
-                connection, organization_id, wanted, after=after, limit=ROWS_AT_ONCE, seconds=0, first_step=STEP
-            )
+            found = await take_batch(connection, organization_id, wanted, after=after, limit=ROWS_AT_ONCE)
         yield found.entries
         after = found.following
         if after is None:

@@ -79,18 +79,20 @@ where r.at >= $1 and r.at < $2
   and r.status between $7 and $8
 """
 
-ENTRIES = """
+NAMED = """
 select r.id, r.at, o.slug as organization, k.name as key, r.key_id, s.slug as service, p.name as operation, r.method,
        r.path, r.query, r.status, r.outcome, r.refusal, r.limit_name, r.upstream_us, r.total_us, r.bytes_in,
-       r.bytes_out, host(r.client) as client, r.user_agent, r.cost_micro, r.trace_id
-  from (select * from request_log r {} order by r.at desc, r.id desc limit {}) as r
+       r.bytes_out, host(r.client) as client, r.user_agent, r.cost_micro, r.trace_id{}
+  from ({}) as r
   left join organization o on o.id = r.organization_id
   left join api_key k on k.id = r.key_id
   left join service s on s.id = r.service_id
   left join operation p on p.id = r.operation_id
  order by r.at desc, r.id desc
 """
-"""Statement for rows with their names: to be formatted with a condition on request_log r, and how many at the most."""
+"""Statement for rows with their names: to be formatted with further columns, and the statement that finds rows of request_log."""
+ENTRIES = NAMED.format("", "select * from request_log r {} order by r.at desc, r.id desc limit {}")
+"""The same, to be formatted with a condition on request_log r, and how many at the most."""
 _NEWEST_ENTRIES = ENTRIES.format(_WHERE, "$9")
 _ENTRIES_BY_ID = ENTRIES.format("where r.at between $1 and $2 and r.id = any($3::uuid[])", "$4")
 _CHARGED_ENTRIES = ENTRIES.format(

@@ -6,7 +6,7 @@ the organization itself.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
@@ -15,7 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from domain.cursors import Cursor
-from domain.log_reading import ENTRIES, LogEntry
+from domain.log_reading import ENTRIES, NAMED, LogEntry
 from domain.request_ids import time_of
 
 FIRST_STEP, STEP = 500, 20_000
@@ -24,6 +24,8 @@ FIRST_STEP, STEP = 500, 20_000
 BUDGET_SECONDS = 0.15
 STATEMENT_SECONDS = 5.0
 """A backstop: a statement that takes longer is given up."""
+
+_FIELDS = len(fields(LogEntry))
 
 BAD = 400
 """Statuses from here on have an index of their own; the statement says so in the words of that index."""
@@ -39,11 +41,13 @@ _PLANNING = (
     " set local enable_seqscan = off; set local max_parallel_workers_per_gather = 0; set local jit = off"
 )
 _STEP = """
-select id, at, number, matches from (
-    select id, at, row_number() over () as number, {matches} as matches
+select {columns} from (
+    select {columns}, row_number() over () as number, {matches} as matches
       from (select r.* from request_log r where {along} order by r.at desc, r.id desc limit {limit}) as r) as looked_at
  where matches or number = {limit} limit {most}
 """
+_PLACES = _STEP.replace("{columns}", "id, at, number, matches", 1).replace("{columns}", "id, at")
+_BATCH = NAMED.format(", r.number, r.matches", _STEP.replace("{columns}", "*", 1).replace("{columns}", "r.*"))
 _ENTRIES = ENTRIES.format("where r.organization_id = $1 and r.at between $2 and $3 and r.id = any($4::uuid[])", "$5")
 _ENTRY = ENTRIES.format("where r.organization_id = $1 and r.id = $2 and r.at between $3 and $4", "1")
 
@@ -84,13 +88,6 @@ class FoundLogs:
     looked_back_to: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    ids: list[tuple[UUID, datetime]]
-    end: Cursor | None
-    """The last row that was looked at; None: there are no more."""
-
-
 async def search_logs(
     connection: Any,
     organization_id: UUID,
@@ -113,9 +110,10 @@ async def search_logs(
         await connection.execute(_PLANNING)
         while True:
             began = time.monotonic()
-            taken = await _look(connection, organization_id, wanted, place, size, limit + 1 - len(found))
-            found += taken.ids
-            place, now = taken.end, time.monotonic()
+            most = limit + 1 - len(found)
+            rows, place = await _look(connection, _PLACES, organization_id, wanted, place, size, most)
+            found += [(row["id"], row["at"]) for row in rows if row["matches"]]
+            now = time.monotonic()
             if len(found) > limit:
                 found = found[:limit]
                 place = Cursor(found[-1][1], found[-1][0])
@@ -148,22 +146,43 @@ async def has_logs(connection: Any, organization_id: UUID) -> bool:
     return found
 
 
+async def take_batch(
+    connection: Any, organization_id: UUID, wanted: LogSearch, *, after: Cursor | None, limit: int
+) -> FoundLogs:
+    """At most `limit` rows behind `after`, fewer or none where few of the next STEP rows match: for who wants them all.
+
+    Raises TimeoutError if the database takes STATEMENT_SECONDS.
+    """
+    async with connection.transaction(readonly=True):
+        await connection.execute(_PLANNING)
+        rows, end = await _look(connection, _BATCH, organization_id, wanted, after, STEP, limit)
+    entries = [LogEntry(*row[:_FIELDS]) for row in rows if row["matches"]]
+    return FoundLogs(entries, end)
+
+
 async def _look(
-    connection: Any, organization_id: UUID, wanted: LogSearch, after: Cursor | None, size: int, most: int
-) -> _Step:
-    """Look at `size` rows behind `after`: those that match, at most `most`, and where it ended."""
+    connection: Any,
+    statement: str,
+    organization_id: UUID,
+    wanted: LogSearch,
+    after: Cursor | None,
+    size: int,
+    most: int,
+) -> tuple[list[Any], Cursor | None]:
+    """Look at `size` rows behind `after`: at most `most` that match or are the last; where it ended; None: at the end."""
     values: list[Any] = [organization_id]
     along = " and ".join(["r.organization_id = $1", *_along(wanted, after, values)])
     matches = " and ".join(_matches(wanted, values)) or "true"
     values += [size, most]
-    statement = _STEP.format(along=along, matches=matches, limit=f"${len(values) - 1}", most=f"${len(values)}")
+    places = {"limit": f"${len(values) - 1}", "most": f"${len(values)}"}
     try:
-        rows = await connection.fetch(statement, *values, timeout=STATEMENT_SECONDS)
+        rows = await connection.fetch(
+            statement.format(along=along, matches=matches, **places), *values, timeout=STATEMENT_SECONDS
+        )
     except asyncpg.QueryCanceledError as fault:
         raise TimeoutError from fault
-    matching = [(row["id"], row["at"]) for row in rows if row["matches"]]
     full = len(rows) == most or (bool(rows) and rows[-1]["number"] == size)
-    return _Step(matching, Cursor(rows[-1]["at"], rows[-1]["id"]) if full else None)
+    return rows, Cursor(rows[-1]["at"], rows[-1]["id"]) if full else None
 
 
 def _along(wanted: LogSearch, after: Cursor | None, values: list[Any]) -> list[str]:

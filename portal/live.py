@@ -31,10 +31,11 @@ class Viewer:
     """One stream to one browser or program."""
 
     def __init__(self, feed: "Feed", session_id: UUID) -> None:
-        self._feed, self.session_id, self._seen = feed, session_id, 0
+        # A picture that is there already does not know of this viewer.
+        self._feed, self.session_id, self._seen = feed, session_id, feed.number
 
     async def next(self) -> Live | None:
-        """The next picture that differs from the last in its number; None when the viewer may look no longer."""
+        """The next picture; None when the viewer may look no longer."""
         picture = await self._feed.after(self._seen)
         self._seen = self._feed.number
         return picture if self.session_id in picture.roles else None

@@ -30,11 +30,12 @@ class Served(Protocol):
 
 
 def by_path(served: Iterable[Served]) -> list[BaseRoute]:
-    """One route for each path with all its methods, so that a 405 names them all."""
+    """One route for each path with all its methods, so that a 405 names them all; literal paths before patterns."""
     paths: dict[str, dict[str, Served]] = {}
     for one in served:
         paths.setdefault(one.url_path, {})[one.method] = one
-    return [Route(path, _dispatch(methods), methods=list(methods)) for path, methods in paths.items()]
+    ordered = sorted(paths, key=lambda path: ["{" in part for part in path.split("/")])
+    return [Route(path, _dispatch(paths[path]), methods=list(paths[path])) for path in ordered]
 
 
 def _dispatch(methods: dict[str, Served]) -> Callable[[Request], Awaitable[Response]]:

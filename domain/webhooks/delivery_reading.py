@@ -45,6 +45,11 @@ class DeliveryRecord:
     duration_ms: int | None
     last_error: str
 
+    @property
+    def standing(self) -> str:
+        """The state as people see it: one that waits after an attempt is retrying."""
+        return "retrying" if self.state == "waiting" and self.attempts else self.state
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDetail:

@@ -35,7 +35,10 @@ class EndpointRecord:
 
 @dataclass(frozen=True, slots=True)
 class EndpointHealth:
-    """How its deliveries went: when the last one ended, and of seven days how many were delivered and given up."""
+    """How its deliveries went: the last one, and of seven days how many were delivered and given up.
+
+    `last_state` is waiting, retrying, delivered or failed; None if there is none.
+    """
 
     last_at: datetime | None = None
     last_state: str | None = None
@@ -74,7 +77,8 @@ async def health_of(connection: Any, access: Access, endpoint_ids: list[UUID]) -
     rows = await connection.fetch(
         "select e.id, last.created_at as last_at, last.state as last_state, coalesce(week.delivered, 0) as delivered,"
         " coalesce(week.failed, 0) as failed from webhook_endpoint e"
-        " left join lateral (select created_at, state from webhook_delivery where endpoint_id = e.id"
+        " left join lateral (select created_at, case when state = 'waiting' and attempts > 0 then 'retrying'"
+        " else state end as state from webhook_delivery where endpoint_id = e.id"
         " order by created_at desc limit 1) last on true"
         " left join lateral (select count(*) filter (where state = 'delivered') as delivered,"
         " count(*) filter (where state = 'failed') as failed from webhook_delivery"

@@ -46,7 +46,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType("subscription.changed", "The plan, its state or its end changed.", _SUBSCRIPTION),
     EventType(
         "credits.granted",
-        "Credits were bought, given or refunded.",
+        "Credits were bought, given or corrected upwards.",
         {"kind": "purchase", "credits": "250", "expires_at": None},
     ),
     EventType(

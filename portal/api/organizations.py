@@ -75,7 +75,7 @@ ENDPOINTS = (
         "POST",
         "/organizations",
         create,
-        "Found an organization",
+        "Create an organization",
         "organization",
         body=NewOrganization,
         answer=OrganizationItem,

@@ -89,7 +89,7 @@ class EndpointAnswer(Answer):
     created_at: datetime
     both_sign_until: datetime | None
     last_delivery_at: datetime | None
-    last_delivery_state: str | None
+    last_delivery_state: str | None = Field(description="waiting, retrying, delivered or failed.")
     delivered_in_7_days: int
     failed_in_7_days: int
 

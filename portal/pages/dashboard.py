@@ -22,7 +22,7 @@ from domain.faults import InvalidValue
 from portal.charts.plot import bar
 from portal.charts.usage import Drawing, drawings
 from portal.web.events import LiveEvents
-from portal.web.formats import THIN, credits_, milliseconds, number, percent, size
+from portal.web.formats import THIN, credits_, local, milliseconds, number, percent, size
 from portal.web.layout import Page
 from portal.web.page import PageRoute
 from portal.web.visit import Visit
@@ -80,6 +80,7 @@ class DashboardPage(Page):
 
     ranges: ClassVar[Mapping[str, Range]] = RANGES
     bar = staticmethod(bar)
+    local = staticmethod(local)
 
     @property
     def prefix(self) -> str:

@@ -91,6 +91,7 @@ async def show(visit: Visit) -> Page:
         wanted = await parse_search(
             visit.connection, visit.access.organization_id, filters, zone=visit.person.time_zone, now=now
         )
+        _require_order(wanted)
         found = await search_logs(visit.connection, visit.access.organization_id, wanted, after=parse_cursor(cursor))
     except InvalidValue as fault:
         return _page(visit, filters, choices, FoundLogs([], None), "refused", error=str(fault))
@@ -136,6 +137,11 @@ def repeating_command(gateway: str, entry: LogEntry) -> str:
     if entry.bytes_in:
         lines.append("--data-binary @body")
     return " \\\n  ".join(lines)
+
+
+def _require_order(wanted: LogSearch) -> None:
+    if wanted.since and wanted.until and wanted.since >= wanted.until:
+        raise InvalidValue("The end of the time range lies before its beginning.")
 
 
 def _filters(visit: Visit) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -29,6 +30,7 @@ class DeliveryPage(Page):
     detail: DeliveryDetail
     payload: str
     may_change: bool
+    now: datetime
     most_attempts: int = MOST_ATTEMPTS
 
 
@@ -67,11 +69,19 @@ async def _page(visit: Visit, delivery_id: UUID, *, error: str = "") -> Delivery
     return DeliveryPage(
         title=f"Delivery of {detail.record.event_type}",
         detail=detail,
-        payload=json.dumps(json.loads(detail.payload), indent=2, ensure_ascii=False),
+        payload=_laid_out(detail.payload),
+        now=datetime.now(UTC),
         may_change=visit.access.may(Permission.BUILD),
         error=error,
         status=409 if error else 200,
     )
+
+
+def _laid_out(payload: str) -> str:
+    """The JSON over several lines, the type first."""
+    document = json.loads(payload)
+    first = [name for name in ("type", "timestamp", "data") if name in document]
+    return json.dumps({name: document[name] for name in [*first, *document]}, indent=2, ensure_ascii=False)
 
 
 PAGES = (

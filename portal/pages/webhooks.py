@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -79,6 +79,7 @@ class EndpointPage(Page):
     state: str
     event: str
     may_change: bool
+    now: datetime
     event_types: tuple[EventType, ...] = EVENT_TYPES
     states: tuple[str, ...] = STATES
     overlaps: tuple[tuple[int, str], ...] = OVERLAPS
@@ -207,6 +208,7 @@ async def _page(
         paged=bool(cursor),
         state=state,
         event=event,
+        now=datetime.now(UTC),
         may_change=visit.access.may(Permission.BUILD),
         error=str(fault) if fault else "",
         status=_status(fault) if fault else 200,

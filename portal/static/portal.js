@@ -51,10 +51,9 @@ if (liveSection && window.EventSource) {
   const dot = liveSection.querySelector("[data-live-dot]");
   const reload = liveSection.querySelector("[data-live-reload]");
   const plain = new Intl.NumberFormat("en");
-  const clock = new Intl.DateTimeFormat("en-GB", {
-    timeZone: liveSection.dataset.zone, day: "2-digit", month: "short", year: "numeric",
-    hour: "2-digit", minute: "2-digit", second: "2-digit",
-  });
+  const zoned = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: liveSection.dataset.zone, ...options });
+  const date = zoned({ day: "2-digit", month: "short", year: "numeric" });
+  const clock = zoned({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
   let saidAt = Date.now(), source = null;
 
   const shown = (name, value) => {
@@ -82,8 +81,9 @@ if (liveSection && window.EventSource) {
   };
   const rowOf = (call) => {
     const row = document.createElement("tr");
-    const time = element("time", clock.format(new Date(call.at)));
+    const at = new Date(call.at), time = document.createElement("time");
     time.dateTime = call.at;
+    time.append(element("span", `${date.format(at)}, `, "date"), clock.format(at));
     cell(row, time);
     const broken = call.outcome === "failed" || call.outcome === "cut";
     const kind = call.status < 400 && !broken ? "good" : call.status >= 500 || call.status < 400 ? "bad" : "warning";
@@ -119,3 +119,23 @@ if (liveSection && window.EventSource) {
   window.addEventListener("pagehide", stop);
   start();
 }
+// A search of the logs that stopped for its time goes on by itself once it was told to, until it finds something.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a.log-go-on");
+  if (!link) return;
+  event.preventDefault();
+  let url = link.href;
+  const section = link.closest("section");
+  section.setAttribute("aria-busy", "true");
+  for (;;) {
+    const answer = await fetch(url, { headers: { accept: "text/html" } }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) break;
+    const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("section[data-logs]");
+    if (!found) break;
+    const next = found.querySelector("a.log-go-on");
+    if (found.querySelector("tbody") || !next || !section.isConnected) break;
+    section.querySelector(".log-back-to").replaceWith(found.querySelector(".log-back-to"));
+    url = next.href;
+  }
+  location.assign(url);
+});

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from domain import faults
+from domain.identity.fetching import Unanswered
 from domain.sealing import Unreadable
 from portal.web.layout import Page
 from portal.web.rendering import render
@@ -31,6 +32,7 @@ STATUS: Mapping[type[faults.Fault], int] = {
     faults.VersionNeeded: 428,
     faults.TooManyTries: 429,
     faults.DatabaseUnreachable: 503,
+    Unanswered: 503,
     Unreadable: 503,
 }
 TITLES = {

@@ -1,6 +1,5 @@
 """Jinja as the portal uses it: everything escaped, unknown names are errors, formats as filters."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ class Templates:
         )
         self._environment.filters.update(formats.FILTERS)
         self._environment.globals.update(
-            asset=asset_url, base_url=settings.portal.base_url, providers=partial(offered, settings.sign_in)
+            asset=asset_url, base_url=settings.portal.base_url, providers=lambda: offered(settings.sign_in)
         )
 
     def text(self, template: str, **context: Any) -> str:

@@ -46,7 +46,7 @@ KINDS = (
     Kind(900_000, 200, "served"),
     Kind(30_000, 201, "served", flags=Flag.WAITED),
     Kind(25_000, 404, "served"),
-    Kind(20_000, 429, "refused", "rate_limited", "1000/minute", Step.LIMIT, Flag.WAITED),
+    Kind(20_000, 429, "refused", "rate_limited", "minute", Step.LIMIT, Flag.WAITED),
     Kind(8_000, 402, "refused", "out_of_credits", None, Step.CHARGE, Flag.LEDGER),
     Kind(7_000, 401, "refused", "invalid_api_key", None, Step.KEY, Flag(0), KeyFault.REVOKED),
     Kind(5_000, 502, "failed", "upstream_unreachable", None, Step.FORWARD),
@@ -113,11 +113,13 @@ select $1, k, ($3::uuid[])[o], ($4::uuid[])[o], bucket, $5, c, n, case when c = 
 
 def decisions_of(plan_id: UUID, limits: Sequence[LimitSnapshot]) -> list[bytes]:
     """One trace for each of KINDS."""
-    form, numbers = DecisionForm(plan_id, limits), [value for _ in limits for value in (640, 21)]
-    return [
-        form.pack(kind.step, kind.key_fault, kind.flags, 77, numbers, [kind.limit_name] if kind.limit_name else ())
-        for kind in KINDS
-    ]
+    form = DecisionForm(plan_id, limits)
+    traces = []
+    for kind in KINDS:
+        numbers = [part for limit in limits for part in (0 if limit.name == kind.limit_name else 640, 21)]
+        names = (kind.limit_name,) if kind.limit_name else ()
+        traces.append(form.pack(kind.step, kind.key_fault, kind.flags, 77, numbers, names))
+    return traces
 
 
 async def write_logs(
@@ -183,9 +185,9 @@ async def fold_logs(connection: Any, organization_id: UUID, now: datetime) -> No
 async def write_older_rollups(
     connection: Any, organization_id: UUID, keys: list[UUID], calls: list[Call], now: datetime
 ) -> None:
-    """Days of every key and hours of the hundred busiest, for the 90 days before the rows begin."""
+    """Days of every key and hours of the busiest fiftieth, for the 90 days before the rows begin."""
     until = (now - SPAN).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    for grain, whose in (("day", keys), ("hour", keys[:100])):
+    for grain, whose in (("day", keys), ("hour", keys[: max(1, len(keys) // 50)])):
         length = timedelta(days=1) if grain == "day" else timedelta(hours=1)
         await connection.execute(
             _PAST.format(calls=len(calls)),

@@ -19,8 +19,8 @@ from tests.portals import Person, Portal, portal_settings, running_portal
 
 CHROMIUM = "/usr/bin/chromium"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
-STREAMS = ("/live", "/export", "/callback", "{provider}")
-"""Ends of GET routes that are no pages."""
+STREAMS = ("/live", "/export", "/callback", "/{provider}")
+"""Ends of GET routes that are no pages: they last, or lead to another site."""
 
 
 @dataclass

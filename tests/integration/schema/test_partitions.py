@@ -36,7 +36,7 @@ async def test_missing_days_are_made_once_and_hold_their_utc_day(pool):
         assert await connection.fetchval(f"select count(*) from {partition_name(FIRST)}") == 1
         assert await connection.fetchval(f"select count(*) from {partition_name(midnight.date())}") == 1
         indexes = await connection.fetch("select indexname from pg_indexes where tablename = $1", partition_name(FIRST))
-        assert len(indexes) == 3
+        assert len(indexes) == 5
 
 
 async def test_making_a_partition_does_not_wait_for_a_writer(pool):
