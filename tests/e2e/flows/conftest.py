@@ -46,7 +46,13 @@ async def shared(up: Up, browser: Browser, scripted: bool) -> AsyncIterator[Cust
 @pytest.fixture
 async def customer(shared: Customer) -> AsyncIterator[Customer]:
     """Somebody with an address that is proven and an organization, signed in; nothing went wrong at the end."""
+    await shared.go("/account")
+    if "/sign-in" in shared.page.url:
+        await shared.sign_in()
+        await shared.page.wait_for_url("**/o/**")
+    home = shared.slug
     yield shared
+    shared.slug = home
     wrong, shared.wrong[:] = list(shared.wrong), []
     assert wrong == []
 

@@ -1,5 +1,6 @@
 """A new customer at a real browser: what they do at the doors, and what their browser must never say."""
 
+import asyncio
 import re
 import secrets
 import subprocess
@@ -63,14 +64,14 @@ class Customer:
         """The page shows this text."""
         await self.page.locator("main").get_by_text(text).first.wait_for()
 
-    async def mailed(self, subject: str) -> str:
-        """The link of the newest mail to the customer whose subject has these words, read in the mailbox."""
+    async def mailed(self, subject: str, count: int = 1) -> str:
+        """The link of the newest of `count` mails to the customer with these words in the subject, read in the mailbox."""
         window = await self.context.new_page()
         row = window.locator("tr", has_text=self.email).filter(has_text=subject)
         deadline = time.monotonic() + MAIL_SECONDS
         while True:
             await window.goto(f"{self.url}/dev/mailbox")
-            if await row.count():
+            if await row.count() >= count:
                 break
             assert time.monotonic() < deadline, f"no mail {subject!r}"
             await window.wait_for_timeout(100)
@@ -82,7 +83,7 @@ class Customer:
     async def sign_up(self, organization: str = "") -> None:
         """From nothing to a proven address; the organization is open at the end if there is one."""
         await self.go("/")
-        await self.press("Sign up")
+        await self.press("Sign up", within="header")
         await self.fill(email=self.email, password=self.password, organization=organization)
         await self.press("Sign up")
         await self.says("A mail is on its way")
@@ -104,6 +105,21 @@ class Customer:
             await self.page.locator(".menu-switch.opens").click()
         await self.press("Sign out", within=".who")
         await self.says("You are signed out")
+
+    async def new_organization(self, name: str) -> None:
+        """One more, which is the customer's from now on, with credits: the sign-up gives them to the first one alone."""
+        await self.go("/organizations/new")
+        await self.fill(name=name)
+        await self.page.locator("main button[type=submit]").click()
+        await self.says("The organization is ready")
+        self.slug = self.page.url.partition("/o/")[2].partition("?")[0]
+        await asyncio.to_thread(self.up.command, "credits", "grant", self.slug, "1", "--reason", "to try things out")
+
+    async def change_plan(self, name: str) -> None:
+        """To a plan that applies at once."""
+        await self.go("subscription")
+        await self.press(f"Change to {name}")
+        await self.says("The plan is changed")
 
     async def prove(self) -> None:
         """Show the password once more where the page asks for it."""

@@ -31,7 +31,7 @@ async def test_a_second_factor_is_asked_for_and_a_recovery_code_stands_in(custom
     assert len(codes) == 10
 
     await _leave_and_return(customer)
-    await customer.fill(code=authenticator.at(time.time(), 1))
+    await customer.fill(code=authenticator.at(time.time() + 30))
     await customer.press("Sign in")
     await customer.page.wait_for_url(f"{customer.root}*")
     await _leave_and_return(customer)
@@ -69,6 +69,7 @@ async def test_a_forgotten_password_is_set_anew_by_mail(customer):
     await customer.says("Your new password is set")
     await customer.page.goto(link)
     await customer.says("used or is too old")
+    await customer.go("")
     await customer.sign_out()
     await customer.sign_in()
     await customer.page.wait_for_url(f"{customer.root}*")
@@ -96,7 +97,7 @@ async def test_a_deleted_account_has_days_of_grace_and_can_be_kept_by_button_and
     await stranger.press("Keep my account")
     await stranger.says("Your account stays")
     await _delete(stranger)
-    await stranger.page.goto(await stranger.mailed("Your account will be deleted"))
+    await stranger.page.goto(await stranger.mailed("Your account will be deleted", 2))
     await stranger.press("Keep it")
     await stranger.says("Your account stays")
     await _delete(stranger)
