@@ -11,6 +11,10 @@ from domain import services
 app = typer.Typer(no_args_is_help=True, help="Create, change and list services (upstream APIs).")
 
 Slug = Annotated[str, typer.Argument(help="The service's slug.")]
+Category = Annotated[str | None, typer.Option(help="Groups services in the catalog.")]
+Version = Annotated[str | None, typer.Option(help="Of the API, for display.")]
+Featured = Annotated[bool | None, typer.Option("--featured/--not-featured", help="First in its category, and outside.")]
+Beta = Annotated[bool | None, typer.Option("--beta/--not-beta", help="Marked as beta in the catalog.")]
 Upstreams = Annotated[list[str], typer.Option("--upstream", help="URL that requests go to; several are balanced.")]
 
 
@@ -23,9 +27,14 @@ def create(
     description: Annotated[str, typer.Option(help="For the catalog.")] = "",
     keep_prefix: Annotated[bool, typer.Option("--keep-prefix", help="Send the prefix on to the upstream.")] = False,
     charge_on: Annotated[str, typer.Option(help="success or response.")] = "success",
+    category: Category = None,
+    version: Version = None,
+    featured: Featured = None,
+    beta: Beta = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put an upstream API behind the gateway."""
+    shown = _given(category=category, version=version, featured=featured, beta=beta)
     record = with_connection(
         lambda connection, _: services.create(
             connection,
@@ -36,6 +45,7 @@ def create(
             description=description,
             keep_prefix=keep_prefix,
             charge_on=charge_on,
+            **shown,
         )
     )
     print_record(record, as_json=as_json)
@@ -50,12 +60,16 @@ def change(
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
     coming_soon: Annotated[bool | None, typer.Option("--coming-soon/--available", help="Shown, not served.")] = None,
     charge_on: Annotated[str | None, typer.Option(help="success or response.")] = None,
+    category: Category = None,
+    version: Version = None,
+    featured: Featured = None,
+    beta: Beta = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="COLUMN=NUMBER of a timeout or bound.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given."""
-    given = {"name": name, "enabled": enabled, "coming_soon": coming_soon, "charge_on": charge_on}
-    columns: dict[str, Any] = {column: value for column, value in given.items() if value is not None}
+    columns = _given(name=name, enabled=enabled, coming_soon=coming_soon, charge_on=charge_on)
+    columns |= _given(category=category, version=version, featured=featured, beta=beta)
     columns.update(_number(pair) for pair in set_ or [])
     record = with_connection(
         lambda connection, _: services.update(connection, slug, prefix=prefix, upstreams=upstream or None, **columns)
@@ -75,6 +89,10 @@ def show(slug: Slug, as_json: JsonOption = False) -> None:
     """Show one service."""
     record = with_connection(lambda connection, _: services.fetch_service(connection, slug))
     print_record(record, as_json=as_json)
+
+
+def _given(**columns: Any) -> dict[str, Any]:
+    return {column: value for column, value in columns.items() if value is not None}
 
 
 def _number(pair: str) -> tuple[str, int]:

@@ -85,14 +85,19 @@ class AuditRecord:
         return self.actor_name or self.actor_email or ("System" if self.actor_kind == "system" else "Somebody")
 
     @property
+    def left(self) -> bool:
+        """Whether somebody removed themselves."""
+        return self.verb == "member.remove" and self.actor_kind == "user" and self.object_id == str(self.actor_id)
+
+    @property
     def phrase(self) -> str:
         """What was done, without the thing."""
-        return phrase_of(self.verb)[0]
+        return "left the organization" if self.left else phrase_of(self.verb)[0]
 
     @property
     def names_object(self) -> bool:
         """Whether the thing is named behind the phrase."""
-        return phrase_of(self.verb)[1]
+        return phrase_of(self.verb)[1] and not self.left
 
     @property
     def what(self) -> str:

@@ -19,10 +19,12 @@ _ENDS = (
 
 async def close(connection: Any, organization_id: UUID, actor: audit.Actor, *, reason: str) -> bool:
     """Close it for good, inside the caller's transaction; False if it was closed before. `reason` is not empty."""
-    name = await connection.fetchval(
-        "update organization set state = 'closed' where id = $1 and state <> 'closed' returning name", organization_id
+    was = await connection.fetchrow(
+        "update organization o set state = 'closed' from organization was where o.id = $1 and o.state <> 'closed'"
+        " and was.id = o.id returning was.name, was.state",
+        organization_id,
     )
-    if name is None:
+    if was is None:
         return False
     subscription = await fetch_subscription(connection, organization_id)
     if subscription is not None and subscription.live:
@@ -33,8 +35,9 @@ async def close(connection: Any, organization_id: UUID, actor: audit.Actor, *, r
         connection,
         actor,
         audit.Verb.ORGANIZATION_CLOSE,
-        audit.Thing("organization", str(organization_id), name),
+        audit.Thing("organization", str(organization_id), was["name"]),
         organization_id=organization_id,
+        before={"state": was["state"]},
         after={"state": "closed"},
         reason=reason,
     )

@@ -20,6 +20,7 @@ from domain.portal_settings import SecretSettings
 from domain.random_tokens import digest_of, new_token
 from domain.roles import INVITED, require_givable
 from domain.team import held
+from domain.webhooks import announcing
 
 DAYS = 7
 MOST_OPEN = 50
@@ -237,6 +238,7 @@ async def accept(connection: Any, token: str, *, user_id: int, email: str, actor
             organization_id=organization_id,
             after={"role": offer.role},
         )
+        await announcing.member_joined(connection, organization_id, user_id=user_id, email=offer.email, role=offer.role)
     return offer
 
 

@@ -16,21 +16,25 @@ _SELECT = f"""
     select {COLUMNS}, coalesce(nullif(trim(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')), ''), u.email)
            as made_by, s.id as next_id, s.prefix as next_prefix, s.last4 as next_last4,
            b.id as former_id, b.prefix as former_prefix, b.last4 as former_last4
-    from api_key k join organization o on o.id = k.organization_id
+    from page k join organization o on o.id = k.organization_id
     left join users u on u.id = k.created_by
     left join api_key b on b.id = k.rotated_from
     left join lateral (
         select n.id, n.prefix, n.last4 from api_key n where n.rotated_from = k.id
         order by n.revoked_at is null desc, n.created_at desc limit 1) s on true
 """
+# The page is cut before anything is joined to its keys.
 _LIST = f"""
-    {_SELECT} where k.organization_id = $1
-      and case $2::text when 'active' then {ALIVE} when 'revoked' then k.revoked_at is not null
-          when 'expired' then k.revoked_at is null and k.expires_at <= now() else true end
-      and ($3::text = '' or strpos(lower(k.name), lower($3)) > 0 or starts_with(k.prefix, $3))
-      and ($4::timestamptz is null or (k.created_at, k.id) < ($4, $5::uuid))
-    order by k.created_at desc, k.id desc limit $6
+    with page as materialized (
+        select * from api_key k where k.organization_id = $1
+          and case $2::text when 'active' then {ALIVE} when 'revoked' then k.revoked_at is not null
+              when 'expired' then k.revoked_at is null and k.expires_at <= now() else true end
+          and ($3::text = '' or strpos(lower(k.name), lower($3)) > 0 or starts_with(k.prefix, $3))
+          and ($4::timestamptz is null or (k.created_at, k.id) < ($4, $5::uuid))
+        order by k.created_at desc, k.id desc limit $6)
+    {_SELECT} order by k.created_at desc, k.id desc
 """
+_ONE = f"with page as (select * from api_key where organization_id = $1 and id = $2) {_SELECT}"
 _COUNT = f"""
     select count(*) as all, count(*) filter (where {ALIVE}) as active,
            count(*) filter (where k.revoked_at is null and k.expires_at <= now()) as expired,
@@ -100,9 +104,7 @@ async def count_keys(connection: Any, access: Access) -> dict[str, int]:
 async def fetch_entry(connection: Any, access: Access, key_id: UUID) -> KeyEntry:
     """One key of the organization. Raises NotFound, also for another organization's."""
     access.require(Permission.VIEW)
-    row = await connection.fetchrow(
-        f"{_SELECT} where k.organization_id = $1 and k.id = $2", access.organization_id, key_id
-    )
+    row = await connection.fetchrow(_ONE, access.organization_id, key_id)
     if row is None:
         raise NotFound("There is no such API key.")
     return _entry(row)

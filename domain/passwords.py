@@ -3,7 +3,7 @@
 import secrets
 
 from domain.faults import InvalidValue
-from schema.users import User, hash_in_thread, verify_in_thread
+from schema.users import HASHER, User, hash_in_thread, verify_in_thread
 
 GENERATED_BYTES = 15
 NO_PASSWORD = "$argon2-none"  # noqa: S105  what stands in the place of a hash
@@ -22,6 +22,11 @@ async def hash_password(password: str) -> str:
 async def verify_password(stored: str, password: str) -> bool:
     """Whether `password` has the stored hash."""
     return await verify_in_thread(stored, password)
+
+
+def needs_new_hash(stored: str) -> bool:
+    """Whether a right password should be hashed again, because the parameters are others now."""
+    return HASHER.check_needs_rehash(stored)
 
 
 def generate_password() -> str:

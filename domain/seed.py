@@ -165,6 +165,8 @@ async def _seed_service(connection: Any, report: SeedReport, upstream_url: str) 
             upstreams=[upstream_url],
             name="Demo",
             description="The default service: what UPSTREAM_API_URL names, or the demo upstream.",
+            category="Examples",
+            featured=True,
         )
         report.created.append(f"service {SERVICE_SLUG}")
         for method, path, name, price in OPERATIONS:

@@ -65,6 +65,8 @@ class CatalogOperation:
     reserved: bool
     replays: bool
     locked: str
+    minimum_rank: int | None
+    """The `sort_order` that a plan needs at least, of the operation and its service; None: any plan will do."""
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -137,11 +139,12 @@ def _service(row: Any, operations: list[Any], *, known: bool) -> CatalogService:
         route_prefix=row["route_prefix"],
         charge_on=row["charge_on"],
         locked=locked,
-        operations=tuple(_operation(each, locked, known=known) for each in operations),
+        operations=tuple(_operation(each, locked, row["minimum_rank"], known=known) for each in operations),
     )
 
 
-def _operation(row: Any, locked: str, *, known: bool) -> CatalogOperation:
+def _operation(row: Any, locked: str, service_rank: int | None, *, known: bool) -> CatalogOperation:
+    ranks = [rank for rank in (service_rank, row["minimum_rank"]) if rank is not None]
     on_quota = row["billing_mode"] == "quota"
     return CatalogOperation(
         id=row["id"],
@@ -154,6 +157,7 @@ def _operation(row: Any, locked: str, *, known: bool) -> CatalogOperation:
         reserved=row["reserved"],
         replays=row["replays"],
         locked=locked or _locked(row, known=known),
+        minimum_rank=max(ranks, default=None),
     )
 
 

@@ -14,6 +14,7 @@ from domain.access import Access, Permission
 from domain.cursors import Cursor
 from domain.faults import Conflict, Forbidden, NotFound
 from domain.roles import require_givable
+from domain.webhooks import announcing
 
 _LARGEST_ID = 2**31 - 1
 NO_MEMBER = "There is no such member."
@@ -172,6 +173,9 @@ async def remove_member(connection: Any, access: Access, actor: audit.Actor, use
         organization_id=access.organization_id,
         before={"role": member.role},
         reason="left" if leaving else "",
+    )
+    await announcing.member_removed(
+        connection, access.organization_id, user_id=user_id, email=member.email, role=member.role
     )
 
 

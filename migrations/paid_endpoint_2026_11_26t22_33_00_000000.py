@@ -7,6 +7,7 @@ ID = "2026-11-26T22:33:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "usage of organizations, services, operations (hours, days) and keys (weeks), summed up"
 
+# A partition for each grain: weeks of keys are many small rows that are read together, not scattered among large ones.
 TABLE = """
 create table usage_summary (
     organization_id uuid not null,
@@ -27,8 +28,11 @@ create table usage_summary (
     latency bigint[] not null default '{}',
     created_at timestamptz not null default now(),
     primary key (organization_id, grain, key_id, service_id, operation_id, bucket, status_class)
-) with (fillfactor = 60);
-create index usage_summary_grain_bucket on usage_summary (grain, bucket);
+) partition by list (grain);
+create table usage_summary_hour partition of usage_summary for values in ('hour') with (fillfactor = 60);
+create table usage_summary_day partition of usage_summary for values in ('day') with (fillfactor = 60);
+create table usage_summary_week partition of usage_summary for values in ('week') with (fillfactor = 60);
+create index usage_summary_bucket on usage_summary (bucket);
 comment on table usage_summary is
     'Sums of usage_rollup; ffffffff-ffff-ffff-ffff-ffffffffffff stands for a dimension that is summed up.';
 """

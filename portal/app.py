@@ -44,7 +44,7 @@ def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open every part, close them in reverse. None of them connects before it is used."""
+    """Open every part, close them in reverse. None of them fails because a server is away: they connect when used."""
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database, "paid-endpoint portal")
         stack.push_async_callback(pool.close)

@@ -4,6 +4,7 @@ The key goes into the request and nowhere else: it is not kept, not logged, and 
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -25,6 +26,10 @@ BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 _TEXTUAL = re.compile(r"text/|application/(json|xml|javascript|x-ndjson|[a-z0-9.+-]*\+(json|xml))", re.IGNORECASE)
 _CONTENT_TYPE = re.compile(r"[!-~]+/[!-~]+(; ?[!-~]+)*")
 _QUERY_SAFE = "%=&+,:;@/?!$'()*~"
+
+# At DEBUG these libraries log fields of answers, which may echo the key.
+for _name in ("httpx2", "httpcore2"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -6,9 +6,10 @@ from domain.outbox import values_of
 
 
 async def mails_to(portal, email: str) -> list[tuple[str, dict[str, str]]]:
-    """Template and values of every mail that was queued for the address, oldest first."""
+    """Template and values of every mail that waits for the address, oldest first."""
     rows = await portal.pool.fetch(
-        "select id, template, content from outbox_message where recipient = $1 order by created_at, id", email
+        "select id, template, content from outbox_message where recipient = $1 and state = 'waiting' order by created_at, id",
+        email,
     )
     return [(row["template"], values_of(portal.settings.secrets, row["id"], row["content"])) for row in rows]
 

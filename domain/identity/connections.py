@@ -16,6 +16,7 @@ from domain.identity.elsewhere import OutsideAccount, Refused
 from domain.identity.links import RESET, VERIFY, void
 from domain.identity.proof import require_fresh
 from domain.identity.sessions import Session, end_sessions_of
+from domain.identity.signing_up import invited
 from domain.names import NAME_LENGTH, valid_name
 from domain.outbox import post_mail
 from domain.passwords import NO_PASSWORD
@@ -84,12 +85,8 @@ async def sign_up_elsewhere(connection: Any, settings: Settings, account: Outsid
     if not account.email:
         raise Refused("The other site does not vouch for your e-mail address. Verify it there, or sign up here.")
     email = valid_email(account.email)
-    invited = await connection.fetchval(
-        "select exists (select from invitation where email = $1 and accepted_at is null and withdrawn_at is null"
-        " and expires_at > now())",
-        email,
-    )
-    if not settings.portal.sign_up_open and not invited:
+    expected = await invited(connection, email)
+    if not settings.portal.sign_up_open and not expected:
         known = await connection.fetchval("select true from users where email = $1 and active", email)
         if not known:
             raise Forbidden("Only who was invited can sign up here.")
@@ -106,7 +103,7 @@ async def sign_up_elsewhere(connection: Any, settings: Settings, account: Outsid
     thing = audit.Thing("user", str(user_id), email)
     await audit.record(connection, actor, audit.Verb.ACCOUNT_SIGN_UP, thing, after={"issuer": account.issuer})
     await _insert(connection, user_id, account)
-    if not invited:
+    if not expected:
         await found(connection, settings, actor, name=_name(account.name) or email.partition("@")[0])
     return int(user_id)
 

@@ -18,6 +18,7 @@ from domain.identity.sessions import Session
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.settings import Settings
+from domain.webhooks.announcing import member_removed
 
 log = logging.getLogger("paid_endpoint.deletion")
 
@@ -129,7 +130,9 @@ async def _erase(connection: Any, settings: SecretSettings, user_id: int, email:
     alone: list[UUID] = [row["id"] for row in await connection.fetch(_ALONE, user_id)]
     for organization_id in alone:
         await close(connection, organization_id, audit.Actor(), reason=REASON)
-    await connection.execute("delete from membership where user_id = $1", user_id)
+    left = await connection.fetch("delete from membership where user_id = $1 returning organization_id, role", user_id)
+    for row in left:
+        await member_removed(connection, row["organization_id"], user_id=user_id, email=email, role=row["role"])
     await connection.execute("delete from users where id = $1", user_id)
     thing = audit.Thing("user", str(user_id), email)
     await audit.record(connection, audit.Actor(), audit.Verb.ACCOUNT_ERASE, thing, after={"closed": len(alone)})

@@ -8,7 +8,7 @@ import httpx2
 import jwt
 
 from domain.identity.fetching import BadAnswer, Unanswered, ask, text_of
-from domain.identity.flows import Flow
+from domain.identity.flows import PROVE, Flow
 from domain.identity.providers import Provider
 
 __all__ = ["BadAnswer", "discover", "who"]
@@ -90,6 +90,9 @@ def verified(token: str, keys: jwt.PyJWKSet, provider: Provider, flow: Flow) -> 
         raise BadAnswer("its token is for somebody else")
     if not hmac.compare_digest(text_of(claims, "nonce").encode(), flow.nonce.encode()):
         raise BadAnswer("its token is of another sign-in")
+    signed_in = claims.get("auth_time")
+    if flow.intent == PROVE and isinstance(signed_in, int) and signed_in < flow.began - LEEWAY_SECONDS:
+        raise BadAnswer("it did not ask you anew")
     if not 1 <= len(text_of(claims, "sub")) <= LONGEST_SUBJECT:
         raise BadAnswer("its token names nobody")
     return claims

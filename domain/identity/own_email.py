@@ -15,6 +15,8 @@ from domain.outbox import post_mail
 from domain.settings import Settings
 
 RULE = "own_email"
+_UNPROVEN = "not active and email_verified_at is null"
+"""A sign-up that nobody confirmed keeps its address from nobody who proves it."""
 
 
 async def ask_to_change_email(
@@ -32,7 +34,7 @@ async def ask_to_change_email(
     await void(connection, session.user_id, CHANGE_EMAIL)
     # A taken address has a row too, whose token nobody gets: the account looks the same either way.
     token = await new_link(connection, session.user_id, email, CHANGE_EMAIL)
-    taken = await connection.fetchval("select true from users where email = $1", email)
+    taken = await connection.fetchval(f"select true from users where email = $1 and not ({_UNPROVEN})", email)
     link = f"{settings.portal.base_url}/account/email/{token}"
     await post_mail(
         connection,
@@ -58,6 +60,7 @@ async def confirm_email(connection: Any, settings: Settings, token: str, actor: 
     link = await use(connection, token, CHANGE_EMAIL)
     try:
         async with connection.transaction():
+            await connection.execute(f"delete from users where email = $1 and {_UNPROVEN}", link.email)
             old = await connection.fetchval(
                 "update users u set email = $2, username = $2, email_verified_at = now() from users was"
                 " where u.id = $1 and was.id = u.id and u.active returning was.email",

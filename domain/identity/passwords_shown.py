@@ -11,7 +11,7 @@ from domain.identity.devices import device_of
 from domain.identity.new_passwords import LONGEST
 from domain.identity.signing_up import ask_again
 from domain.identity.throttle import Throttle
-from domain.passwords import verify_password
+from domain.passwords import NO_PASSWORD, hash_password, needs_new_hash, verify_password
 from domain.random_tokens import digest_of
 from domain.settings import Settings
 from schema.users import UNKNOWN_USER_HASH
@@ -40,6 +40,7 @@ class Shown:
 
 
 _FIND = "select id, email, password, active, email_verified_at is not null as verified from users where email = $1"
+_REHASH = "update users set password = $3 where id = $1 and password = $2"
 
 
 async def check_shown(pool: Pool, throttle: Throttle, settings: Settings, shown: Shown) -> int:
@@ -51,15 +52,19 @@ async def check_shown(pool: Pool, throttle: Throttle, settings: Settings, shown:
     row = await pool.fetchrow(_FIND, email)
     nonce = device_of(settings.secrets, shown.device, row["id"]) if row else None
     counted = await _count(throttle, email, shown.address, f"{row['id']}:{nonce}" if row and nonce else "")
-    stored = row["password"] if row else UNKNOWN_USER_HASH
+    # Who only signs in elsewhere has no hash: comparing would end at once, and so tell.
+    has_password = row is not None and row["password"] != NO_PASSWORD
+    stored = row["password"] if row is not None and has_password else UNKNOWN_USER_HASH
     async with throttle.hashing(known=counted[0][0] == "device"):
         right = await verify_password(stored, shown.password[:LONGEST]) and len(shown.password) <= LONGEST
-    if row is not None and right and row["active"]:
+    if row is not None and has_password and right and row["active"]:
+        if needs_new_hash(stored):
+            await pool.execute(_REHASH, row["id"], stored, await hash_password(shown.password))
         for rule, who in counted:
             await throttle.give_back(rule, who)
         return int(row["id"])
     if row is not None:
-        await _note_failure(pool, throttle, settings, row, shown, right=right)
+        await _note_failure(pool, throttle, settings, row, shown, right=right and has_password)
     raise WrongCredentials
 
 

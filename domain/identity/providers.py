@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from domain.portal_settings import SignInSettings
 
-GOOGLE, GITHUB = "google", "github"
+GOOGLE, GITHUB = NAMES = ("google", "github")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from domain.identity.links import VERIFY, Link, look_at, new_link, use
 from domain.identity.new_passwords import LONGEST, require_good
 from domain.names import valid_name
 from domain.outbox import post_mail
-from domain.passwords import hash_password, verify_password
+from domain.passwords import verify_password
 from domain.settings import Settings
 from domain.sign_up import found
 
@@ -32,16 +32,16 @@ class Wish:
     """A checked request to sign up. `organization_name` None: found none, because somebody invited them to theirs."""
 
     email: str
-    password_hash: str
+    password: str
     organization_name: str | None
 
 
-async def checked_wish(email: str, password: str, organization_name: str) -> Wish:
-    """The wish, if all of it may be. As slow for every address: the password is hashed. Raises InvalidValue."""
+def checked_wish(email: str, password: str, organization_name: str) -> Wish:
+    """The wish, if all of it may be. Raises InvalidValue."""
     email = valid_email(email)
     require_good(password, email=email)
     name = valid_name(organization_name, "organization's name") if organization_name.strip() else None
-    return Wish(email, await hash_password(password), name)
+    return Wish(email, password, name)
 
 
 _TAKE = """
@@ -52,14 +52,17 @@ returning id
 """
 
 
-async def ask(connection: Any, settings: Settings, wish: Wish, actor: audit.Actor, then: str = "") -> None:
+async def ask(
+    connection: Any, settings: Settings, wish: Wish, password_hash: str, actor: audit.Actor, then: str = ""
+) -> None:
     """Mail the link that goes on, or to a known address that it is known. Looks the same from outside.
 
-    `then` is the path of ours to which the link leads at last, such as an invitation; empty for the start.
+    The caller hashes the password beforehand, for every address, so that all take as long. `then` is the path of ours
+    to which the link leads at last, such as an invitation; empty for the start.
     """
-    if not settings.portal.sign_up_open and not await _invited(connection, wish.email):
+    if not settings.portal.sign_up_open and not await invited(connection, wish.email):
         return
-    user_id = await connection.fetchval(_TAKE, wish.email, wish.password_hash)
+    user_id = await connection.fetchval(_TAKE, wish.email, password_hash)
     if user_id is None:
         await post_mail(
             connection, settings.secrets, template="known_address", to=wish.email, values={"email": wish.email}
@@ -143,7 +146,8 @@ async def _mail_link(
     await post_mail(connection, settings.secrets, template="verify_email", to=email, values=values)
 
 
-async def _invited(connection: Any, email: str) -> bool:
+async def invited(connection: Any, email: str) -> bool:
+    """Whether somebody offered a seat to this address and the offer still stands."""
     return bool(
         await connection.fetchval(
             "select exists (select from invitation where email = $1 and accepted_at is null and withdrawn_at is null"

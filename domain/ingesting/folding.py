@@ -27,7 +27,7 @@ _DELETED_AT_ONCE = 5_000
 _MOST_DELETES = 20
 _FOLDED = "delete from usage_unfolded where owner = $1 and stored_at = any($2)"
 _EXPIRED = """
-delete from {table} where ctid = any(array(
+delete from {table} where grain = $1 and ctid = any(array(
     select ctid from {table} where grain = $1 and bucket < now() - $2::interval
      order by bucket limit $3 for update skip locked))
 """

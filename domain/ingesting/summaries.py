@@ -9,7 +9,7 @@ are kept where EVERY stands for a dimension that is summed up:
 What belongs to no organization has no summary.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from domain.ingesting.tallies import Key, Tally
@@ -38,28 +38,29 @@ def summaries(rows: Sequence[tuple[Key, Tally]]) -> list[tuple[Key, Tally]]:
         organization = dimensions[:16]
         if grain == "minute" or organization == _NOBODY:
             continue
-        _add(operations, (organization + _ALL + dimensions[32:], grain, bucket, status_class), tally)
+        _sum_of(operations, (organization + _ALL + dimensions[32:], grain, bucket, status_class)).add(tally)
         if grain == "day":
-            week = (dimensions[:32] + _ALL + _ALL, "week", week_of(bucket), 0)
-            _add(weeks, week, tally, latency=False)
-    services = _summed(operations.items(), 48)
-    everything = _summed(services.items(), 32)
+            week = dimensions[:32] + _ALL + _ALL, "week", week_of(bucket), 0
+            _sum_of(weeks, week).add(tally, latency=False)
+    services = _summed(operations, 48)
+    everything = _summed(services, 32)
     return sorted([*operations.items(), *services.items(), *everything.items(), *weeks.items()], key=_key_of)
 
 
-def _summed(rows: Iterable[tuple[Key, Tally]], kept: int) -> dict[Key, Tally]:
+def _summed(rows: Mapping[Key, Tally], kept: int) -> dict[Key, Tally]:
     """The same without the dimensions behind so many bytes."""
     sums: dict[Key, Tally] = {}
-    for (dimensions, grain, bucket, status_class), tally in rows:
-        _add(sums, (dimensions[:kept] + _ALL * ((64 - kept) // 16), grain, bucket, status_class), tally)
+    every = _ALL * ((64 - kept) // 16)
+    for (dimensions, grain, bucket, status_class), tally in rows.items():
+        _sum_of(sums, (dimensions[:kept] + every, grain, bucket, status_class)).add(tally)
     return sums
 
 
-def _add(sums: dict[Key, Tally], key: Key, tally: Tally, *, latency: bool = True) -> None:
+def _sum_of(sums: dict[Key, Tally], key: Key) -> Tally:
     known = sums.get(key)
     if known is None:
         known = sums[key] = Tally()
-    known.add(tally, latency=latency)
+    return known
 
 
 def _key_of(row: tuple[Key, Tally]) -> Key:

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -63,10 +64,16 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
         )
 
 
+@cache
+def _trusting_the_system() -> ssl.SSLContext:
+    """Made once: reading all authorities takes a while."""
+    return ssl.create_default_context()
+
+
 def open_client(guard: Guard, context: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
     """A client for webhooks; `context` is for tests that have an authority of their own. The caller closes it."""
     return httpx2.AsyncClient(
-        transport=CheckedTransport(guard, context or ssl.create_default_context()),
+        transport=CheckedTransport(guard, context or _trusting_the_system()),
         follow_redirects=False,
         trust_env=False,
         timeout=None,

@@ -41,8 +41,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
         {**_KEY, "replaces": "b6a0c0a4-52bb-4a3d-8a35-0b4f2c9f8f22", "old_key_expires_at": "2026-11-27T10:00:00+00:00"},
     ),
     EventType("key.revoked", "An API key was revoked and is refused from now on.", {**_KEY, "reason": "left the team"}),
-    EventType("member.joined", "Somebody joined the organization.", _MEMBER, emitted=False),
-    EventType("member.removed", "Somebody left the organization or was removed.", _MEMBER, emitted=False),
+    EventType("member.joined", "Somebody joined the organization.", _MEMBER),
+    EventType("member.removed", "Somebody left the organization or was removed.", _MEMBER),
     EventType("subscription.changed", "The plan, its state or its end changed.", _SUBSCRIPTION),
     EventType(
         "credits.granted",

@@ -1,10 +1,11 @@
 """The audit of the organization."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from domain.access import Permission
@@ -17,7 +18,18 @@ from portal.web.visit import Visit
 Group = Literal[
     "account", "token", "organization", "member", "key", "subscription", "spend_cap", "logs", "webhook"
 ]  # fmt: skip
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]")
 ActorId = Annotated[int, Field(ge=1, le=2_147_483_647, description="Only what this user did.")]
+
+
+def _written_out(text: str) -> str:
+    """The text, if it begins with a date: pydantic would also take a number as seconds since 1970."""
+    if not _DATE.match(text):
+        raise ValueError("Write a moment as 2026-11-26T10:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 class AuditExportQuery(Query):
@@ -25,8 +37,8 @@ class AuditExportQuery(Query):
 
     actor_id: ActorId | None = None
     group: Group | None = Field(default=None, description="Only verbs that begin with this.")
-    since: AwareDatetime | None = Field(default=None, description="From this moment on.")
-    until: AwareDatetime | None = Field(default=None, description="Before this moment.")
+    since: Moment | None = Field(default=None, description="From this moment on.")
+    until: Moment | None = Field(default=None, description="Before this moment.")
 
 
 class AuditQuery(PageQuery):
@@ -34,8 +46,8 @@ class AuditQuery(PageQuery):
 
     actor_id: ActorId | None = None
     group: Group | None = Field(default=None, description="Only verbs that begin with this.")
-    since: AwareDatetime | None = Field(default=None, description="From this moment on.")
-    until: AwareDatetime | None = Field(default=None, description="Before this moment.")
+    since: Moment | None = Field(default=None, description="From this moment on.")
+    until: Moment | None = Field(default=None, description="Before this moment.")
 
 
 class AuditAnswer(Answer):

@@ -17,7 +17,7 @@ from domain.identity.new_passwords import LONGEST, SHORTEST
 from domain.identity.resetting import checked_password
 from domain.identity.signing_up import prove_mailbox
 from portal.api.endpoint import Endpoint
-from portal.api.models import Answer, Body
+from portal.api.models import Answer, Body, Label
 from portal.api.organizations import OrganizationItem, items
 from portal.web import doors
 from portal.web.admission import Audience
@@ -30,7 +30,13 @@ Email = Annotated[
     str, StringConstraints(pattern=EMAIL_PATTERN, max_length=LONGEST_EMAIL), Field(examples=["ada@example.com"])
 ]
 NewPassword = Annotated[
-    str, StringConstraints(min_length=SHORTEST, max_length=LONGEST), Field(examples=["correct horse battery"])
+    str,
+    StringConstraints(min_length=SHORTEST, max_length=LONGEST),
+    Field(
+        examples=["correct horse battery"],
+        description="Neither the address nor one of those that are tried first.",
+        json_schema_extra={"format": "new-password"},
+    ),
 ]
 Password = Annotated[str, StringConstraints(max_length=1_000), Field(examples=["correct horse battery"])]
 LinkToken = Annotated[
@@ -45,9 +51,7 @@ class SignUpBody(Body):
 
     email: Email
     password: NewPassword
-    organization: Annotated[
-        str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\xa0\xad]*$", max_length=120), Field(examples=["Acme"])
-    ] = ""
+    organization: Annotated[Label, Field(examples=["Acme"])] | None = None
 
 
 class EmailBody(Body):
@@ -132,7 +136,7 @@ async def show_session(visit: Visit) -> Response:
 
 async def sign_up(visit: Visit, body: SignUpBody) -> SentAnswer:
     """POST /api/auth/sign-up."""
-    await doors.sign_up(visit, body.email, body.password, body.organization)
+    await doors.sign_up(visit, body.email, body.password, body.organization or "")
     return _sent(VERIFY)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from domain.access import Access, Permission
+from domain.identity.proof import require_fresh
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.tenants import close_organization, rename_organization
 from portal.api.endpoint import Endpoint
@@ -63,6 +64,7 @@ async def change(visit: Visit, body: OrganizationChange) -> OrganizationAnswer:
 
 async def close(visit: Visit, body: Closing) -> None:
     """POST /api/organization/close."""
+    require_fresh(visit.person, visit.settings.portal)
     await close_organization(visit.connection, visit.access, visit.actor, body.confirmation)
 
 
@@ -106,6 +108,6 @@ ENDPOINTS = (
         "organization",
         body=Closing,
         permission=Permission.OWN,
-        description="Its keys are refused at once, its subscription and access tokens end.",
+        description="Its keys are refused at once, its subscription and access tokens end. Needs a fresh proof.",
     ),
 )

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
 from domain.access import Access
 from domain.faults import Forbidden
 from domain.sign_up import found
 from portal.api.endpoint import Endpoint
-from portal.api.models import Answer, Body
+from portal.api.models import Answer, Body, Label
 from portal.web.admission import Audience
 from portal.web.visit import Visit
 
@@ -36,11 +36,7 @@ class OrganizationsAnswer(Answer):
 class NewOrganization(Body):
     """What it is called."""
 
-    name: Annotated[
-        str,
-        StringConstraints(pattern=r"^[^\x00-\x20\x7f-\xa0\xad][^\x00-\x1f\x7f-\xa0\xad]*$", max_length=120),
-        Field(examples=["Acme"]),
-    ]
+    name: Annotated[Label, Field(examples=["Acme"])]
 
 
 def items(accesses: Sequence[Access]) -> list[OrganizationItem]:

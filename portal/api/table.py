@@ -10,6 +10,7 @@ from portal.api import (
     dashboard,
     invitations,
     keys,
+    ledger,
     logs,
     organization,
     organizations,
@@ -41,4 +42,5 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *account_factor.ENDPOINTS,
     *account_sessions.ENDPOINTS,
     *account_tokens.ENDPOINTS,
+    *ledger.ENDPOINTS,
 )

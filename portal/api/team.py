@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 
 from domain.access import Permission
 from domain.cursors import parse_cursor
+from domain.identity.proof import require_fresh
 from domain.team import Member, change_role, list_members, remove_member, transfer_ownership
 from portal.api.endpoint import Endpoint
 from portal.api.models import Answer, Body, ListPage, PageQuery
@@ -76,6 +77,7 @@ async def remove(visit: Visit, user_id: int) -> None:
 
 async def transfer(visit: Visit, body: Transfer) -> MemberAnswer:
     """POST /api/team/transfer."""
+    require_fresh(visit.person, visit.settings.portal)
     return _answer(await transfer_ownership(visit.connection, visit.access, visit.actor, body.user_id))
 
 
@@ -123,6 +125,6 @@ ENDPOINTS = (
         answer=MemberAnswer,
         body=Transfer,
         permission=Permission.OWN,
-        description="The caller becomes an admin.",
+        description="The caller becomes an admin. Needs a fresh proof.",
     ),
 )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool
 
 from domain.webhooks.delivery_reading import DeliveryDetail, DeliveryRecord
 from domain.webhooks.endpoint_reading import EndpointHealth, EndpointRecord
@@ -48,13 +48,13 @@ class EndpointChange(Body):
     url: Url | None = None
     description: Description | None = None
     events: Events | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
 
 class SecretRotation(Body):
     """For how long the secret before goes on signing beside the new one."""
 
-    overlap_hours: Annotated[int, Field(ge=0, le=168, examples=[24])] = 24
+    overlap_hours: Annotated[int, Field(strict=True, ge=0, le=168, examples=[24])] = 24
 
 
 _ENDPOINT: dict[str, Any] = {

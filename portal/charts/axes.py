@@ -59,7 +59,7 @@ def slot_names(window: Window) -> list[str]:
 def _told(edge: datetime, window: Window) -> datetime:
     """The midnight that an edge stands for, where it was cut at the hour before."""
     local = edge.astimezone(zone_of(window.zone))
-    if not window.snapped or not local.minute:
+    if window.range.slot_hours < 24 or not local.minute:
         return edge
     return edge.replace(minute=60 - local.minute)
 

@@ -1,7 +1,8 @@
 """Signing in with an account elsewhere, connecting one, and proving again with one: away, and back with an answer."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from starlette.responses import RedirectResponse, Response
 
@@ -11,7 +12,7 @@ from domain.identity.connections import connect, known_user, sign_up_elsewhere
 from domain.identity.elsewhere import OutsideAccount, Refused, account_of, authorization_url
 from domain.identity.flows import Flow, new_flow, packed, unpacked
 from domain.identity.proof import WrongProof, renew
-from domain.identity.providers import Provider, provider_named
+from domain.identity.providers import NAMES, Provider, provider_named
 from portal.web.admission import Audience
 from portal.web.cookies import FLOW, clear_cookie, read_cookie, set_cookie
 from portal.web.doors import changing
@@ -152,8 +153,10 @@ def _failed(visit: Visit, place: Provider, fault: Fault, back: str) -> Response:
     return finish(visit, page)
 
 
-PAGES = (
-    PageRoute("/sign-in/{provider}", go, audience=Audience.ANYONE, connected=False),
-    PageRoute("/sign-in/{provider}", go_by_form, "POST", audience=Audience.ANYONE, connected=False),
-    PageRoute("/sign-in/{provider}/callback", come_back, audience=Audience.ANYONE, connected=False),
+_OPTIONS: dict[str, Any] = {"audience": Audience.ANYONE, "connected": False}
+PAGES = tuple(
+    # Each by its name: a parameter here would also catch the second step of a sign-in.
+    PageRoute(f"/sign-in/{name}{end}", partial(handler, provider=name), method, **_OPTIONS)
+    for name in NAMES
+    for end, handler, method in (("", go, "GET"), ("", go_by_form, "POST"), ("/callback", come_back, "GET"))
 )

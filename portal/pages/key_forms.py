@@ -78,6 +78,8 @@ class KeyForm:
 def form_of(fields: Mapping[str, Any]) -> KeyForm:
     """What somebody sent."""
     scopes = fields.get("scopes", ())
+    if scopes and "reach" not in fields:
+        fields = {**fields, "reach": "some"}  # never wider than what was chosen
     texts = {name: _text(fields, name) for name in KeyForm.__slots__ if name != "scopes" and name in fields}
     return KeyForm(scopes=tuple(scopes) if isinstance(scopes, list) else (scopes,) if scopes else (), **texts)
 

@@ -36,11 +36,11 @@ async def show(visit: Visit) -> Page:
     return MailboxPage(title="Mailbox", mails=mails)
 
 
-async def read(visit: Visit, name: str) -> Page:
-    """GET /dev/mailbox/{name}."""
+async def read(visit: Visit, mail: str) -> Page:
+    """GET /dev/mailbox/{mail}."""
     _require_development(visit)
-    mail = await asyncio.to_thread(read_mail, mail_folder(visit.settings.mail), name)
-    return MailPage(title=mail.subject, mail=mail)
+    kept = await asyncio.to_thread(read_mail, mail_folder(visit.settings.mail), mail)
+    return MailPage(title=kept.subject, mail=kept)
 
 
 def _require_development(visit: Visit) -> None:
@@ -51,5 +51,5 @@ def _require_development(visit: Visit) -> None:
 
 PAGES = (
     PageRoute("/dev/mailbox", show, audience=Audience.ANYONE),
-    PageRoute("/dev/mailbox/{name}", read, audience=Audience.ANYONE),
+    PageRoute("/dev/mailbox/{mail}", read, audience=Audience.ANYONE),
 )

@@ -11,6 +11,7 @@ from domain.roles import RoleInWords, givable, roles_in_words
 from domain.team import Member, change_role, fetch_member, remove_member, transfer_ownership
 from portal.pages.team import PATH, root_of
 from portal.web.layout import Page
+from portal.web.own import fresh, to_proof
 from portal.web.page import PageRoute, see_other
 from portal.web.refusals import refusal_status
 from portal.web.visit import Visit
@@ -58,7 +59,9 @@ async def remove(visit: Visit, user_id: int) -> Page | Response:
 
 
 async def transfer(visit: Visit, user_id: int) -> Page | Response:
-    """Make them the owner."""
+    """Make them the owner, by somebody who proved a short while ago who they are."""
+    if not fresh(visit):
+        return to_proof(f"{root_of(visit)}/{user_id}")
     try:
         async with visit.change():
             await transfer_ownership(visit.connection, visit.access, visit.actor, user_id)

@@ -10,6 +10,7 @@ from domain.faults import Fault
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.tenants import close_organization, rename_organization
 from portal.web.layout import Page
+from portal.web.own import fresh, to_proof
 from portal.web.page import PageRoute, see_other
 from portal.web.visit import Visit
 
@@ -46,7 +47,9 @@ async def rename(visit: Visit) -> Page | Response:
 
 
 async def close(visit: Visit) -> Page | Response:
-    """Close it for good."""
+    """Close it for good, by somebody who proved a short while ago who they are."""
+    if not fresh(visit):
+        return to_proof(f"/o/{visit.access.slug}/settings")
     try:
         async with visit.change():
             await close_organization(

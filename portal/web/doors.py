@@ -14,6 +14,7 @@ from domain.identity.addresses import network_of, valid_email
 from domain.identity.passwords_shown import Shown, check_shown
 from domain.identity.sessions import end_session
 from domain.identity.throttle import at_least
+from domain.passwords import hash_password
 from domain.random_tokens import digest_of
 from portal.web.cookies import DEVICE, read_cookie
 from portal.web.visit import Visit
@@ -40,11 +41,13 @@ async def sign_up(visit: Visit, email: str, password: str, organization: str, th
     Raises InvalidValue, TooManyTries; returns the same for known and unknown addresses.
     """
     begin, throttle = time.monotonic(), visit.services.throttle
-    wish = await signing_up.checked_wish(email, password, organization)
+    wish = signing_up.checked_wish(email, password, organization)
     await throttle.take("mail_from", network_of(visit.address), _MAILS)
+    async with throttle.hashing(known=False):
+        password_hash = await hash_password(wish.password)
     if await throttle.allows("verify_to", digest_of(wish.email).hex()):
         async with changing(visit):
-            await signing_up.ask(visit.connection, visit.settings, wish, visit.actor, then)
+            await signing_up.ask(visit.connection, visit.settings, wish, password_hash, visit.actor, then)
     await at_least(EVEN_SECONDS, begin)
 
 

@@ -12,7 +12,8 @@ from domain.passwords import hash_password
 from domain.sealing import seal
 from domain.settings import Settings
 from domain.snapshots import LimitSnapshot
-from tests.drills.lived_in_logs import OLDER, Call, decisions_of, fold_logs, write_logs, write_older_rollups
+from tests.drills.lived_in_logs import Call, decisions_of, write_logs
+from tests.drills.lived_in_rollups import OLDER, fold_logs, write_older_rollups, write_summaries
 
 SLUG = "lived-in"
 PLAN = "lived-in-plan"
@@ -43,6 +44,7 @@ async def live(connection: Any, settings: Settings, *, rows: int, keys: int, now
     await write_logs(connection, organization.id, key_ids, calls, await _traces(connection), rows, now)
     await fold_logs(connection, organization.id, now)
     await write_older_rollups(connection, organization.id, key_ids, calls, now)
+    await write_summaries(connection, organization.id)
     await _write_ledger(connection, organization.id, now)
     await _write_audit(connection, organization.id, owner, now)
     await _write_webhooks(connection, settings, organization.id, now)

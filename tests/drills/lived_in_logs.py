@@ -1,4 +1,4 @@
-"""Request logs and rollups of an organization that has lived for months: written by PostgreSQL itself, millions at a time."""
+"""Request logs of an organization that has lived for months: written by PostgreSQL itself, millions at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.histogram import EDGES_US
-from domain.ingesting.folding import KEPT
 from domain.journal.decision import DecisionForm, Flag, KeyFault, Step
 from domain.partitions import partition_name
 from domain.snapshots import LimitSnapshot
 
 NOTHING_SPECIAL = Flag(0)
 SPAN = timedelta(days=3)
-OLDER = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,39 +74,6 @@ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint - total_us / 1000), 
           from generate_series($15::bigint, $18::bigint) as i offset 0) as x
 """
 
-_COUNTING = """
-create or replace function lived_in_count(counts bigint[], total_us bigint, edges float8[]) returns bigint[]
-language plpgsql immutable as $$
-declare place int := 1 + width_bucket(total_us::float8, edges);
-begin
-    if coalesce(array_length(counts, 1), 0) < place then
-        counts := counts || array_fill(0::bigint, array[place - coalesce(array_length(counts, 1), 0)]);
-    end if;
-    counts[place] := counts[place] + 1;
-    return counts;
-end $$;
-create or replace aggregate lived_in_histogram(bigint, float8[]) (sfunc = lived_in_count, stype = bigint[], initcond = '{}');
-"""
-_FOLD = """
-insert into usage_rollup (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests, errors,
-    refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro, latency)
-select organization_id, key_id, service_id, operation_id, date_trunc('{grain}', at), '{grain}', status / 100, count(*),
-       count(*) filter (where status >= 400 or outcome in ('failed', 'cut')), count(*) filter (where outcome = 'refused'),
-       sum(bytes_in), sum(bytes_out), coalesce(sum(upstream_us), 0), sum(total_us), sum(cost_micro),
-       lived_in_histogram(total_us, $1::float8[])
-  from request_log where organization_id = $2 and at >= $3
- group by 1, 2, 3, 4, 5, status / 100
-"""
-_PAST = """
-insert into usage_rollup (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests, errors,
-    refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro, latency)
-select $1, k, ($3::uuid[])[o], ($4::uuid[])[o], bucket, $5, c, n, case when c = 2 then 0 else n end, 0, n * 300, n * 4000,
-       n * 8700, n * 9000, n * 1000, array_fill(0::bigint, array[23]) || array[n]
-  from unnest($2::uuid[]) with ordinality as keys (k, place), generate_series($6::timestamptz, $7, $8::interval) as bucket,
-       unnest(array[2, 4]) as c,
-       lateral (select 1 + place::int % {calls} as o, (case c when 2 then 90 else 3 end * (1 + place % 7))::bigint as n) as x
-"""
-
 
 def decisions_of(plan_id: UUID, limits: Sequence[LimitSnapshot]) -> list[bytes]:
     """One trace for each of KINDS."""
@@ -170,37 +134,6 @@ async def write_logs(
         )
         await connection.execute(f"analyze {name}", timeout=600)
         done = last + 1
-
-
-async def fold_logs(connection: Any, organization_id: UUID, now: datetime) -> None:
-    """Rollups that equal the rows, as the ingester would have left them."""
-    await connection.execute(_COUNTING)
-    edges = [float(edge) for edge in EDGES_US]
-    for grain in ("day", "hour", "minute"):
-        since = now - min(KEPT.get(grain, OLDER), SPAN + timedelta(days=1))
-        since = since.replace(minute=0, second=0, microsecond=0)
-        await connection.execute(_FOLD.format(grain=grain), edges, organization_id, since, timeout=3600)
-
-
-async def write_older_rollups(
-    connection: Any, organization_id: UUID, keys: list[UUID], calls: list[Call], now: datetime
-) -> None:
-    """Days of every key and hours of the busiest fiftieth, for the 90 days before the rows begin."""
-    until = (now - SPAN).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(hours=1)
-    for grain, whose in (("day", keys), ("hour", keys[: max(1, len(keys) // 50)])):
-        length = timedelta(days=1) if grain == "day" else timedelta(hours=1)
-        await connection.execute(
-            _PAST.format(calls=len(calls)),
-            organization_id,
-            whose,
-            [call.service_id for call in calls],
-            [call.operation_id for call in calls],
-            grain,
-            (now - OLDER).replace(hour=0, minute=0, second=0, microsecond=0),
-            until,
-            length,
-            timeout=3600,
-        )
 
 
 def _days(first: datetime, last: datetime) -> list[date]:

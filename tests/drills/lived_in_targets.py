@@ -25,17 +25,22 @@ _VALUES = {
     "service_slug": "select slug from service where $1::uuid is not null order by slug limit 1",
     "service_id": "select id from service where $1::uuid is not null order by slug limit 1",
     "operation_id": "select id from operation where $1::uuid is not null order by name, id limit 1",
+    "operation": "select o.id from operation o join service s on s.id = o.service_id where $1::uuid is not null"
+    " order by s.slug, o.name limit 1",
     "plan": "select slug from plan where $1::uuid is not null limit 1",
     "session_id": "select s.id from portal_session s join membership m using (user_id) where m.organization_id = $1 limit 1",
 }
 """A value for each name of a path's parameter."""
 
-_QUERIES = {
+_LOOKS = ("range=7d", "range=30d", "range=90d", "range=24h&key={busy}", "range=90d&key={rare}")
+_QUERIES: dict[str | None, tuple[str, ...]] = {
     "/logs": (
         "status=500", "status=5xx&range=24h", "key={rare}", "key={busy}", "key={busy}&status=500", "path=/nothing-there",
         "id={request_id}", "min_ms=2000", "client=203.0.113.0/24", "refusal=quota_exceeded", "service=search&method=POST",
     ),
-    "": ("range=7d", "range=30d", "range=90d"),
+    "": _LOOKS,
+    "/dashboard/stats": _LOOKS,
+    "/dashboard/chart-data": (*_LOOKS, "range=90d&metric=latency"),
     "/keys": ("state=revoked", "q=payments"),
 }  # fmt: skip
 """By the end of the path: what else is asked of it. A page that does not know a query answers as without, or refuses it."""
@@ -64,6 +69,6 @@ async def find_targets(connection: Any, life: Life) -> tuple[list[Target], list[
         shown = prefix + _PARAMETER.sub(lambda found: f"{{{found[1]}}}", path)
         targets.append(Target(shown, filled))
         end = path.removeprefix("/o/{organization}") if path.startswith("/o/") or prefix else None
-        for query in _QUERIES.get(end, ()) if end is not None else ():
+        for query in _QUERIES.get(end, ()):
             targets.append(Target(f"{shown}?{query}", f"{filled}?{query.format_map(values)}"))
     return targets, left_out

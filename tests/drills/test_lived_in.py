@@ -28,6 +28,14 @@ async def test_every_page_of_a_small_one_answers_and_its_figures_agree(embedded_
     )
     rows = await connection.fetchrow("select count(*) as requests, sum(cost_micro) as cost from request_log")
     assert (sums["requests"], sums["cost"], sums["counted"]) == (rows["requests"], rows["cost"], rows["requests"])
+    summary = await connection.fetchrow(
+        "select sum(requests) as requests, sum(cost_micro) as cost, sum((select sum(n) from unnest(latency) n)) as counted"
+        " from usage_summary where grain = 'day' and service_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'"
+        " and bucket >= (select date_trunc('day', min(at)) from request_log)"
+    )
+    assert tuple(summary) == tuple(sums)
+    weeks = await connection.fetchval("select sum(requests) from usage_summary where grain = 'week'")
+    assert weeks == await connection.fetchval("select sum(requests) from usage_rollup where grain = 'day'")
     for table, count in (
         ("membership", MEMBERS), ("credit_entry", ENTRIES), ("audit_entry", AUDITED), ("webhook_delivery", DELIVERIES),
         ("api_key", KEYS),

@@ -16,3 +16,6 @@ def _network(address: object) -> strategies.SearchStrategy[str]:
 
 schemathesis.openapi.format("label", strategies.text(_LETTERS, min_size=1, max_size=120))
 schemathesis.openapi.format("ip-network", strategies.ip_addresses().flatmap(_network))
+schemathesis.openapi.format(
+    "new-password", strategies.text(_LETTERS, min_size=8, max_size=128).filter(lambda text: len(set(text.lower())) > 3)
+)

@@ -52,8 +52,8 @@ async def acme() -> AsyncIterator[Site]:
         sample = await write_sample(connection, settings, datetime.now(UTC).replace(microsecond=0))
         async with served(services.database_url, services.redis_url, Path(folder) / "mail") as site:
             person = await _owner(site, connection, sample)
+            await connection.close()
             yield replace(site, person=person, objects=sample.objects)
-        await connection.close()
 
 
 async def _owner(site: Site, connection: Any, sample: Sample) -> Person:

@@ -16,7 +16,8 @@ from domain.seed_plans import SEED_PLANS
 from domain.settings import Settings
 from domain.snapshots import LimitSnapshot
 from schema.credits import EntryType
-from tests.drills.lived_in_logs import Call, decisions_of, fold_logs, write_logs, write_older_rollups
+from tests.drills.lived_in_logs import Call, decisions_of, write_logs
+from tests.drills.lived_in_rollups import fold_logs, write_older_rollups, write_summaries
 
 NAMESPACE = UUID("5f0f3c52-3d9a-4c53-8a4b-3c3f7c6a2a11")
 MICRO = 1_000_000
@@ -91,6 +92,7 @@ async def write_sample(connection: Any, settings: Settings, now: datetime) -> Sa
     await _sleep_at_night(connection)
     await fold_logs(connection, organization.id, now)
     await write_older_rollups(connection, organization.id, made[:4], [call for call, _ in calls], now)
+    await write_summaries(connection, organization.id)
     await _name_paths(connection)
     await _ledger(connection, organization.id, now)
     await _audit(connection, organization.id, people[0], made, now)

@@ -11,6 +11,9 @@ import uvicorn
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from cli.supervisor.ports import free_port
+from domain.mail_transport import mail_folder
+from domain.mailing import Mailer
+from domain.outbox import post_mail
 from portal.pages.table import PAGES
 from portal.web.admission import Audience
 from portal.web.cookies import SESSION, cookie_name
@@ -19,7 +22,7 @@ from tests.portals import Person, Portal, portal_settings, running_portal
 
 CHROMIUM = "/usr/bin/chromium"
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
-STREAMS = ("/live", "/export", "/callback", "/{provider}")
+STREAMS = ("/live", "/export", "/callback", "/sign-in/google", "/sign-in/github")
 """Ends of GET routes that are no pages: they last, or lead to another site."""
 
 
@@ -68,17 +71,20 @@ async def served(database_url: str, redis_url: str, mail_folder: Any) -> AsyncIt
     """The portal on a port of its own, until the end."""
     settings = portal_settings(database_url, redis_url, mail_folder)
     settings.portal = settings.portal.model_copy(update={"port": free_port()})
+    settings.mail = settings.mail.model_copy(update={"mailbox": True})
     async with running_portal(settings) as portal:
         config = uvicorn.Config(
-            portal.app, port=settings.portal.port, lifespan="off", log_level="warning", server_header=False
-        )
+            portal.app, port=settings.portal.port, lifespan="off", log_level="warning", server_header=False,
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # the test's own signals stay its own
         task = asyncio.create_task(server.serve())
         while not server.started:
             await asyncio.sleep(0.02)
         person = await portal.person("owner")
-        yield Site(portal, person, settings.portal.base_url, await belongings(portal, person))
+        objects = {**await belongings(portal, person), "mail": await _mailed(portal, person.email)}
+        yield Site(portal, person, settings.portal.base_url, objects)
         server.should_exit = True
         await task
 
@@ -90,3 +96,13 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         await browser.close()
+
+
+async def _mailed(portal: Portal, email: str) -> str:
+    """A mail in the mailbox of development: its name there."""
+    values = {"email": email, "link": f"{portal.settings.portal.base_url}/verify/{'x' * 43}"}
+    async with portal.pool.acquire() as connection:
+        await post_mail(connection, portal.settings.secrets, template="verify_email", to=email, values=values)
+    while await Mailer(portal.pool, portal.settings).deliver_due():
+        pass
+    return next(mail_folder(portal.settings.mail).glob("*.eml")).stem

@@ -83,6 +83,15 @@ def test_from_a_plan_to_a_revoked_key(data, command):
     assert "Keep the key now" not in table
 
 
+def test_a_service_has_what_the_catalog_shows(data):
+    tag = secrets.token_hex(4)
+    service = ("services", "create", f"s-{tag}", "--prefix", f"/s-{tag}", "--upstream", "http://127.0.0.1:8000")
+    made = data(*service, "--category", "Data", "--featured", "--beta", "--version", "2")
+    assert (made["category"], made["featured"], made["beta"], made["version"]) == ("Data", True, True, "2")
+    changed = data("services", "change", f"s-{tag}", "--not-beta", "--category", "")
+    assert (changed["category"], changed["featured"], changed["beta"]) == ("", True, False)
+
+
 def test_limits_are_listed_as_they_are_written(data, command):
     tag = secrets.token_hex(4)
     data("services", "create", f"s-{tag}", "--prefix", f"/s-{tag}", "--upstream", "http://127.0.0.1:8000")

@@ -105,6 +105,14 @@ async def test_an_address_that_was_taken_meanwhile_stays_with_who_took_it(portal
     assert (await owner.browser.get("/api/account")).json()["email"] == owner.email
 
 
+async def test_a_sign_up_that_nobody_confirmed_keeps_the_address_from_nobody(portal, owner):
+    new = new_email()
+    await stranger(portal).post("/sign-up", {"email": new, "password": PASSWORD, "organization": "Squat"})
+    await owner.browser.post("/account/email", {"email": new})
+    assert (await stranger(portal).post(await link_to(portal, new, "change_email"))).status_code == 303
+    assert (await owner.browser.get("/api/account")).json()["email"] == new
+
+
 async def test_a_change_can_be_cancelled(portal, owner):
     new = new_email()
     await owner.browser.post("/account/email", {"email": new})

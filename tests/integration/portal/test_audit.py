@@ -151,6 +151,8 @@ async def test_a_filter_that_cannot_be_is_told(owner, query):
         ("since=0001-01-01T00:00:00%2B14:00", 200),
         ("until=9999-12-31T23:59:59-14:00", 200),
         ("since=2026-01-01T00:00:00", 422),
+        ("since=0.5", 422),
+        ("since=2026-01-01", 422),
         ("group=nothing", 422),
         ("actor_id=0", 422),
         ("actor_id=2147483648", 422),

@@ -391,6 +391,8 @@ async def test_a1_who_has_no_password_proves_with_the_connected_account_and_gets
     old, mine = browser.client.cookies[SESSION], issuer.person
     issuer.person = google()
     assert (await by_form(browser, "prove", next_path="/account/tokens")).status_code == 403
+    issuer.person = {**mine, "auth_time": 1_000_000_000}
+    assert (await by_form(browser, "prove", next_path="/account/tokens")).status_code == 422, "it asked long ago"
     issuer.person = mine
     answer = await by_form(browser, "prove", next_path="/account/tokens")
     assert answer.headers["location"] == "/account/tokens"

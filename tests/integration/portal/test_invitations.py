@@ -7,7 +7,9 @@ import secrets
 import pytest
 
 from domain import invitations
+from domain.mail_texts import render
 from domain.outbox import values_of
+from tests.portals import PASSWORD
 
 HOSTILE = ["", "nobody", "a@b", "a b@example.com", "a@example.com\r\nBcc: x@example.com", "a@example.com,b@example.com"]
 
@@ -211,3 +213,28 @@ async def test_an_invitation_that_is_created_twice_under_one_key_is_one(owner):
     ]  # fmt: skip
     assert (first.status_code, again.status_code) == (201, 201)
     assert json.loads(first.text) == json.loads(again.text)
+
+
+async def test_the_mail_says_who_invites_whom_to_what_and_hostile_words_stay_words(portal, owner):
+    email = address()
+    await owner.browser.post(f"{owner.root}/settings", {"name": "Win <a href=x> [now](http://evil.example)"})
+    await owner.browser.api("POST", "/team/invitations", json={"email": email, "role": "viewer"})
+    row = await portal.pool.fetchrow("select id, content from outbox_message where recipient = $1", email)
+    mail = render("invitation", values_of(portal.settings.secrets, row["id"], row["content"]))
+    assert mail.subject.startswith(f"{owner.email} invites you to Win")
+    assert "<a href=x>" not in mail.html
+    assert 'href="http://evil.example' not in mail.html
+    assert f"{portal.settings.portal.base_url}/invitations/" in mail.text
+
+
+async def test_who_signs_in_from_an_invitation_comes_back_to_it_and_joins(portal, owner):
+    email = address()
+    await owner.browser.api("POST", "/team/invitations", json={"email": email, "role": "viewer"})
+    [token] = await mailed(portal, email)
+    await portal.user(email)
+    browser = portal.browser()
+    await browser.get(f"/sign-in?next=/invitations/{token}")
+    answer = await browser.post("/sign-in", {"email": email, "password": PASSWORD, "next": f"/invitations/{token}"})
+    assert answer.headers["location"] == f"/invitations/{token}"
+    joined = await browser.post(f"/invitations/{token}")
+    assert joined.headers["location"] == f"{owner.root}/team?done=invitation_accepted"

@@ -128,7 +128,7 @@ async def test_rotation_shows_the_successor_once_and_says_until_when_the_old_one
     old = await owner.browser.get(path)
     assert "This key was rotated" in old.text
     assert "/rotate" not in old.text
-    assert "replaced, still active" in (await owner.browser.get(f"{owner.root}/keys")).text
+    assert ">replaced</span>" in (await owner.browser.get(f"{owner.root}/keys")).text
     assert (await owner.browser.post(f"{path}/rotate", {"overlap": "86400"})).status_code == 409
     assert (await owner.browser.post(f"{path}/rotate", {"overlap": "-5"})).status_code == 422
     assert await verbs(portal, owner) == ["key.rotate"]

@@ -132,6 +132,10 @@ async def test_a_filter_that_cannot_be_read_is_told_beside_what_was_written(owne
     assert 'role="alert"' in page.text
 
 
+async def test_a_cursor_that_no_page_gave_does_not_exist(owner):
+    assert (await owner.browser.get(f"{owner.root}/logs?cursor=AAAA")).status_code == 404
+
+
 async def test_active_filters_are_chips_that_can_be_removed(owner, logs):
     page = await owner.browser.get(f"{owner.root}/logs?status=4xx&path=/weather&method=GET")
     assert f'href="{owner.root}/logs?method=GET&amp;path=%2Fweather"' in page.text

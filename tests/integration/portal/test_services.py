@@ -153,6 +153,10 @@ async def test_a_key_can_be_bound_to_what_the_catalog_has(portal, owner, weather
     assert f"/{weather}/days/1" in made.text
     scopes = await portal.pool.fetchval("select scopes from api_key where organization_id = $1", owner.organization.id)
     assert scopes == [weather, f"{weather}:day"]
+    del form["reach"]
+    assert (await owner.browser.post(f"{owner.root}/keys/new", {**form, "name": "Chosen"})).status_code == 201
+    narrow = "select count(*) from api_key where organization_id = $1 and cardinality(scopes) = 2"
+    assert await portal.pool.fetchval(narrow, owner.organization.id) == 2
     new = (await owner.browser.get(f"{owner.root}/keys/new")).text
     assert f'value="{weather}:alert"' in new
 

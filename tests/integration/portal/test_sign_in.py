@@ -3,8 +3,12 @@
 import re
 
 import pytest
+from argon2 import PasswordHasher
 
+from domain.identity import passwords_shown
+from domain.passwords import NO_PASSWORD, verify_password
 from portal.web.cookies import DEVICE, SESSION
+from schema.users import UNKNOWN_USER_HASH
 from tests.mailboxes import link_to, mails_to, new_email, stranger
 from tests.portals import PASSWORD
 
@@ -220,3 +224,28 @@ async def test_forgetting_the_password_before_confirming_also_confirms(portal):
 @pytest.mark.parametrize("password", ["", "\x00", "x" * 5_000])
 async def test_odd_input_is_only_wrong(portal, email, password):
     assert (await sign_in(stranger(portal), email, password)).status_code in (401, 429)
+
+
+async def test_a5_who_only_signs_in_elsewhere_takes_as_long_as_anybody(portal, monkeypatch):
+    user_id, email = await portal.user()
+    await portal.pool.execute("update users set password = $2 where id = $1", user_id, NO_PASSWORD)
+    compared = []
+
+    async def compare(stored, password):
+        compared.append(stored)
+        return await verify_password(stored, password)
+
+    monkeypatch.setattr(passwords_shown, "verify_password", compare)
+    for shown in (NO_PASSWORD, "nobody has this password"):
+        assert (await sign_in(stranger(portal), email, shown)).status_code == 401
+    assert compared == [UNKNOWN_USER_HASH] * 2
+
+
+async def test_a_right_password_is_hashed_anew_when_the_parameters_are_old(portal):
+    user_id, email = await portal.user()
+    old = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    await portal.pool.execute("update users set password = $2 where id = $1", user_id, old)
+    for _ in range(2):
+        assert (await sign_in(stranger(portal), email)).status_code == 303
+    stored = await portal.pool.fetchval("select password from users where id = $1", user_id)
+    assert "m=19456,t=2,p=1" in stored

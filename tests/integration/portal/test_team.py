@@ -240,3 +240,21 @@ async def test_the_api_closes_too(owner):
     assert (await owner.browser.api("POST", path, json={"confirmation": "no"})).status_code == 422
     assert (await owner.browser.api("POST", path, json=body)).status_code == 204
     assert (await owner.browser.get(f"{owner.root}/settings")).status_code == 404
+
+
+async def test_grave_changes_need_a_fresh_proof(portal, owner):
+    heir = await portal.person("admin", owner.organization)
+    await portal.pool.execute(
+        "update portal_session set proven_at = now() - interval '1 hour' where user_id = $1", owner.user_id
+    )
+    page = await owner.browser.post(f"{owner.root}/team/{heir.user_id}/transfer")
+    assert page.headers["location"] == f"/prove?next={owner.root}/team/{heir.user_id}"
+    page = await owner.browser.post(f"{owner.root}/settings/close", {"confirmation": owner.organization.slug})
+    assert page.headers["location"] == f"/prove?next={owner.root}/settings"
+    for path, body in (
+        ("/team/transfer", {"user_id": heir.user_id}),
+        ("/organization/close", {"confirmation": owner.organization.slug}),
+    ):
+        call = await owner.browser.api("POST", path, json=body)
+        assert (call.status_code, call.json()["code"]) == (403, "proof_needed")
+    assert await roles(portal, owner.organization) == {owner.user_id: "owner", heir.user_id: "admin"}

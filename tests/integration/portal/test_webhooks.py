@@ -1,12 +1,21 @@
 """The pages of webhooks, as a person uses them."""
 
+import asyncio
 import html
+import json
 import re
+from copy import copy
 
 import pytest
 
+from domain.audit import Actor
+from domain.team import remove_member
+from domain.webhooks import deliverer
 from domain.webhooks.deliverer import Deliverer
 from domain.webhooks.event_types import EVENT_TYPES
+from portal.webhook_delivery import deliver_webhooks
+from tests.deadlines import until
+from tests.portals import running_portal
 from tests.receivers import answering, receiving
 
 URL = "https://example.com/hook"
@@ -185,3 +194,48 @@ async def test_the_event_reference_lists_every_event_with_an_example(owner):
         assert f'id="{event_type.name}"' in page
         assert html.escape(event_type.description, quote=False).replace("'", "&#39;") in page
     assert "standardwebhooks" in page
+
+
+async def test_a_portal_process_delivers_beside_its_requests(portal, owner):
+    settings = copy(portal.settings)
+    settings.webhooks = settings.webhooks.model_copy(update={"deliver": True})
+    async with receiving() as receiver:
+        path = await make(owner, url=receiver.url)
+        async with running_portal(settings, tasks=(deliver_webhooks,)):
+            await owner.browser.post(f"{path}/test")
+            await until(lambda: receiver.received, 10, "the test event")
+    assert receiver.received[0].headers["user-agent"].startswith("paid-endpoint-webhooks/")
+
+
+async def test_while_the_database_is_away_delivering_waits_and_goes_on(portal, owner, monkeypatch):
+    monkeypatch.setattr(deliverer, "AFTER_A_FAULT_SECONDS", 0.01)
+    failed = 0
+    real = deliverer.claim_due
+
+    async def claim(*given, **named):
+        nonlocal failed
+        failed += 1
+        if failed <= 3:
+            raise ConnectionRefusedError("away")
+        return await real(*given, **named)
+
+    monkeypatch.setattr(deliverer, "claim_due", claim)
+    async with receiving() as receiver:
+        path = await make(owner, url=receiver.url)
+        await owner.browser.post(f"{path}/test")
+        task = asyncio.create_task(Deliverer(portal.pool, portal.settings.webhooks, portal.settings.secrets).run())
+        await until(lambda: receiver.received, 10, "the test event")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_members_who_join_leave_or_are_removed_are_told_of(portal, owner):
+    await make(owner, url="https://example.com/members", events="member.removed")
+    person = await portal.person("viewer", owner.organization)
+    async with portal.pool.acquire() as connection, connection.transaction():
+        await remove_member(connection, owner.access, Actor("user", owner.user_id, owner.email), person.user_id)
+    row = await portal.pool.fetchrow(
+        "select type, payload::text from webhook_event where organization_id = $1", owner.organization.id
+    )
+    assert row["type"] == "member.removed"
+    assert json.loads(row["payload"])["data"] == {"user_id": person.user_id, "email": person.email, "role": "viewer"}

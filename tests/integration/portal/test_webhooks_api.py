@@ -81,6 +81,12 @@ async def test_k7_what_does_not_belong_in_a_new_endpoint_is_refused(owner, body)
     assert (await owner.browser.api("POST", "/webhooks", json=body)).status_code == 422
 
 
+@pytest.mark.parametrize("body", [{"enabled": 0}, {"enabled": "yes"}, {"url": ""}, {"events": "key.created"}])
+async def test_types_are_not_guessed(owner, body):
+    made = await make(owner)
+    assert (await owner.browser.api("PATCH", f"/webhooks/{made['id']}", json=body)).status_code == 422
+
+
 async def test_k6_another_organizations_objects_are_404(portal, owner):
     made = await make(owner)
     delivery = (await owner.browser.api("POST", f"/webhooks/{made['id']}/test")).json()

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain import keys, operations, services
+from domain.credits.granting import grant
 from domain.request_ids import new_request_id
 
 MARK = "belongs-to-somebody-else"
@@ -27,6 +28,9 @@ async def belongings(portal: Any, person: Any) -> dict[str, Any]:
             found[name] = await connection.fetchval(statement, organization_id, mark, secrets.token_bytes(32))
         found["delivery_id"] = await _delivery(connection, organization_id, found["endpoint_id"], mark)
         found["request_id"] = await _request(connection, organization_id, made.record.id, mark)
+        found["entry_id"] = (
+            await grant(connection, organization_id, amount_micro=1_000_000, reason=mark, reference=mark)
+        ).entry.id
         await _entry(connection, organization_id, person, mark)
         found |= await _common(connection)
     return found
