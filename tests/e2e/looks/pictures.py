@@ -82,6 +82,8 @@ async def photograph(site: Site, browser: Browser, folder: Path, *, only: str) -
                     if url is None or needs_session is not signed_in or only not in name:
                         continue
                     await page.goto(site.url + url)
+                    if page.url != site.url + url:
+                        continue  # it led on to another page, which has its own picture
                     height = min(await page.evaluate("document.documentElement.scrollHeight"), HIGHEST)
                     clip = {"x": 0, "y": 0, "width": width, "height": height}
                     picture = small(await page.screenshot(full_page=True, clip=clip, animations="disabled"))

@@ -8,19 +8,17 @@ from uuid import UUID, uuid5
 
 from domain import keys, operations, organizations, plans, services
 from domain.audit import Actor, Thing, Verb
-from domain.credits.granting import grant
 from domain.limit_texts import parse_limits
 from domain.passwords import hash_password
 from domain.sealing import seal
 from domain.seed_plans import SEED_PLANS
 from domain.settings import Settings
 from domain.snapshots import LimitSnapshot
-from schema.credits import EntryType
+from tests.drills.lived_in_life import write_ledger
 from tests.drills.lived_in_logs import Call, decisions_of, write_logs
 from tests.drills.lived_in_rollups import fold_logs, write_older_rollups, write_summaries
 
 NAMESPACE = UUID("5f0f3c52-3d9a-4c53-8a4b-3c3f7c6a2a11")
-MICRO = 1_000_000
 ROWS = 9_000
 """Written evenly; the hours in which people sleep lose most of theirs."""
 OWNER = "ada@acme-weather.example"
@@ -94,7 +92,7 @@ async def write_sample(connection: Any, settings: Settings, now: datetime) -> Sa
     await write_older_rollups(connection, organization.id, made[:4], [call for call, _ in calls], now)
     await write_summaries(connection, organization.id)
     await _name_paths(connection)
-    await _ledger(connection, organization.id, now)
+    await write_ledger(connection, organization.id, now, entries=300)
     await _audit(connection, organization.id, people[0], made, now)
     objects = await _webhooks(connection, settings, organization.id, now)
     objects |= {
@@ -113,7 +111,7 @@ async def write_sample(connection: Any, settings: Settings, now: datetime) -> Sa
 async def _plans(connection: Any) -> UUID:
     for plan in SEED_PLANS:
         await plans.create(
-            connection, slug=plan.slug, limits=parse_limits(list(plan.limits)), name=plan.name, public=plan.public,
+            connection, slug=plan.slug, limits=parse_limits(["600/minute", *plan.limits]), name=plan.name, public=plan.public,
             description=plan.description, price_cents=plan.price_cents, sort_order=plan.sort_order,
         )  # fmt: skip
     return await connection.fetchval("select id from plan where slug = 'pro'")
@@ -200,17 +198,6 @@ async def _name_paths(connection: Any) -> None:
         " 'tromso', 'quito'])[1 + substring(path from '[0-9]+$')::int % 7]), query = case when query = '' then '' else 'units=metric' end"
         " where path ~ '^/(weather|air)/.*[0-9]+$'"
     )
-
-
-async def _ledger(connection: Any, organization_id: UUID, now: datetime) -> None:
-    for amount, reason, kind in (
-        (100, "Welcome", EntryType.BONUS),
-        (2_500, "Invoice 2041", EntryType.PURCHASE),
-        (250, "For the outage of last week", EntryType.BONUS),
-        (5_000, "Invoice 2077", EntryType.PURCHASE),
-    ):
-        await grant(connection, organization_id, amount_micro=amount * MICRO, reason=reason, type=kind)
-    del now
 
 
 async def _audit(connection: Any, organization_id: UUID, owner: int, made: list[UUID], now: datetime) -> None:
