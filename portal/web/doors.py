@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from domain import audit
 from domain.identity import resetting, signing_up
 from domain.identity.addresses import network_of, valid_email
-from domain.identity.passwords_shown import Shown, check_shown
+from domain.identity.passwords_shown import Shown, WrongCredentials, check_shown
 from domain.identity.sessions import end_session
 from domain.identity.throttle import at_least
 from domain.passwords import hash_password
@@ -72,10 +72,14 @@ async def check_confirmation(visit: Visit, token: str, password: str) -> None:
 
 async def sign_in(visit: Visit, email: str, password: str) -> int:
     """The user whose address and password these are. Raises WrongCredentials, TooManyTries."""
-    services = visit.services
+    begin, services = time.monotonic(), visit.services
     cookie = read_cookie(visit.request, visit.settings.portal, DEVICE)
     shown = Shown(email, password, cookie, visit.address, visit.request_id)
-    return await check_shown(services.database, services.throttle, visit.settings, shown)
+    try:
+        return await check_shown(services.database, services.throttle, visit.settings, shown)
+    except WrongCredentials:
+        await at_least(EVEN_SECONDS, begin)
+        raise
 
 
 async def sign_out(visit: Visit) -> None:
