@@ -79,9 +79,8 @@ async def test_a_rate_limited_call_is_explained(customer):
     assert (status, problem["code"]) == (429, "rate_limited")
     assert 1 <= int(headers["retry-after"]) <= 120
     await _open_log(customer, headers["x-request-id"])
-    await customer.says("2/minute")
-    await customer.says(re.compile(r"again in \d+ s"))
-    await customer.says("Used up")
+    await customer.says(re.compile(r"Used up: .*2.*minute.* There was room again .+ after this request"))
+    assert await customer.page.get_by_role("link", name="Your limits and plans").count() == 1
     link = customer.page.get_by_role("link", name=re.compile("What rate_limited means"))
     assert (await customer.page.request.get(await link.get_attribute("href"))).status == 200
 
@@ -100,7 +99,7 @@ async def test_a_rotated_key_and_its_successor_both_work_and_the_old_one_shows_i
     assert customer.up.call(old)[0] == 200
     await customer.page.goto(customer.url + path)
     await customer.says("This key was rotated. It works until")
-    await customer.says("replaced, still active")
+    await customer.says(re.compile("^replaced"))
 
 
 async def test_a_revoked_key_is_refused_within_a_second(customer, record_property):
