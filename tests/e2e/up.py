@@ -69,21 +69,6 @@ class Up:
         fields = {"csrf": token, "email": demo["USER_EMAIL"], "password": demo["USER_PASSWORD"]}
         return client.post(f"{demo['PORTAL_URL']}/sign-in", data=fields, follow_redirects=True)
 
-    def command(self, *arguments: str) -> str:
-        """What `paid-endpoint ARGUMENTS` prints, run on this instance; fails the test if it fails."""
-        demo = self.demo()
-        environment = {**self.environment(), **{name: demo[name] for name in ("DATABASE_URL", "REDIS_URL")}}
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
 
 @contextlib.contextmanager
 def made_up(folder: Path, worker_number: int) -> Iterator[Up]:

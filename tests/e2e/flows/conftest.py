@@ -1,11 +1,13 @@
 """One product for all flows, and a customer who is made once with JavaScript and once without."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser
 
-from tests.e2e.flows.customer import Customer, arrive
+from domain import plans
+from domain.limit_texts import parse_limits
+from tests.e2e.flows.customer import Customer, arrive, operating
 from tests.e2e.looks.site import chromium
 from tests.e2e.up import Up, made_up
 
@@ -14,11 +16,12 @@ PLANS = {"e2e-tiny": ("Tiny", "2/minute"), "e2e-roomy": ("Roomy", "5000/hour")}
 
 
 @pytest.fixture(scope="session")
-def up(tmp_path_factory: pytest.TempPathFactory, worker_number: int) -> Iterator[Up]:
+async def up(tmp_path_factory: pytest.TempPathFactory, worker_number: int) -> AsyncIterator[Up]:
     with made_up(tmp_path_factory.mktemp("flows"), worker_number) as made:
         made.start()
-        for slug, (name, limit) in PLANS.items():
-            made.command("plans", "create", slug, "--name", name, "--limit", limit, "--rank", "15")
+        async with operating(made) as connection:
+            for slug, (name, limit) in PLANS.items():
+                await plans.create(connection, slug=slug, name=name, limits=parse_limits([limit]), sort_order=15)
         yield made
         made.stop()
 

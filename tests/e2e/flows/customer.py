@@ -1,15 +1,20 @@
 """A new customer at a real browser: what they do at the doors, and what their browser must never say."""
 
-import asyncio
+import contextlib
 import re
 import secrets
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
+import asyncpg
 from playwright.async_api import Browser, BrowserContext, Page, Response
 
+from domain.credit_amounts import MICRO
+from domain.credits.granting import grant
+from domain.organizations import fetch_organization
 from tests.e2e.up import Up
 
 SECONDS, MAIL_SECONDS = 15.0, 30.0
@@ -113,7 +118,9 @@ class Customer:
         await self.page.locator("main button[type=submit]").click()
         await self.says("The organization is ready")
         self.slug = self.page.url.partition("/o/")[2].partition("?")[0]
-        await asyncio.to_thread(self.up.command, "credits", "grant", self.slug, "1", "--reason", "to try things out")
+        async with operating(self.up) as connection:
+            made = await fetch_organization(connection, self.slug)
+            await grant(connection, made.id, amount_micro=MICRO, reason="to try things out")
 
     async def change_plan(self, name: str) -> None:
         """To a plan that applies at once."""
@@ -140,6 +147,16 @@ class Customer:
         key, curl = await self.page.locator("main .copyable code").all_text_contents()
         path = await self.page.get_by_role("link", name="I have copied it").get_attribute("href")
         return key, curl, path or ""
+
+
+@contextlib.asynccontextmanager
+async def operating(up: Up) -> AsyncIterator[Any]:
+    """A connection for what only operators do."""
+    connection = await asyncpg.connect(up.demo()["DATABASE_URL"])
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def arrive(up: Up, browser: Browser, *, scripted: bool, name: str) -> Customer:

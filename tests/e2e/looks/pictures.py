@@ -1,6 +1,6 @@
 """Take a picture of every page: python -m tests.e2e.looks.pictures [--only dashboard] [--into FOLDER]
 
-Light and dark, 1280 and 390 wide, at most 1,600 high, in a palette, so that each is some tens of kilobytes.
+Light and dark, 1280 and 390 wide, of a limited height, in a palette, so that each is some tens of kilobytes.
 """
 
 import argparse
@@ -29,7 +29,9 @@ from tests.e2e.looks.site import PARAMETER, Site, chromium, filled, page_paths, 
 from tests.portals import Person, portal_settings
 
 FOLDER = Path(__file__).resolve().parents[3] / "docs" / "screenshots" / "portal"
-WIDTHS, SCHEMES, HIGHEST, COLOURS = (1280, 390), ("light", "dark"), 1_600, 96
+SCHEMES, COLOURS = ("light", "dark"), 64
+HIGHEST = {1280: 1_000, 390: 1_600}
+"""Of each width: what is below is cut off."""
 NAMES = {"/": "landing", "/o/{organization}": "dashboard"}
 """Pages that their path names badly."""
 
@@ -72,7 +74,7 @@ async def photograph(site: Site, browser: Browser, folder: Path, *, only: str) -
     """Write the pictures; name and size of each."""
     folder.mkdir(parents=True, exist_ok=True)
     taken = []
-    for width in WIDTHS:
+    for width, highest in HIGHEST.items():
         for scheme in SCHEMES:
             for signed_in in (False, True):
                 context = await site.context(browser, signed_in=signed_in, width=width, scheme=scheme)
@@ -84,7 +86,7 @@ async def photograph(site: Site, browser: Browser, folder: Path, *, only: str) -
                     await page.goto(site.url + url)
                     if page.url != site.url + url:
                         continue  # it led on to another page, which has its own picture
-                    height = min(await page.evaluate("document.documentElement.scrollHeight"), HIGHEST)
+                    height = min(await page.evaluate("document.documentElement.scrollHeight"), highest)
                     clip = {"x": 0, "y": 0, "width": width, "height": height}
                     picture = small(await page.screenshot(full_page=True, clip=clip, animations="disabled"))
                     target = folder / f"{name}-{width}-{scheme}.png"
