@@ -245,7 +245,7 @@ async def accept(connection: Any, token: str, *, user_id: int, email: str, actor
 def valid_address(text: str) -> str:
     """An address in lower case. Raises InvalidValue."""
     address = text.strip().lower()
-    if len(address) > LONGEST_EMAIL or not _EMAIL.fullmatch(address):
+    if not text.isascii() or len(address) > LONGEST_EMAIL or not _EMAIL.fullmatch(address):
         raise InvalidValue("That is no e-mail address.")
     return address
 
