@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from domain.access import Access
@@ -17,7 +17,7 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-async def export_audit(pool: Pool, access: Access, which: AuditFilter) -> AsyncIterator[bytes]:
+async def export_audit(pool: Pool, access: Access, which: AuditFilter) -> AsyncGenerator[bytes, None]:
     """The lines of the file in UTF-8. Raises Forbidden, InvalidValue before the first."""
     yield _lines([COLUMNS])
     async for records in stream_audit(pool, access, which):
