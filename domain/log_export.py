@@ -4,8 +4,6 @@ Nothing is held between two batches, no connection, no snapshot and no cursor of
 it likes, and PostgreSQL's vacuum goes on. Rows that are stored meanwhile are newer than where the export began.
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -17,6 +15,7 @@ from uuid import UUID
 from domain import audit
 from domain.access import Access, Permission
 from domain.credit_amounts import credits_text
+from domain.csv_texts import csv_lines
 from domain.databases import Pool
 from domain.faults import TooManyTries
 from domain.log_reading import LogEntry
@@ -31,7 +30,6 @@ COLUMNS = (
     "request_id", "at", "key", "key_id", "service", "operation", "method", "path", "query", "status", "outcome", "refusal",
     "limit", "upstream_ms", "total_ms", "bytes_in", "bytes_out", "client", "user_agent", "credits", "trace_id",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RETRY_SECONDS = 10
 
 
@@ -101,9 +99,7 @@ def lines_of(file_format: str, entries: Iterable[LogEntry]) -> bytes:
     if file_format == "jsonl":
         texts = [json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows]
         return "".join(texts).encode("utf-8", "replace")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([[_cell(value) for value in row] for row in rows])
-    return text.getvalue().encode("utf-8", "replace")
+    return csv_lines(rows)
 
 
 def file_name(slug: str, file_format: str, now: datetime) -> str:
@@ -119,8 +115,3 @@ def _values(entry: LogEntry) -> tuple[Any, ...]:
         entry.limit_name, upstream, entry.total_us / 1_000, entry.bytes_in, entry.bytes_out, entry.client,
         entry.user_agent, credits_text(entry.cost_micro), entry.trace_id,
     )  # fmt: skip
-
-
-def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (case A7): strangers choose paths, queries and user agents."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -34,11 +34,13 @@ select (select coalesce(sum(requests), 0) from usage_rollup
            and r.at >= (select min(first_at) from usage_unfolded))
 """
 
+# One branch for each grain: as a join with their bounds, the planner reads all rollups of the organization.
 _ROLLUPS = """
-  from (values ('minute', $5::timestamptz, $6::timestamptz), ('hour', $6, $7), ('day', $7, 'infinity'))
-         as part (grain, first, next)
-  join usage_rollup r
-    on r.organization_id = $1 and r.grain = part.grain and r.bucket >= part.first and r.bucket < part.next
+  from (select * from usage_rollup where organization_id = $1 and grain = 'minute' and bucket >= $5 and bucket < $6
+        union all
+        select * from usage_rollup where organization_id = $1 and grain = 'hour' and bucket >= $6 and bucket < $7
+        union all
+        select * from usage_rollup where organization_id = $1 and grain = 'day' and bucket >= $7) as r
 """
 _UNFOLDED = """
   from usage_unfolded u join request_log r

@@ -7,6 +7,7 @@ password too: whoever asked in the name of another gains nothing when the other 
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from domain import audit
 from domain.faults import Forbidden
@@ -57,10 +58,13 @@ returning id
 """
 
 
-async def ask(connection: Any, settings: Settings, wish: Wish, password_hash: str, actor: audit.Actor) -> None:
+async def ask(
+    connection: Any, settings: Settings, wish: Wish, password_hash: str, actor: audit.Actor, then: str = ""
+) -> None:
     """Mail the link that goes on, or to a known address that it is known. Looks the same from outside.
 
-    The caller hashes the password beforehand, for every address, so that all take as long.
+    The caller hashes the password beforehand, for every address, so that all take as long. `then` is the path of ours
+    to which the link leads at last, such as an invitation; empty for the start.
     """
     if not settings.portal.sign_up_open and not await invited(connection, wish.email):
         return
@@ -70,7 +74,7 @@ async def ask(connection: Any, settings: Settings, wish: Wish, password_hash: st
             connection, settings.secrets, template="known_address", to=wish.email, values={"email": wish.email}
         )
         return
-    await _mail_link(connection, settings, user_id, wish.email, wish.organization_name)
+    await _mail_link(connection, settings, user_id, wish.email, wish.organization_name, then)
     await audit.record(
         connection, actor, audit.Verb.ACCOUNT_SIGN_UP, audit.Thing("user", str(user_id), wish.email), after={}
     )
@@ -144,10 +148,11 @@ async def wished_organization(connection: Any, user_id: int) -> str | None:
 
 
 async def _mail_link(
-    connection: Any, settings: Settings, user_id: int, email: str, organization_name: str | None
+    connection: Any, settings: Settings, user_id: int, email: str, organization_name: str | None, then: str = ""
 ) -> None:
     token = await new_link(connection, user_id, email, VERIFY, organization_name=organization_name)
-    values = {"email": email, "link": f"{settings.portal.base_url}/verify/{token}"}
+    query = f"?next={quote(then, safe='/')}" if then else ""
+    values = {"email": email, "link": f"{settings.portal.base_url}/verify/{token}{query}"}
     await post_mail(connection, settings.secrets, template="verify_email", to=email, values=values)
 
 

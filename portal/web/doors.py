@@ -35,8 +35,11 @@ async def changing(visit: Visit) -> AsyncIterator[None]:
             visit.connection = None
 
 
-async def sign_up(visit: Visit, email: str, password: str, organization: str) -> None:
-    """Ask for an account. Raises InvalidValue, TooManyTries; returns the same for known and unknown addresses."""
+async def sign_up(visit: Visit, email: str, password: str, organization: str, then: str = "") -> None:
+    """Ask for an account; the mailed link leads to the path `then`.
+
+    Raises InvalidValue, TooManyTries; returns the same for known and unknown addresses.
+    """
     begin, throttle = time.monotonic(), visit.services.throttle
     wish = signing_up.checked_wish(email, password, organization)
     await throttle.take("mail_from", network_of(visit.address), _MAILS)
@@ -44,7 +47,7 @@ async def sign_up(visit: Visit, email: str, password: str, organization: str) ->
         password_hash = await hash_password(wish.password)
     if await throttle.allows("verify_to", digest_of(wish.email).hex()):
         async with changing(visit):
-            await signing_up.ask(visit.connection, visit.settings, wish, password_hash, visit.actor)
+            await signing_up.ask(visit.connection, visit.settings, wish, password_hash, visit.actor, then)
     await at_least(EVEN_SECONDS, begin)
 
 
