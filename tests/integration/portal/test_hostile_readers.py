@@ -1,6 +1,8 @@
 """Hostile readers: who asks for a file and does not take it, and who asks for many."""
 
 import asyncio
+import socket
+import threading
 from contextlib import ExitStack
 from uuid import uuid4
 
@@ -9,6 +11,7 @@ import pytest
 from domain.audit_export import export_audit
 from domain.audit_reading import AuditFilter
 from domain.log_export import ExportRoom
+from domain.webhooks import addresses
 from portal import exporting
 from portal.exporting import ExportResponse
 from tests.portals import Person, Portal
@@ -61,3 +64,18 @@ async def test_an_export_of_the_audit_holds_no_connection_between_its_parts(port
     assert b"organization.change" in b"".join([await anext(parts), await anext(parts)])
     assert portal.pool.get_size() == portal.pool.get_idle_size()
     await parts.aclose()
+
+
+async def test_a_name_server_that_never_answers_keeps_nobody_else_from_the_loops_threads(monkeypatch):
+    """Names of webhooks are customers' names: forty that hang must not stop what else runs in threads."""
+    hang = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: hang.wait(20))
+    monkeypatch.setattr(addresses, "RESOLVE_SECONDS", 0.1)
+    asked = [asyncio.create_task(addresses.system_resolver("slow.example.com", 443)) for _ in range(40)]
+    try:
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {TimeoutError}
+        async with asyncio.timeout(3):
+            assert await asyncio.to_thread(lambda: "done") == "done"
+    finally:
+        hang.set()
