@@ -1,11 +1,13 @@
 """Hostile members: what a role, a token or an invitation no longer gives after it was taken away, and what needs a proof."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from domain.identity.deletion import delete_due
 from tests.accounts import age_proof, bearer
+from tests.mailboxes import mails_to, new_email
 from tests.portals import Person, Portal
 
 GRAVE = [("POST", "/team/transfer"), ("POST", "/organization/close")]
@@ -55,3 +57,16 @@ async def test_the_invitations_of_an_erased_account_are_taken_back(portal: Porta
     async with portal.pool.acquire() as connection:
         await delete_due(connection, portal.settings.secrets, datetime.now(UTC) + timedelta(seconds=1))
     assert await _open_invitations(portal, owner) == 0
+
+
+async def test_many_who_work_together_do_not_flood_one_mailbox(portal: Portal):
+    """Invitations of many organizations, and changes of many accounts to one address."""
+    victim, statuses = new_email(), []
+    for _ in range(7):
+        person = await portal.person("owner")
+        invited = await person.browser.api("POST", "/team/invitations", {"email": victim, "role": "viewer"})
+        statuses.append(invited.status_code)
+        asked = await person.browser.api("POST", "/account/email", {"email": victim})
+        assert asked.status_code == 202, "whether a mail was sent is told to nobody"
+    assert statuses == [201] * 5 + [429] * 2
+    assert Counter(name for name, _ in await mails_to(portal, victim)) == {"invitation": 5, "change_email": 2}
