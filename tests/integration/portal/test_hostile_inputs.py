@@ -78,3 +78,15 @@ async def test_a_form_cannot_choose_a_character_set_that_makes_half_characters(o
     for path in ("/organizations/new", "/prove", f"{owner.root}/settings"):
         answer = await browser.client.post(path, **_multipart(charset, fields))
         assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"from": "2026-01-01", "zone": "Asia/Tokyo/x" * 900}, {"client": "fe80::1%eth0"}, {"client": "::1%/64"}],
+    ids=["deep zone", "address with a zone", "network with a zone"],
+)
+async def test_a_filter_of_the_logs_that_is_odd_is_no_fault_of_ours(owner: Person, query):
+    for path in ("logs", "logs/export"):
+        answer = await owner.browser.get(f"{owner.root}/{path}", params=query)
+        call = await owner.browser.api("GET", f"/{path}", params=query)
+        assert {answer.status_code, call.status_code} <= {200, 422}
