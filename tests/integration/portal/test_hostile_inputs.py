@@ -90,3 +90,14 @@ async def test_a_filter_of_the_logs_that_is_odd_is_no_fault_of_ours(owner: Perso
         answer = await owner.browser.get(f"{owner.root}/{path}", params=query)
         call = await owner.browser.api("GET", f"/{path}", params=query)
         assert {answer.status_code, call.status_code} <= {200, 422}
+
+
+@pytest.mark.parametrize("name", [r"\u0000", r"\\u0000 \u0000\", r'\u0000","role":"owner'])
+async def test_a_name_of_backslashes_is_in_the_audit_as_it_was_written(portal: Portal, owner: Person, name: str):
+    """What takes characters that PostgreSQL cannot hold out of the audit's JSON must not take half an escape."""
+    assert (await owner.browser.api("PATCH", "/organization", {"name": name})).status_code == 200
+    after = await portal.pool.fetchval(
+        "select after ->> 'name' from audit_entry where organization_id = $1 and verb = 'organization.change'",
+        owner.organization.id,
+    )
+    assert after == name
