@@ -1,7 +1,7 @@
 """The audit as CSV, a part at a time; no cell of it is a formula (case A7)."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from domain.access import Access
@@ -15,7 +15,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-async def export_audit(pool: Pool, access: Access, which: AuditFilter) -> AsyncIterator[bytes]:
+async def export_audit(pool: Pool, access: Access, which: AuditFilter) -> AsyncGenerator[bytes, None]:
     """The lines of the file in UTF-8. Raises Forbidden, InvalidValue before the first."""
     yield csv_lines([COLUMNS])
     async for records in stream_audit(pool, access, which):

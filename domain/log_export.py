@@ -24,7 +24,7 @@ from domain.log_search import LogSearch, take_batch
 FORMATS = ("csv", "jsonl")
 ROWS_AT_ONCE = 1_000
 EXPORTS_OF_ONE, EXPORTS_OF_ALL = 2, 8
-"""Exports of one organization, and of a process, that run at once."""
+"""Exports of one organization or person, and of a process, that run at once."""
 
 COLUMNS = (
     "request_id", "at", "key", "key_id", "service", "operation", "method", "path", "query", "status", "outcome", "refusal",
@@ -37,24 +37,28 @@ class ExportRoom:
     """How many exports a process runs."""
 
     def __init__(self) -> None:
-        self._running: Counter[UUID] = Counter()
+        self._running: Counter[UUID | int] = Counter()
+        self._all = 0
 
     @contextmanager
-    def place(self, organization_id: UUID) -> Iterator[None]:
-        """A place for one export. Raises TooManyTries without any."""
-        if self._running[organization_id] >= EXPORTS_OF_ONE:
-            raise TooManyTries(
-                f"{EXPORTS_OF_ONE} exports of this organization are running. Wait until one has ended.",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
-        if self._running.total() >= EXPORTS_OF_ALL:
+    def place(self, organization_id: UUID, user_id: int) -> Iterator[None]:
+        """A place for one export of a person in one of their organizations. Raises TooManyTries without any."""
+        for whose, name in ((organization_id, "of this organization"), (user_id, "of yours")):
+            if self._running[whose] >= EXPORTS_OF_ONE:
+                raise TooManyTries(
+                    f"{EXPORTS_OF_ONE} exports {name} are running. Wait until one has ended.",
+                    retry_after_seconds=_RETRY_SECONDS,
+                )
+        if self._all >= EXPORTS_OF_ALL:
             raise TooManyTries("Too many exports are running. Try again soon.", retry_after_seconds=_RETRY_SECONDS)
-        self._running[organization_id] += 1
+        place: Counter[UUID | int] = Counter([organization_id, user_id])
+        self._running += place
+        self._all += 1
         try:
             yield
         finally:
-            self._running[organization_id] -= 1
-            self._running += Counter()  # drops what is zero
+            self._running -= place  # drops what is zero
+            self._all -= 1
 
 
 async def note_export(

@@ -23,7 +23,7 @@ async def statement_export(visit: Visit, wanted: StatementFilter) -> Response:
     access.require(Permission.BILLING_VIEW)
     name = f"{access.slug}-credits-{datetime.now(UTC):%Y%m%d-%H%M}.csv"
     with ExitStack() as held:
-        held.enter_context(visit.services.exports.place(access.organization_id))
+        held.enter_context(visit.services.exports.place(access.organization_id, access.user_id))
         portions = every_entry(visit.services.database, access, wanted)
         first: list[LedgerEntry] = await anext(portions, [])
         return ExportResponse(_body(first, portions), held.pop_all(), MEDIA_TYPES["csv"], name)

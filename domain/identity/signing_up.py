@@ -12,7 +12,7 @@ from urllib.parse import quote
 from domain import audit
 from domain.faults import Forbidden
 from domain.identity.addresses import valid_email
-from domain.identity.links import VERIFY, Link, look_at, new_link, use
+from domain.identity.links import VERIFY, look_at, new_link, use
 from domain.identity.new_passwords import LONGEST, require_good
 from domain.names import valid_name
 from domain.outbox import post_mail
@@ -25,6 +25,12 @@ class WrongPassword(Forbidden):
     """The link is good, the password is another one."""
 
     code = "wrong_password"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is not the password that was chosen last for this address. If you don't know it, set a new one"
+            " with: forgot password."
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -89,21 +95,25 @@ async def ask_again(connection: Any, settings: Settings, email: str) -> None:
         await _mail_link(connection, settings, row["id"], email, row["organization_name"])
 
 
-async def check_link_password(connection: Any, token: str, password: str) -> Link:
-    """The link, if it is good and the password right; it is not used yet. Raises DeadLink, WrongPassword."""
+async def check_link_password(connection: Any, token: str, password: str) -> str:
+    """The stored hash, if the link is good and the password right; it is not used yet. Raises DeadLink, WrongPassword."""
     link = await look_at(connection, token, VERIFY)
-    stored = await connection.fetchval("select password from users where id = $1", link.user_id)
+    stored: str = await connection.fetchval("select password from users where id = $1", link.user_id)
     if len(password) > LONGEST or not await verify_password(stored, password):
-        raise WrongPassword(
-            "This is not the password that was chosen last for this address. If you don't know it, set a new one"
-            " with: forgot password."
-        )
-    return link
+        raise WrongPassword
+    return stored
 
 
-async def prove_mailbox(connection: Any, settings: Settings, token: str, actor: audit.Actor) -> int:
-    """Use the link: the user becomes active and gets what they signed up for. Returns the user. Raises DeadLink."""
+async def prove_mailbox(connection: Any, settings: Settings, token: str, password_hash: str, actor: audit.Actor) -> int:
+    """Use the link: the user becomes active and gets what they signed up for. Returns the user.
+
+    `password_hash` is what check_link_password found. Raises DeadLink; WrongPassword if somebody has asked for the same
+    address with another password since, who would own the account by it.
+    """
     link = await use(connection, token, VERIFY)
+    same = "select true from users where id = $1 and password = $2 for update"
+    if not await connection.fetchval(same, link.user_id, password_hash):
+        raise WrongPassword
     await activate(connection, settings, link.user_id, link.organization_name, actor)
     return link.user_id
 

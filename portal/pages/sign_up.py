@@ -100,9 +100,9 @@ async def open_link(visit: Visit, token: str) -> Page | Response:
 async def use_link(visit: Visit, token: str) -> Page | Response:
     """POST /verify/{token}."""
     try:
-        await doors.check_confirmation(visit, token, str(visit.form.get("password", "")))
+        stored = await doors.check_confirmation(visit, token, str(visit.form.get("password", "")))
         async with doors.changing(visit):
-            user_id = await prove_mailbox(visit.connection, visit.settings, token, visit.actor)
+            user_id = await prove_mailbox(visit.connection, visit.settings, token, stored, visit.actor)
             then = safe_next(visit.request.query_params.get("next"))
             next_path = f"{START}?done=address_confirmed" if then == START else then
             return await complete_sign_in(visit, user_id, next_path=next_path, how="confirmed address")

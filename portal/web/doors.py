@@ -62,22 +62,24 @@ async def send_again(visit: Visit, email: str) -> None:
     await at_least(EVEN_SECONDS, begin)
 
 
-async def check_confirmation(visit: Visit, token: str, password: str) -> None:
-    """Raise DeadLink, WrongPassword or TooManyTries unless link and password are good. Nothing is used yet."""
+async def check_confirmation(visit: Visit, token: str, password: str) -> str:
+    """The hash that the password has. Raises DeadLink, WrongPassword or TooManyTries. Nothing is used yet."""
     throttle, network = visit.services.throttle, network_of(visit.address)
     await throttle.take("network", network, _LINKS)
-    await signing_up.check_link_password(visit.services.database, token, password)
+    stored = await signing_up.check_link_password(visit.services.database, token, password)
     await throttle.give_back("network", network)
+    return stored
 
 
 async def sign_in(visit: Visit, email: str, password: str) -> int:
-    """The user whose address and password these are. Raises WrongCredentials, TooManyTries."""
+    """The user whose address and password these are. Raises WrongCredentials, which takes as long for all; TooManyTries."""
     begin, services = time.monotonic(), visit.services
     cookie = read_cookie(visit.request, visit.settings.portal, DEVICE)
     shown = Shown(email, password, cookie, visit.address, visit.request_id)
     try:
         return await check_shown(services.database, services.throttle, visit.settings, shown)
     except WrongCredentials:
+        # A wrong password of a known address is noted in the audit, which takes longer than noting nothing.
         await at_least(EVEN_SECONDS, begin)
         raise
 
