@@ -1,6 +1,7 @@
 """The audit trail: who did what to which thing, written in the transaction that did it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,6 +68,10 @@ class Verb(StrEnum):
     CONFIG_ROLLBACK = "config.rollback"
 
 
+# An escaped NUL, which PostgreSQL cannot hold; not the six letters that somebody wrote, whose backslash is escaped itself.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts, from where. `kind` is user, operator or system; a program has no `id`."""
@@ -123,4 +128,4 @@ async def record(
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:
-    return None if values is None else json.dumps(dict(values), default=str).replace("\\u0000", "")
+    return None if values is None else _NUL.sub(r"\1", json.dumps(dict(values), default=str))

@@ -15,6 +15,7 @@ from domain import audit
 from domain.access import Access, Permission
 from domain.cursors import Cursor
 from domain.faults import Conflict, Forbidden, InvalidValue, NotFound, TooManyTries
+from domain.identity.throttle import Throttle
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.random_tokens import digest_of, new_token
@@ -95,8 +96,9 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """What mails need: the key that they are sealed with, where the portal is, the product's name."""
+    """What mails need: what counts them by address, the key that they are sealed with, where the portal is, its name."""
 
+    throttle: Throttle
     secrets: SecretSettings
     base_url: str
     product: str
@@ -245,7 +247,7 @@ async def accept(connection: Any, token: str, *, user_id: int, email: str, actor
 def valid_address(text: str) -> str:
     """An address in lower case. Raises InvalidValue."""
     address = text.strip().lower()
-    if len(address) > LONGEST_EMAIL or not _EMAIL.fullmatch(address):
+    if not text.isascii() or len(address) > LONGEST_EMAIL or not _EMAIL.fullmatch(address):
         raise InvalidValue("That is no e-mail address.")
     return address
 
@@ -298,6 +300,9 @@ async def _posted(
         f"select {_COLUMNS} from invitation i left join users u on u.id = i.invited_by where i.id = $1", invitation_id
     )
     made = InvitationRecord(**dict(row))
+    # Of all organizations together: else who owns many, or many who work together, flood one mailbox.
+    sentence = "Very many invitations were mailed to this address."
+    await post.throttle.take("invite_to", digest_of(made.email).hex(), sentence)
     await post_mail(
         connection,
         post.secrets,

@@ -4,8 +4,6 @@ Nothing is held between two batches, no connection, no snapshot and no cursor of
 it likes, and PostgreSQL's vacuum goes on. Rows that are stored meanwhile are newer than where the export began.
 """
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -17,6 +15,7 @@ from uuid import UUID
 from domain import audit
 from domain.access import Access, Permission
 from domain.credit_amounts import credits_text
+from domain.csv_texts import csv_lines
 from domain.databases import Pool
 from domain.faults import TooManyTries
 from domain.log_reading import LogEntry
@@ -25,13 +24,12 @@ from domain.log_search import LogSearch, take_batch
 FORMATS = ("csv", "jsonl")
 ROWS_AT_ONCE = 1_000
 EXPORTS_OF_ONE, EXPORTS_OF_ALL = 2, 8
-"""Exports of one organization, and of a process, that run at once."""
+"""Exports of one organization or person, and of a process, that run at once."""
 
 COLUMNS = (
     "request_id", "at", "key", "key_id", "service", "operation", "method", "path", "query", "status", "outcome", "refusal",
     "limit", "upstream_ms", "total_ms", "bytes_in", "bytes_out", "client", "user_agent", "credits", "trace_id",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RETRY_SECONDS = 10
 
 
@@ -39,24 +37,28 @@ class ExportRoom:
     """How many exports a process runs."""
 
     def __init__(self) -> None:
-        self._running: Counter[UUID] = Counter()
+        self._running: Counter[UUID | int] = Counter()
+        self._all = 0
 
     @contextmanager
-    def place(self, organization_id: UUID) -> Iterator[None]:
-        """A place for one export. Raises TooManyTries without any."""
-        if self._running[organization_id] >= EXPORTS_OF_ONE:
-            raise TooManyTries(
-                f"{EXPORTS_OF_ONE} exports of this organization are running. Wait until one has ended.",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
-        if self._running.total() >= EXPORTS_OF_ALL:
+    def place(self, organization_id: UUID, user_id: int) -> Iterator[None]:
+        """A place for one export of a person in one of their organizations. Raises TooManyTries without any."""
+        for whose, name in ((organization_id, "of this organization"), (user_id, "of yours")):
+            if self._running[whose] >= EXPORTS_OF_ONE:
+                raise TooManyTries(
+                    f"{EXPORTS_OF_ONE} exports {name} are running. Wait until one has ended.",
+                    retry_after_seconds=_RETRY_SECONDS,
+                )
+        if self._all >= EXPORTS_OF_ALL:
             raise TooManyTries("Too many exports are running. Try again soon.", retry_after_seconds=_RETRY_SECONDS)
-        self._running[organization_id] += 1
+        place: Counter[UUID | int] = Counter([organization_id, user_id])
+        self._running += place
+        self._all += 1
         try:
             yield
         finally:
-            self._running[organization_id] -= 1
-            self._running += Counter()  # drops what is zero
+            self._running -= place  # drops what is zero
+            self._all -= 1
 
 
 async def note_export(
@@ -97,9 +99,7 @@ def lines_of(file_format: str, entries: Iterable[LogEntry]) -> bytes:
     if file_format == "jsonl":
         texts = [json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n" for row in rows]
         return "".join(texts).encode("utf-8", "replace")
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([[_cell(value) for value in row] for row in rows])
-    return text.getvalue().encode("utf-8", "replace")
+    return csv_lines(rows)
 
 
 def file_name(slug: str, file_format: str, now: datetime) -> str:
@@ -115,8 +115,3 @@ def _values(entry: LogEntry) -> tuple[Any, ...]:
         entry.limit_name, upstream, entry.total_us / 1_000, entry.bytes_in, entry.bytes_out, entry.client,
         entry.user_agent, credits_text(entry.cost_micro), entry.trace_id,
     )  # fmt: skip
-
-
-def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (case A7): strangers choose paths, queries and user agents."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -32,6 +32,7 @@ NAMES = (
 """Every filter, in the order in which they are shown. `zone` is what `from` and `to` without an offset are meant in."""
 
 LONGEST_PATH = 2_048
+LONGEST_ZONE = 64
 LONGEST_MS = 86_400_000
 MOST_KEYS = 20
 _STATUS = re.compile(r"[1-5](?:xx|[0-9][0-9])")
@@ -95,7 +96,8 @@ def _moment(text: str | None, zone: str, name: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=ZoneInfo(zone))
+            # A longer one is looked for in as many folders as it has slashes.
+            moment = moment.replace(tzinfo=ZoneInfo(zone[:LONGEST_ZONE]))
         moment = moment.astimezone(UTC)
     except OverflowError:
         return _EARLIEST if text < "5" else _LATEST
@@ -174,7 +176,8 @@ def _client(text: str | None) -> ipaddress.IPv4Network | ipaddress.IPv6Network |
     if text is None:
         return None
     try:
-        return ipaddress.ip_network(text, strict=False)
+        # Up to the %, behind which an IPv6 address may name a link of one machine; no log has that.
+        return ipaddress.ip_network(text.partition("%")[0], strict=False)
     except ValueError:
         raise InvalidValue(
             "The client is an address such as 198.51.100.7, or a network such as 198.51.100.0/24."

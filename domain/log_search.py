@@ -21,7 +21,7 @@ from domain.request_ids import time_of
 FIRST_STEP, STEP = 500, 20_000
 """Rows that are looked at in one statement: few at first, then as many as the time allows by what those took."""
 
-BUDGET_SECONDS = 0.15
+BUDGET_SECONDS = 0.12
 STATEMENT_SECONDS = 5.0
 """A backstop: a statement that takes longer is given up."""
 
@@ -30,7 +30,7 @@ _FIELDS = len(fields(LogEntry))
 BAD = 400
 """Statuses from here on have an index of their own; the statement says so in the words of that index."""
 
-_CAREFUL = 0.7
+_CAREFUL = 0.5
 """How much of the time that is left a step may take: rows that are not in memory take longer than those before."""
 
 _AROUND_AN_ID = timedelta(days=1)

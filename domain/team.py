@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import audit
-from domain.access import Access, Permission
+from domain.access import ROLES, Access, Permission
 from domain.cursors import Cursor
 from domain.faults import Conflict, Forbidden, NotFound
 from domain.roles import require_givable
@@ -101,6 +101,7 @@ async def held(connection: Any, access: Access) -> Access:
 async def change_role(connection: Any, access: Access, actor: audit.Actor, user_id: int, role: str) -> Member:
     """Give a member another role; the same is no change. Inside a transaction.
 
+    The open invitations of who may no longer invite are taken back.
     Raises Forbidden (a role above one's own, given or taken), NotFound, InvalidValue, Conflict (the last owner).
     """
     access = await held(connection, access)
@@ -119,6 +120,8 @@ async def change_role(connection: Any, access: Access, actor: audit.Actor, user_
     )
     if changed is None:
         raise Conflict(_LAST_OWNER)
+    if Permission.MANAGE not in ROLES[role]:
+        await take_back_invitations(connection, access.organization_id, user_id)
     await audit.record(
         connection,
         actor,
@@ -159,12 +162,7 @@ async def remove_member(connection: Any, access: Access, actor: audit.Actor, use
         access.organization_id,
         user_id,
     )
-    await connection.execute(
-        "update invitation set withdrawn_at = now() where organization_id = $1 and invited_by = $2"
-        " and accepted_at is null and withdrawn_at is null",
-        access.organization_id,
-        user_id,
-    )
+    await take_back_invitations(connection, access.organization_id, user_id)
     await audit.record(
         connection,
         actor,
@@ -176,6 +174,16 @@ async def remove_member(connection: Any, access: Access, actor: audit.Actor, use
     )
     await announcing.member_removed(
         connection, access.organization_id, user_id=user_id, email=member.email, role=member.role
+    )
+
+
+async def take_back_invitations(connection: Any, organization_id: UUID, user_id: int) -> None:
+    """End the open invitations that a member sent: what they offered, they can give no more."""
+    await connection.execute(
+        "update invitation set withdrawn_at = now() where organization_id = $1 and invited_by = $2"
+        " and accepted_at is null and withdrawn_at is null",
+        organization_id,
+        user_id,
     )
 
 

@@ -15,6 +15,7 @@ from portal.background import TASKS, Task, running
 from portal.live import LiveUsage
 from portal.routes import routes
 from portal.services import Services
+from portal.turns import Turns
 from portal.web.failures import EXCEPTION_HANDLERS
 from portal.web.guarding import GuardedRequests
 from portal.web.templates import Templates
@@ -61,4 +62,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             throttle=Throttle(redis, settings.redis),
             limiter=limiter,
             live=LiveUsage(pool),
+            turns=Turns(settings.database.pool_max_size),
         )

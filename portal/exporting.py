@@ -1,11 +1,13 @@
 """An export of request logs as an answer: streamed, in one of the few places, gone with its reader."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
+from functools import partial
 
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from domain.access import Permission
 from domain.log_export import export_batches, file_name, head_of, lines_of, note_export
@@ -14,6 +16,9 @@ from domain.log_reading import LogEntry
 from portal.web.visit import Visit
 
 MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+
+SLOWEST_SECONDS = 30
+"""A reader that does not take a part within this time is cut off: its place is for others."""
 
 
 class ExportResponse(StreamingResponse):
@@ -28,7 +33,11 @@ class ExportResponse(StreamingResponse):
         """Send it. Raises what breaks it, so that the server cuts the connection and nobody takes it for whole."""
         with self._place:
             async with aclosing(self._body):
-                await super().__call__(scope, receive, send)
+                await super().__call__(scope, receive, partial(_taken, send))
+
+
+async def _taken(send: Send, message: Message) -> None:
+    await asyncio.wait_for(send(message), SLOWEST_SECONDS)
 
 
 async def export_answer(
@@ -39,7 +48,7 @@ async def export_answer(
     organization_id, now = visit.access.organization_id, datetime.now(UTC)
     given = {name: text for name, text in filters.items() if name in NAMES and text}
     with ExitStack() as held:
-        held.enter_context(visit.services.exports.place(organization_id))
+        held.enter_context(visit.services.exports.place(organization_id, visit.access.user_id))
         async with visit.services.database.acquire() as connection, connection.transaction():
             wanted = await parse_search(
                 connection,

@@ -9,6 +9,7 @@ from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
 from portal.live import LiveUsage
+from portal.turns import Turns
 from portal.web.templates import Templates
 
 
@@ -24,5 +25,6 @@ class Services:
     limiter: Limiter
     """Takes nothing here: it says how much of the plan's limits is used."""
     live: LiveUsage
+    turns: Turns
     exports: ExportRoom = field(default_factory=ExportRoom)
     """Places for exports of request logs."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from domain.access import Permission
 from domain.credits.entries import LedgerEntry
-from domain.credits.statement_csv import csv_head, csv_lines
+from domain.credits.statement_csv import statement_head, statement_lines
 from domain.credits.statements import StatementFilter, every_entry
 from portal.exporting import MEDIA_TYPES, ExportResponse
 from portal.web.visit import Visit
@@ -23,7 +23,7 @@ async def statement_export(visit: Visit, wanted: StatementFilter) -> Response:
     access.require(Permission.BILLING_VIEW)
     name = f"{access.slug}-credits-{datetime.now(UTC):%Y%m%d-%H%M}.csv"
     with ExitStack() as held:
-        held.enter_context(visit.services.exports.place(access.organization_id))
+        held.enter_context(visit.services.exports.place(access.organization_id, access.user_id))
         portions = every_entry(visit.services.database, access, wanted)
         first: list[LedgerEntry] = await anext(portions, [])
         return ExportResponse(_body(first, portions), held.pop_all(), MEDIA_TYPES["csv"], name)
@@ -31,6 +31,6 @@ async def statement_export(visit: Visit, wanted: StatementFilter) -> Response:
 
 
 async def _body(first: list[LedgerEntry], portions: AsyncIterator[list[LedgerEntry]]) -> AsyncGenerator[bytes, None]:
-    yield csv_head() + csv_lines(first)
+    yield statement_head() + statement_lines(first)
     async for entries in portions:
-        yield csv_lines(entries)
+        yield statement_lines(entries)

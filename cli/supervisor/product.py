@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from cli.supervisor.child import Child
 from cli.supervisor.database import ROLE, ensure_database
@@ -14,7 +15,7 @@ from cli.supervisor.valkey import ValkeyServer
 from domain.settings import Settings, load_settings
 
 STOP_SECONDS = {"portal": 1.0, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 2.0}
-"""How long each may take to end by itself, in the order of stopping: together below the 10 s that are promised."""
+"""How long each may take to end by itself, in the order of stopping, and what those before left over: below 10 s together."""
 
 
 class Product:
@@ -105,10 +106,14 @@ class Product:
             gateway.reload()
 
     def stop(self) -> None:
-        """Stop everything, what was started last first."""
+        """Stop everything, what was started last first. What one does not need of its time, the next ones may."""
+        spare = 0.0
         for name, seconds in STOP_SECONDS.items():
+            spare += seconds
             if name in self.servers:
-                self.servers[name].stop(seconds)
+                begin = time.monotonic()
+                self.servers[name].stop(spare)
+                spare = max(0.0, spare - (time.monotonic() - begin))
 
     def kill(self) -> None:
         """Kill everything at once; called from a signal handler, so it neither waits nor raises."""

@@ -1,4 +1,4 @@
-"""What credits went for: by day, service, operation and key, from the usage rollups, which are about a minute behind."""
+"""What credits went for: by day, service, operation and key, from summaries of usage, which are about a minute behind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,29 +6,46 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from domain.access import Access, Permission
+from domain.ingesting.summaries import EVERY
 from domain.snapshots import NO_ID
 
 MOST_DAYS = 90
 MOST_SPENDERS = 10
 RATE_DAYS = 7
 _DAY = timedelta(days=1)
-# One pass over the rollups for every list.
-_SPENT = """
-select grouping(r.bucket, r.service_id, r.operation_id, r.key_id) as part, r.bucket, r.service_id, r.operation_id,
-       r.key_id, sum(r.cost_micro)::bigint as spent, sum(r.requests)::bigint as requests
-  from usage_rollup r
- where r.organization_id = $1 and r.grain = 'day' and r.bucket >= $2 and r.cost_micro > 0
- group by grouping sets ((r.bucket), (r.service_id), (r.service_id, r.operation_id), (r.key_id))
+_CANDIDATES = 40
+"""Keys that cost most by whole weeks, of which the first MOST_SPENDERS by days are shown."""
+_OF_DAYS = "organization_id = $1 and grain = 'day' and bucket >= $2 and cost_micro > 0"
+_FIGURES = "sum(cost_micro)::bigint as spent, sum(requests)::bigint as requests"
+# Summaries, not rollups: what is read must not grow with the number of keys.
+_SPENT = f"""
+select 'day' as part, bucket, null::uuid as service_id, null::uuid as operation_id, null::uuid as key_id, {_FIGURES}
+  from usage_summary where {_OF_DAYS} and key_id = $3 and service_id = $3 and operation_id = $3 group by bucket
+union all
+select 'service', null, service_id, null, null, {_FIGURES}
+  from usage_summary where {_OF_DAYS} and key_id = $3 and service_id <> $3 and operation_id = $3 group by service_id
+union all
+select 'operation', null, service_id, operation_id, null, {_FIGURES} from usage_summary
+ where {_OF_DAYS} and key_id = $3 and service_id <> $3 and operation_id <> $3 group by service_id, operation_id
+union all
+select 'key', null, null, null, r.key_id, {_FIGURES}
+  from generate_series($2::timestamptz, now(), interval '1 day') as d (day) cross join lateral (
+       select * from usage_rollup where organization_id = $1 and grain = 'day' and bucket = d.day and cost_micro > 0
+          and key_id = any(array(
+              select key_id from usage_summary where organization_id = $1 and grain = 'week' and cost_micro > 0
+                 and bucket >= date_trunc('week', $2::timestamptz, 'UTC') and key_id <> $3
+               group by key_id order by sum(cost_micro) desc, key_id limit {_CANDIDATES})) offset 0) as r
+ group by r.key_id
 """
-_BY_DAY, _BY_SERVICE, _BY_OPERATION, _BY_KEY = 0b0111, 0b1011, 0b1001, 0b1110
 _RECEIVED = """
 select date_trunc('day', created_at at time zone 'UTC')::date as day, sum(amount_micro)::bigint as received
   from credit_entry
  where organization_id = $1 and created_at >= $2 and type <> 'usage' and credit = 'credits' group by 1
 """
 _RATE = """
-select coalesce(sum(cost_micro), 0)::bigint as spent, min(bucket) as first from usage_rollup
+select coalesce(sum(cost_micro), 0)::bigint as spent, min(bucket) as first from usage_summary
  where organization_id = $1 and grain = 'hour' and bucket >= $2 and cost_micro > 0
+   and key_id = $3 and service_id = $3 and operation_id = $3
 """
 _NAMES = """
 select id, slug as name from service where id = any($2)
@@ -90,20 +107,20 @@ async def read_statistics(
     access.require(Permission.BILLING_VIEW)
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - (min(max(days, 1), MOST_DAYS) - 1) * _DAY
-    rows = await connection.fetch(_SPENT, access.organization_id, first)
+    rows = await connection.fetch(_SPENT, access.organization_id, first, EVERY)
     received = dict(await connection.fetch(_RECEIVED, access.organization_id, first))
-    spent = {row["bucket"].date(): row["spent"] for row in rows if row["part"] == _BY_DAY}
+    spent = {row["bucket"].date(): row["spent"] for row in rows if row["part"] == "day"}
     dates = [(first + number * _DAY).date() for number in range((today - first).days + 1)]
-    parts = {part: _most(rows, part) for part in (_BY_SERVICE, _BY_OPERATION, _BY_KEY)}
+    parts = {part: _most(rows, part) for part in ("service", "operation", "key")}
     ids = {
         row[column] for part in parts.values() for row in part for column in ("service_id", "operation_id", "key_id")
     }
     names = dict(await connection.fetch(_NAMES, access.organization_id, list(ids - {None, NO_ID})))
     return CreditStatistics(
         [DayOfCredits(day, spent.get(day, 0), received.get(day, 0)) for day in dates],
-        [_spender(row, names.get(row["service_id"], "")) for row in parts[_BY_SERVICE]],
-        [_spender(row, _operation_name(row, names)) for row in parts[_BY_OPERATION]],
-        [_spender(row, names.get(row["key_id"], "")) for row in parts[_BY_KEY]],
+        [_spender(row, names.get(row["service_id"], "")) for row in parts["service"]],
+        [_spender(row, _operation_name(row, names)) for row in parts["operation"]],
+        [_spender(row, names.get(row["key_id"], "")) for row in parts["key"]],
     )
 
 
@@ -111,7 +128,7 @@ async def read_rate(connection: Any, access: Access, available_micro: int, *, no
     """How long what is available lasts, if the days go on as the last RATE_DAYS did (or those since the first)."""
     access.require(Permission.BILLING_VIEW)
     moment = now or datetime.now(UTC)
-    row = await connection.fetchrow(_RATE, access.organization_id, moment - RATE_DAYS * _DAY)
+    row = await connection.fetchrow(_RATE, access.organization_id, moment - RATE_DAYS * _DAY, EVERY)
     if not row["spent"]:
         return Rate(0, None)
     elapsed = min(max(moment - row["first"], _DAY), RATE_DAYS * _DAY)
@@ -119,7 +136,7 @@ async def read_rate(connection: Any, access: Access, available_micro: int, *, no
     return Rate(a_day, max(0, available_micro) // a_day)
 
 
-def _most(rows: Sequence[Any], part: int) -> list[Any]:
+def _most(rows: Sequence[Any], part: str) -> list[Any]:
     return sorted((row for row in rows if row["part"] == part), key=lambda row: -row["spent"])[:MOST_SPENDERS]
 
 

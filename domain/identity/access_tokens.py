@@ -1,18 +1,20 @@
 """Personal access tokens: programs that act for one user in one organization through the portal's API."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from domain.identity.sessions import Session
 from domain.random_tokens import digest_of
 
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 TOKEN_PREFIX = "pe_pat_"  # noqa: S105  what every token begins with
 
 
 @dataclass(frozen=True, slots=True)
 class TokenHolder:
-    """For whom and where a token acts, as a session of that moment."""
+    """For whom and where a token acts, as a session that was never proven: grave changes are for people."""
 
     session: Session
     organization_id: UUID
@@ -47,7 +49,7 @@ async def find_access_token(connection: Any, token: str) -> TokenHolder | None:
         email_verified=row["email_verified"],
         awaits_factor=False,
         created_at=row["created_at"],
-        proven_at=row["created_at"],
+        proven_at=_NEVER,
         deletes_at=row["deletes_at"],
         theme=row["theme"],
         time_zone=row["time_zone"],

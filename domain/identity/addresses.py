@@ -16,7 +16,8 @@ _PREFIX = 64
 def valid_email(text: str) -> str:
     """`text` in lower case without surrounding space, if it looks like an address. Raises InvalidValue."""
     email = text.strip().lower()
-    if len(email) > LONGEST_EMAIL or not _EMAIL.fullmatch(email):
+    # Asked of the text itself: the Kelvin sign is a k in lower case, and so somebody else's address.
+    if not text.isascii() or len(email) > LONGEST_EMAIL or not _EMAIL.fullmatch(email):
         raise InvalidValue("That does not look like an e-mail address.")
     return email
 

@@ -18,6 +18,7 @@ from domain.identity.sessions import Session
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.settings import Settings
+from domain.team import take_back_invitations
 from domain.webhooks.announcing import member_removed
 
 log = logging.getLogger("paid_endpoint.deletion")
@@ -132,6 +133,7 @@ async def _erase(connection: Any, settings: SecretSettings, user_id: int, email:
         await close(connection, organization_id, audit.Actor(), reason=REASON)
     left = await connection.fetch("delete from membership where user_id = $1 returning organization_id, role", user_id)
     for row in left:
+        await take_back_invitations(connection, row["organization_id"], user_id)
         await member_removed(connection, row["organization_id"], user_id=user_id, email=email, role=row["role"])
     await connection.execute("delete from users where id = $1", user_id)
     thing = audit.Thing("user", str(user_id), email)

@@ -12,6 +12,7 @@ from domain.identity.proof import require_fresh
 from domain.identity.sessions import Session
 from domain.identity.throttle import Throttle
 from domain.outbox import post_mail
+from domain.random_tokens import digest_of
 from domain.settings import Settings
 
 RULE = "own_email"
@@ -24,7 +25,7 @@ async def ask_to_change_email(
 ) -> None:
     """Mail the link to the new address and a notice to the old one. A taken address gets a mail without a link.
 
-    Earlier links of this kind die. Raises ProofNeeded, InvalidValue, TooManyTries.
+    An address that many asked for lately gets none, which looks the same: it may be somebody's whom they annoy. Earlier links of this kind die. Raises ProofNeeded, InvalidValue, TooManyTries.
     """
     require_fresh(session, settings.portal)
     email = valid_email(email)
@@ -36,13 +37,14 @@ async def ask_to_change_email(
     token = await new_link(connection, session.user_id, email, CHANGE_EMAIL)
     taken = await connection.fetchval(f"select true from users where email = $1 and not ({_UNPROVEN})", email)
     link = f"{settings.portal.base_url}/account/email/{token}"
-    await post_mail(
-        connection,
-        settings.secrets,
-        template="taken_address" if taken else "change_email",
-        to=email,
-        values={"email": email} if taken else {"email": email, "old": session.email, "link": link},
-    )
+    if await throttle.allows("change_to", digest_of(email).hex()):
+        await post_mail(
+            connection,
+            settings.secrets,
+            template="taken_address" if taken else "change_email",
+            to=email,
+            values={"email": email} if taken else {"email": email, "old": session.email, "link": link},
+        )
     values = {"email": session.email, "new": email, "address": actor.address}
     await post_mail(connection, settings.secrets, template="email_will_change", to=session.email, values=values)
 

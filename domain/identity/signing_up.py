@@ -7,11 +7,12 @@ password too: whoever asked in the name of another gains nothing when the other 
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from domain import audit
 from domain.faults import Forbidden
 from domain.identity.addresses import valid_email
-from domain.identity.links import VERIFY, Link, look_at, new_link, use
+from domain.identity.links import VERIFY, look_at, new_link, use
 from domain.identity.new_passwords import LONGEST, require_good
 from domain.names import valid_name
 from domain.outbox import post_mail
@@ -24,6 +25,12 @@ class WrongPassword(Forbidden):
     """The link is good, the password is another one."""
 
     code = "wrong_password"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is not the password that was chosen last for this address. If you don't know it, set a new one"
+            " with: forgot password."
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -51,10 +58,13 @@ returning id
 """
 
 
-async def ask(connection: Any, settings: Settings, wish: Wish, password_hash: str, actor: audit.Actor) -> None:
+async def ask(
+    connection: Any, settings: Settings, wish: Wish, password_hash: str, actor: audit.Actor, then: str = ""
+) -> None:
     """Mail the link that goes on, or to a known address that it is known. Looks the same from outside.
 
-    The caller hashes the password beforehand, for every address, so that all take as long.
+    The caller hashes the password beforehand, for every address, so that all take as long. `then` is the path of ours
+    to which the link leads at last, such as an invitation; empty for the start.
     """
     if not settings.portal.sign_up_open and not await invited(connection, wish.email):
         return
@@ -64,7 +74,7 @@ async def ask(connection: Any, settings: Settings, wish: Wish, password_hash: st
             connection, settings.secrets, template="known_address", to=wish.email, values={"email": wish.email}
         )
         return
-    await _mail_link(connection, settings, user_id, wish.email, wish.organization_name)
+    await _mail_link(connection, settings, user_id, wish.email, wish.organization_name, then)
     await audit.record(
         connection, actor, audit.Verb.ACCOUNT_SIGN_UP, audit.Thing("user", str(user_id), wish.email), after={}
     )
@@ -85,21 +95,25 @@ async def ask_again(connection: Any, settings: Settings, email: str) -> None:
         await _mail_link(connection, settings, row["id"], email, row["organization_name"])
 
 
-async def check_link_password(connection: Any, token: str, password: str) -> Link:
-    """The link, if it is good and the password right; it is not used yet. Raises DeadLink, WrongPassword."""
+async def check_link_password(connection: Any, token: str, password: str) -> str:
+    """The stored hash, if the link is good and the password right; it is not used yet. Raises DeadLink, WrongPassword."""
     link = await look_at(connection, token, VERIFY)
-    stored = await connection.fetchval("select password from users where id = $1", link.user_id)
+    stored: str = await connection.fetchval("select password from users where id = $1", link.user_id)
     if len(password) > LONGEST or not await verify_password(stored, password):
-        raise WrongPassword(
-            "This is not the password that was chosen last for this address. If you don't know it, set a new one"
-            " with: forgot password."
-        )
-    return link
+        raise WrongPassword
+    return stored
 
 
-async def prove_mailbox(connection: Any, settings: Settings, token: str, actor: audit.Actor) -> int:
-    """Use the link: the user becomes active and gets what they signed up for. Returns the user. Raises DeadLink."""
+async def prove_mailbox(connection: Any, settings: Settings, token: str, password_hash: str, actor: audit.Actor) -> int:
+    """Use the link: the user becomes active and gets what they signed up for. Returns the user.
+
+    `password_hash` is what check_link_password found. Raises DeadLink; WrongPassword if somebody has asked for the same
+    address with another password since, who would own the account by it.
+    """
     link = await use(connection, token, VERIFY)
+    same = "select true from users where id = $1 and password = $2 for update"
+    if not await connection.fetchval(same, link.user_id, password_hash):
+        raise WrongPassword
     await activate(connection, settings, link.user_id, link.organization_name, actor)
     return link.user_id
 
@@ -134,10 +148,11 @@ async def wished_organization(connection: Any, user_id: int) -> str | None:
 
 
 async def _mail_link(
-    connection: Any, settings: Settings, user_id: int, email: str, organization_name: str | None
+    connection: Any, settings: Settings, user_id: int, email: str, organization_name: str | None, then: str = ""
 ) -> None:
     token = await new_link(connection, user_id, email, VERIFY, organization_name=organization_name)
-    values = {"email": email, "link": f"{settings.portal.base_url}/verify/{token}"}
+    query = f"?next={quote(then, safe='/')}" if then else ""
+    values = {"email": email, "link": f"{settings.portal.base_url}/verify/{token}{query}"}
     await post_mail(connection, settings.secrets, template="verify_email", to=email, values=values)
 
 

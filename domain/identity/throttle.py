@@ -45,6 +45,8 @@ RULES = {
     "factor": "10/15 minutes;40/day",
     "own_email": "5/hour;10/day",
     "mail_from": "10/10 minutes;60/day",
+    "change_to": "2/10 minutes;6/day",
+    "invite_to": "5/hour;10/day",
 }
 """Rules by name. A mail's window is shorter than its link lives, so there always is a good link in the mailbox."""
 

@@ -7,7 +7,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,6 +20,7 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 LONGEST_URL = 2_000
 RESOLVE_SECONDS = 3.0
+_resolvers = ThreadPoolExecutor(8, "webhook names")
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -58,9 +61,14 @@ def _within(address: IPv6Address) -> IPv4Address | None:
 
 
 async def system_resolver(host: str, port: int) -> list[str]:
-    """All addresses of a name, as the system knows them. Raises OSError, TimeoutError."""
+    """All addresses of a name, as the system knows them. Raises OSError, TimeoutError.
+
+    In threads of its own: a customer's name server may be as slow as it likes, and what is given up goes on in its
+    thread. In the loop's threads it would keep everybody from connecting to anything.
+    """
+    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
     async with asyncio.timeout(RESOLVE_SECONDS):
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_resolvers, ask)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -158,5 +158,6 @@ ENDPOINTS = (
         permission=Permission.MANAGE,
         connected=False,
         media_types=("text/csv",),
+        also=(429,),
     ),
 )

@@ -148,9 +148,9 @@ async def resend(visit: Visit, body: EmailBody) -> SentAnswer:
 
 async def verify(visit: Visit, body: VerifyBody) -> Response:
     """POST /api/auth/verify."""
-    await doors.check_confirmation(visit, body.token, body.password)
+    stored = await doors.check_confirmation(visit, body.token, body.password)
     async with doors.changing(visit):
-        user_id = await prove_mailbox(visit.connection, visit.settings, body.token, visit.actor)
+        user_id = await prove_mailbox(visit.connection, visit.settings, body.token, stored, visit.actor)
         return await _begun(visit, user_id, "confirmed address")
 
 

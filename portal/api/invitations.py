@@ -120,7 +120,7 @@ async def join(visit: Visit, body: Acceptance) -> Joined:
 
 def _post(visit: Visit) -> Post:
     portal = visit.settings.portal
-    return Post(visit.settings.secrets, portal.base_url, portal.name)
+    return Post(visit.services.throttle, visit.settings.secrets, portal.base_url, portal.name)
 
 
 def _answer(record: InvitationRecord) -> InvitationAnswer:

@@ -11,7 +11,7 @@ from domain.credit_amounts import credits_text, parse_credits
 from domain.key_listing import KeyEntry
 from domain.key_restrictions import MOST_NETWORKS, MOST_SCOPES
 from domain.keys import REASON_LENGTH
-from portal.api.models import Answer, Body, Label, PageQuery, Query
+from portal.api.models import WHOLE, Answer, Body, Label, PageQuery, Query
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _EXAMPLE: dict[str, Any] = {
@@ -88,7 +88,9 @@ class KeyRotation(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_seconds": 86_400}]})
 
-    overlap_seconds: Annotated[int, Field(ge=0, le=7_776_000, description="At most 90 days; 0: it stops now.")] = 86_400
+    overlap_seconds: Annotated[
+        int, Field(ge=0, le=7_776_000, description="At most 90 days; 0: it stops now."), WHOLE
+    ] = 86_400
 
 
 class KeyRevocation(Query):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Item = TypeVar("Item")
 
@@ -44,6 +44,17 @@ Label = Annotated[
     Field(min_length=1, max_length=120, description="Printable characters.", json_schema_extra={"format": "label"}),
 ]
 """A name that people gave, as `domain.names.valid_name` takes it."""
+
+
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("Write a whole number")  # noqa: TRY004  pydantic's way to say so
+    return value
+
+
+WHOLE = BeforeValidator(_no_truth)
+"""Behind a field's bounds: a whole number as JSON Schema means it: 48.0 is one; true and "48" are none."""
+
 Credits = Annotated[str, Field(description="Decimal number of credits, exact.", examples=["12.5"])]
 
 

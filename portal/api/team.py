@@ -66,7 +66,9 @@ async def show(visit: Visit, query: PageQuery) -> ListPage[MemberAnswer]:
 
 
 async def change(visit: Visit, user_id: int, body: RoleChange) -> MemberAnswer:
-    """PATCH /api/team/{user_id}."""
+    """PATCH /api/team/{user_id}. To make an owner is as grave as to hand over."""
+    if body.role == "owner":
+        require_fresh(visit.person, visit.settings.portal)
     return _answer(await change_role(visit.connection, visit.access, visit.actor, user_id, body.role))
 
 
@@ -105,7 +107,7 @@ ENDPOINTS = (
         answer=MemberAnswer,
         body=RoleChange,
         permission=Permission.MANAGE,
-        description="Nobody gives or takes a role above their own. The last owner stays one.",
+        description="Nobody gives or takes a role above their own. The last owner stays one. To make an owner needs a fresh proof.",
     ),
     Endpoint(
         "DELETE",

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, StrictBool
 from domain.webhooks.delivery_reading import DeliveryDetail, DeliveryRecord
 from domain.webhooks.endpoint_reading import EndpointHealth, EndpointRecord
 from domain.webhooks.event_types import EVENT_TYPES
-from portal.api.models import Answer, Body, PageQuery
+from portal.api.models import WHOLE, Answer, Body, PageQuery
 
 _ID = "3f6c1d58-0f0b-4b4e-9d0a-5f3b0c9f7a21"
 _EVENT_ID = "9a1e7c34-6c2d-4b8e-a5f0-2d1c3b4a5e6f"
@@ -54,7 +54,7 @@ class EndpointChange(Body):
 class SecretRotation(Body):
     """For how long the secret before goes on signing beside the new one."""
 
-    overlap_hours: Annotated[int, Field(strict=True, ge=0, le=168, examples=[24])] = 24
+    overlap_hours: Annotated[int, Field(ge=0, le=168, examples=[24]), WHOLE] = 24
 
 
 _ENDPOINT: dict[str, Any] = {

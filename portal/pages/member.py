@@ -36,8 +36,10 @@ async def show(visit: Visit, user_id: int) -> Page:
 
 
 async def change(visit: Visit, user_id: int) -> Page | Response:
-    """Give them another role."""
+    """Give them another role. To make an owner is as grave as to hand over."""
     role = str(visit.form.get("role", ""))
+    if role == "owner" and not fresh(visit):
+        return to_proof(f"{root_of(visit)}/{user_id}")
     try:
         async with visit.change():
             await change_role(visit.connection, visit.access, visit.actor, user_id, role)

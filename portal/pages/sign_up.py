@@ -12,7 +12,7 @@ from portal.web import doors
 from portal.web.admission import Audience
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
-from portal.web.signing_in import START, complete_sign_in
+from portal.web.signing_in import START, complete_sign_in, safe_next
 from portal.web.telling import told
 from portal.web.visit import Visit
 
@@ -23,6 +23,7 @@ class SignUpPage(Page):
 
     template: ClassVar[str] = "sign_up.html"
     open: bool
+    next_path: str
     email: str = ""
     organization: str = ""
 
@@ -56,17 +57,19 @@ DEAD = DeadLinkPage(title="This link is not good any more", again="/sign-up/sent
 async def show(visit: Visit) -> Page | Response:
     """GET /sign-up."""
     if visit.session is not None:
-        return see_other(START)
-    return _form(visit)
+        return see_other(safe_next(visit.request.query_params.get("next")))
+    return _form(visit, safe_next(visit.request.query_params.get("next")))
 
 
 async def ask(visit: Visit) -> Page | Response:
     """POST /sign-up."""
     email, organization = str(visit.form.get("email", "")), str(visit.form.get("organization", ""))
+    next_path = safe_next(visit.form.get("next"))
+    then = "" if next_path == START else next_path
     try:
-        await doors.sign_up(visit, email, str(visit.form.get("password", "")), organization)
+        await doors.sign_up(visit, email, str(visit.form.get("password", "")), organization, then)
     except Fault as fault:
-        return told(visit, _form(visit, email, organization), fault)
+        return told(visit, _form(visit, next_path, email, organization), fault)
     return see_other("/sign-up/sent")
 
 
@@ -97,12 +100,12 @@ async def open_link(visit: Visit, token: str) -> Page | Response:
 async def use_link(visit: Visit, token: str) -> Page | Response:
     """POST /verify/{token}."""
     try:
-        await doors.check_confirmation(visit, token, str(visit.form.get("password", "")))
+        stored = await doors.check_confirmation(visit, token, str(visit.form.get("password", "")))
         async with doors.changing(visit):
-            user_id = await prove_mailbox(visit.connection, visit.settings, token, visit.actor)
-            return await complete_sign_in(
-                visit, user_id, next_path=f"{START}?done=address_confirmed", how="confirmed address"
-            )
+            user_id = await prove_mailbox(visit.connection, visit.settings, token, stored, visit.actor)
+            then = safe_next(visit.request.query_params.get("next"))
+            next_path = f"{START}?done=address_confirmed" if then == START else then
+            return await complete_sign_in(visit, user_id, next_path=next_path, how="confirmed address")
     except DeadLink as fault:
         return told(visit, DEAD, fault)
     except Fault as fault:
@@ -110,8 +113,9 @@ async def use_link(visit: Visit, token: str) -> Page | Response:
         return told(visit, ConfirmPage(title="Confirm your address", email=link.email), fault)
 
 
-def _form(visit: Visit, email: str = "", organization: str = "") -> SignUpPage:
-    return SignUpPage(title="Sign up", open=visit.settings.portal.sign_up_open, email=email, organization=organization)
+def _form(visit: Visit, next_path: str, email: str = "", organization: str = "") -> SignUpPage:
+    opened = visit.settings.portal.sign_up_open
+    return SignUpPage(title="Sign up", open=opened, next_path=next_path, email=email, organization=organization)
 
 
 PAGES = (

@@ -42,7 +42,7 @@ class MembersPage(Page):
 def post_of(visit: Visit) -> Post:
     """What invitations need to be mailed."""
     portal = visit.settings.portal
-    return Post(visit.settings.secrets, portal.base_url, portal.name)
+    return Post(visit.services.throttle, visit.settings.secrets, portal.base_url, portal.name)
 
 
 def root_of(visit: Visit) -> str:

@@ -24,14 +24,20 @@ class Audience(StrEnum):
 
 @asynccontextmanager
 async def working(visit: Visit) -> AsyncIterator[None]:
-    """A connection for the visit; in one transaction if the method may change something, undone by any fault."""
-    async with visit.services.database.acquire() as connection:
+    """A connection for the visit; in one transaction if the method may change something, undone by any fault.
+
+    Who works much at once waits for their turn, so that connections stay for others.
+    """
+    turns, shown = visit.services.turns, visit.request.headers.get("authorization") or visit.session_token
+    async with turns.turn(shown), visit.services.database.acquire() as connection:
         visit.connection = connection
         if visit.request.method in SAFE_METHODS:
             yield
         else:
             async with connection.transaction():
                 yield
+        if visit.session is not None:
+            turns.remember(shown, visit.session.user_id)
 
 
 async def recognise(visit: Visit) -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from domain import audit
 from domain.identity import resetting, signing_up
 from domain.identity.addresses import network_of, valid_email
-from domain.identity.passwords_shown import Shown, check_shown
+from domain.identity.passwords_shown import Shown, WrongCredentials, check_shown
 from domain.identity.sessions import end_session
 from domain.identity.throttle import at_least
 from domain.passwords import hash_password
@@ -35,8 +35,11 @@ async def changing(visit: Visit) -> AsyncIterator[None]:
             visit.connection = None
 
 
-async def sign_up(visit: Visit, email: str, password: str, organization: str) -> None:
-    """Ask for an account. Raises InvalidValue, TooManyTries; returns the same for known and unknown addresses."""
+async def sign_up(visit: Visit, email: str, password: str, organization: str, then: str = "") -> None:
+    """Ask for an account; the mailed link leads to the path `then`.
+
+    Raises InvalidValue, TooManyTries; returns the same for known and unknown addresses.
+    """
     begin, throttle = time.monotonic(), visit.services.throttle
     wish = signing_up.checked_wish(email, password, organization)
     await throttle.take("mail_from", network_of(visit.address), _MAILS)
@@ -44,7 +47,7 @@ async def sign_up(visit: Visit, email: str, password: str, organization: str) ->
         password_hash = await hash_password(wish.password)
     if await throttle.allows("verify_to", digest_of(wish.email).hex()):
         async with changing(visit):
-            await signing_up.ask(visit.connection, visit.settings, wish, password_hash, visit.actor)
+            await signing_up.ask(visit.connection, visit.settings, wish, password_hash, visit.actor, then)
     await at_least(EVEN_SECONDS, begin)
 
 
@@ -59,20 +62,26 @@ async def send_again(visit: Visit, email: str) -> None:
     await at_least(EVEN_SECONDS, begin)
 
 
-async def check_confirmation(visit: Visit, token: str, password: str) -> None:
-    """Raise DeadLink, WrongPassword or TooManyTries unless link and password are good. Nothing is used yet."""
+async def check_confirmation(visit: Visit, token: str, password: str) -> str:
+    """The hash that the password has. Raises DeadLink, WrongPassword or TooManyTries. Nothing is used yet."""
     throttle, network = visit.services.throttle, network_of(visit.address)
     await throttle.take("network", network, _LINKS)
-    await signing_up.check_link_password(visit.services.database, token, password)
+    stored = await signing_up.check_link_password(visit.services.database, token, password)
     await throttle.give_back("network", network)
+    return stored
 
 
 async def sign_in(visit: Visit, email: str, password: str) -> int:
-    """The user whose address and password these are. Raises WrongCredentials, TooManyTries."""
-    services = visit.services
+    """The user whose address and password these are. Raises WrongCredentials, which takes as long for all; TooManyTries."""
+    begin, services = time.monotonic(), visit.services
     cookie = read_cookie(visit.request, visit.settings.portal, DEVICE)
     shown = Shown(email, password, cookie, visit.address, visit.request_id)
-    return await check_shown(services.database, services.throttle, visit.settings, shown)
+    try:
+        return await check_shown(services.database, services.throttle, visit.settings, shown)
+    except WrongCredentials:
+        # A wrong password of a known address is noted in the audit, which takes longer than noting nothing.
+        await at_least(EVEN_SECONDS, begin)
+        raise
 
 
 async def sign_out(visit: Visit) -> None:

@@ -44,7 +44,7 @@ _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
     413: "This is larger than 1 MB, which is the most that is taken.",
-    415: "Send JSON, with the Content-Type application/json.",
+    415: "Send JSON as application/json to the API, and forms to pages as application/x-www-form-urlencoded.",
 }
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)

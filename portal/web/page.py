@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -88,6 +89,9 @@ def see_other(path: str, *, done: str = "") -> RedirectResponse:
 
 
 async def _fields(request: Request) -> dict[str, Any]:
-    """A form's fields. One that stands there several times is a list; files are not taken."""
-    async with request.form(max_fields=MOST_FIELDS, max_files=0) as form:
+    """A form's fields. One that stands there several times is a list; files are not taken. Raises HTTPException 415."""
+    # Multipart names its character set, and the sender would choose the decoder: slow ones, and ones that make surrogates.
+    if request.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
+        raise HTTPException(415)
+    async with request.form(max_fields=MOST_FIELDS) as form:
         return {name: values if len(values := form.getlist(name)) > 1 else values[0] for name in form}

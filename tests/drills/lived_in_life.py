@@ -45,7 +45,7 @@ async def live(connection: Any, settings: Settings, *, rows: int, keys: int, now
     await fold_logs(connection, organization.id, now)
     await write_older_rollups(connection, organization.id, key_ids, calls, now)
     await write_summaries(connection, organization.id)
-    await _write_ledger(connection, organization.id, now)
+    await write_ledger(connection, organization.id, now)
     await _write_audit(connection, organization.id, owner, now)
     await _write_webhooks(connection, settings, organization.id, now)
     await connection.execute("vacuum analyze", timeout=1800)
@@ -134,7 +134,7 @@ async def _write_catalog(connection: Any) -> list[Call]:
     return calls
 
 
-async def _write_ledger(connection: Any, organization_id: UUID, now: datetime) -> None:
+async def write_ledger(connection: Any, organization_id: UUID, now: datetime, entries: int = ENTRIES) -> None:
     """One purchase of 1,000 credits in a hundred entries, the rest usage: every account and grant adds up."""
     await connection.execute(
         "insert into credit_entry (id, created_at, organization_id, type, debit, credit, amount_micro, balance_after_micro,"
@@ -147,9 +147,9 @@ async def _write_ledger(connection: Any, organization_id: UUID, now: datetime) -
         " from (select i, i % 100 = 1 as buys, $3::timestamptz - ($2 - i) * $4::interval as at,"
         "   case when i % 100 = 1 then 1000 * $5::bigint else $5::bigint end as amount from generate_series(1, $2::int) i) as x",
         organization_id,
-        ENTRIES,
+        entries,
         now,
-        OLDER / ENTRIES,
+        OLDER / entries,
         CREDIT,
     )
     await connection.execute(
@@ -160,7 +160,7 @@ async def _write_ledger(connection: Any, organization_id: UUID, now: datetime) -
         " on conflict (organization_id) do update set balance_micro = excluded.balance_micro,"
         "  purchases_micro = excluded.purchases_micro, usage_micro = excluded.usage_micro, entries = excluded.entries",
         organization_id,
-        ENTRIES,
+        entries,
     )
     await connection.execute(
         "insert into credit_grant (id, created_at, organization_id, entry_id, amount_micro, remaining_micro)"

@@ -31,7 +31,7 @@ select organization_id, key_id, service_id, operation_id, date_trunc('{grain}', 
        sum(bytes_in), sum(bytes_out), coalesce(sum(upstream_us), 0), sum(total_us), sum(cost_micro),
        lived_in_histogram(total_us, $1::float8[])
   from request_log where organization_id = $2 and at >= $3
- group by 1, 2, 3, 4, 5, status / 100
+ group by 1, 2, 3, 4, 5, status / 100 order by 5
 """
 _PAST = """
 insert into usage_rollup (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests, errors,
@@ -41,6 +41,7 @@ select $1, k, ($3::uuid[])[o], ($4::uuid[])[o], bucket, $5, c, n, case when c = 
   from unnest($2::uuid[]) with ordinality as keys (k, place), generate_series($6::timestamptz, $7, $8::interval) as bucket,
        unnest(array[2, 4]) as c,
        lateral (select 1 + place::int % {calls} as o, (case c when 2 then 90 else 3 end * (1 + place % 7))::bigint as n) as x
+ order by bucket
 """
 _PARTS = """
 create temporary table lived_in_part as

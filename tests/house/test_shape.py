@@ -66,3 +66,12 @@ def test_packages_have_empty_inits():
     for package in PACKAGES:
         for init in (ROOT / package).rglob("__init__.py"):
             assert init.read_text() == "", init
+
+
+def test_every_section_of_the_style_sheet_begins_outside_of_a_block():
+    # Two branches that both end in a brace merge into one brace: what follows is then swallowed by a media query.
+    depth = 0
+    for number, line in enumerate((ROOT / "portal/static/portal.css").read_text().splitlines(), 1):
+        assert depth == 0 or not line.startswith(("/*", "@media", ".")), f"line {number} is inside of a block"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0

@@ -74,8 +74,9 @@ async def served(database_url: str, redis_url: str, mail_folder: Any) -> AsyncIt
     settings.mail = settings.mail.model_copy(update={"mailbox": True})
     async with running_portal(settings) as portal:
         config = uvicorn.Config(
-            portal.app, port=settings.portal.port, lifespan="off", log_level="warning", server_header=False
-        )
+            portal.app, port=settings.portal.port, lifespan="off", log_level="warning", server_header=False,
+            timeout_graceful_shutdown=2,
+        )  # fmt: skip
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # the test's own signals stay its own
         task = asyncio.create_task(server.serve())

@@ -12,6 +12,7 @@ from domain import keys, operations, services
 from domain.credits.granting import grant
 from domain.cursors import Cursor
 from tests.integration.domain.credits.accounts import hold, posted, serve, usage
+from tests.summaries import summarise
 
 MANY = 10_000
 BUDGET_MS = 100
@@ -240,6 +241,7 @@ async def test_statistics_add_up_by_day_service_operation_and_key(portal, owner)
                 bucket - timedelta(days=days),
                 grain,
             )
+    await summarise(portal.pool, owner.organization.id)
     answer = (await owner.browser.get("/api/credits/statistics?days=30")).json()
     assert len(answer["days"]) == 30
     assert [(day["spent"], day["received"]) for day in answer["days"][-2:]] == [("3.5", "0"), ("3.5", "50")]

@@ -163,9 +163,11 @@ async def test_an_address_that_is_not_verified_and_a_suspended_organization_mail
 
 
 async def test_at_most_twenty_mails_an_hour_leave_resent_ones_and_other_organizations_counted(portal, owner):
-    made = (await owner.browser.api("POST", "/team/invitations", json={"email": address(), "role": "viewer"})).json()
-    for _ in range(invitations.MAILS_AN_HOUR - 1):
-        assert (await owner.browser.api("POST", f"/team/invitations/{made['id']}/resend")).status_code == 200
+    for _ in range(invitations.MAILS_AN_HOUR // 4):
+        invited = {"email": address(), "role": "viewer"}
+        made = (await owner.browser.api("POST", "/team/invitations", json=invited)).json()
+        for _ in range(3):
+            assert (await owner.browser.api("POST", f"/team/invitations/{made['id']}/resend")).status_code == 200
     call = await owner.browser.api("POST", "/team/invitations", json={"email": address(), "role": "viewer"})
     assert (call.status_code, call.json()["code"]) == (429, "too_many_tries")
     assert call.headers["retry-after"] == "3600"

@@ -105,7 +105,8 @@ async def test_a_bad_filter_or_format_is_told_and_holds_no_place(portal, owner):
 async def test_a_third_export_at_once_is_refused_and_others_are_not(portal, owner):
     other = await portal.person()
     room = portal.app.state.services.exports
-    with room.place(owner.organization.id), room.place(owner.organization.id):
+    place = (owner.organization.id, owner.user_id)
+    with room.place(*place), room.place(*place):
         call = await owner.browser.api("GET", "/logs/export")
         assert (call.status_code, call.json()["code"], call.headers["retry-after"]) == (429, "too_many_tries", "10")
         assert (await owner.browser.get(f"{owner.root}/logs/export")).status_code == 429
@@ -119,11 +120,11 @@ def test_a_process_runs_a_bounded_number_of_exports():
 
     room = ExportRoom()
     with ExitStack() as held:
-        for _ in range(EXPORTS_OF_ALL):
-            held.enter_context(room.place(uuid4()))
-        with pytest.raises(TooManyTries), room.place(uuid4()):
+        for person in range(EXPORTS_OF_ALL):
+            held.enter_context(room.place(uuid4(), person))
+        with pytest.raises(TooManyTries), room.place(uuid4(), -1):
             pass
-    with room.place(uuid4()):
+    with room.place(uuid4(), -1):
         pass
 
 
@@ -142,7 +143,7 @@ async def test_a_reader_who_leaves_frees_place_and_connection(portal, owner, row
     from contextlib import ExitStack
 
     place = ExitStack()
-    place.enter_context(room.place(owner.organization.id))
+    place.enter_context(room.place(owner.organization.id, owner.user_id))
     sent = []
 
     async def receive():

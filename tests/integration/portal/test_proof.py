@@ -60,6 +60,9 @@ async def test_a1_proving_again_gives_a_new_token_and_the_old_one_is_dead(portal
     assert (answer.status_code, answer.headers["location"]) == (303, "/account/tokens")
     new = owner.browser.client.cookies[SESSION]
     assert new != old
+    (field,) = answer.headers.get_list("set-cookie")
+    assert "HttpOnly" in field
+    assert "SameSite=lax" in field
     thief = portal.browser()
     thief.client.cookies.set(SESSION, old)
     assert (await thief.get("/account")).headers["location"] == "/sign-in?next=/account"

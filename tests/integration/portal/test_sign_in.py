@@ -7,6 +7,7 @@ from argon2 import PasswordHasher
 
 from domain.identity import passwords_shown
 from domain.passwords import NO_PASSWORD, verify_password
+from portal.web import doors
 from portal.web.cookies import DEVICE, SESSION
 from schema.users import UNKNOWN_USER_HASH
 from tests.mailboxes import link_to, mails_to, new_email, stranger
@@ -14,6 +15,12 @@ from tests.portals import PASSWORD
 
 FREE = 5
 """Wrong passwords that strangers have at once, for one account."""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Wrong passwords are answered without the wait that evens them out; test_sign_up.py looks at that."""
+    monkeypatch.setattr(doors, "EVEN_SECONDS", 0.0)
 
 
 async def sign_in(browser, email, password=PASSWORD, next_path="/organizations"):

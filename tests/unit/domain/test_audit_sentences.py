@@ -3,8 +3,8 @@
 import pytest
 
 from domain.audit import Verb
-from domain.audit_export import safe_cell
 from domain.audit_sentences import GROUPS, SENTENCES, phrase_of
+from domain.csv_texts import safe_cell
 
 
 @pytest.mark.parametrize("verb", Verb)

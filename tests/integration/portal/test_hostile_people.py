@@ -1,0 +1,72 @@
+"""Hostile members: what a role, a token or an invitation no longer gives after it was taken away, and what needs a proof."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.identity.deletion import delete_due
+from tests.accounts import age_proof, bearer
+from tests.mailboxes import mails_to, new_email
+from tests.portals import Person, Portal
+
+GRAVE = [("POST", "/team/transfer"), ("POST", "/organization/close")]
+
+
+async def _open_invitations(portal: Portal, person: Person) -> int:
+    return await portal.pool.fetchval(
+        "select count(*) from invitation where organization_id = $1 and accepted_at is null and withdrawn_at is null",
+        person.organization.id,
+    )
+
+
+@pytest.mark.parametrize(("method", "path"), GRAVE)
+async def test_a_young_access_token_is_no_proof(portal: Portal, owner: Person, method, path):
+    """A token proves nothing: what was copied a minute ago must not hand an organization over, nor close it."""
+    other = await portal.person("viewer", owner.organization)
+    body = {"user_id": other.user_id} if path == "/team/transfer" else {"confirmation": owner.organization.slug}
+    fields = await bearer(portal, owner)
+    answer = await portal.browser().client.request(method, f"/api{path}", json=body, headers=fields)
+    assert (answer.status_code, answer.json()["code"]) == (403, "proof_needed")
+
+
+async def test_to_make_an_owner_needs_the_same_proof_as_to_hand_over(portal: Portal, owner: Person):
+    other = await portal.person("admin", owner.organization)
+    await age_proof(portal, owner)
+    page = await owner.browser.post(f"{owner.root}/team/{other.user_id}/role", {"role": "owner"})
+    assert page.headers["location"].startswith("/prove?next=")
+    answer = await owner.browser.api("PATCH", f"/team/{other.user_id}", {"role": "owner"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "proof_needed")
+    assert (await owner.browser.api("PATCH", f"/team/{other.user_id}", {"role": "viewer"})).status_code == 200
+
+
+async def test_who_may_no_longer_invite_has_no_open_invitations(portal: Portal, owner: Person):
+    """An admin who is about to be demoted invites an accomplice as admin: that offer ends with the role."""
+    admin = await portal.person("admin", owner.organization)
+    await admin.browser.api("POST", "/team/invitations", {"email": "accomplice@example.com", "role": "admin"})
+    await owner.browser.api("POST", "/team/invitations", {"email": "friend@example.com", "role": "admin"})
+    assert await _open_invitations(portal, owner) == 2
+    await owner.browser.api("PATCH", f"/team/{admin.user_id}", {"role": "viewer"})
+    assert await _open_invitations(portal, owner) == 1
+
+
+async def test_the_invitations_of_an_erased_account_are_taken_back(portal: Portal, owner: Person):
+    admin = await portal.person("admin", owner.organization)
+    await admin.browser.api("POST", "/team/invitations", {"email": "accomplice@example.com", "role": "admin"})
+    await portal.pool.execute("update users set deletes_at = now() where id = $1", admin.user_id)
+    async with portal.pool.acquire() as connection:
+        await delete_due(connection, portal.settings.secrets, datetime.now(UTC) + timedelta(seconds=1))
+    assert await _open_invitations(portal, owner) == 0
+
+
+async def test_many_who_work_together_do_not_flood_one_mailbox(portal: Portal):
+    """Invitations of many organizations, and changes of many accounts to one address."""
+    victim, statuses = new_email(), []
+    for _ in range(7):
+        person = await portal.person("owner")
+        invited = await person.browser.api("POST", "/team/invitations", {"email": victim, "role": "viewer"})
+        statuses.append(invited.status_code)
+        asked = await person.browser.api("POST", "/account/email", {"email": victim})
+        assert asked.status_code == 202, "whether a mail was sent is told to nobody"
+    assert statuses == [201] * 5 + [429] * 2
+    assert Counter(name for name, _ in await mails_to(portal, victim)) == {"invitation": 5, "change_email": 2}
