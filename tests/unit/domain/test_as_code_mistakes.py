@@ -97,6 +97,6 @@ def test_what_is_left_empty_is_no_null_of_a_text():
 
 
 def test_a_file_of_nothing_but_mistakes_is_given_up_soon():
-    text = "plans: {free: {" + ",".join(f"typo{number}" for number in range(100_000)) + "}}"
+    text = "plans: {free: {" + ",".join(f"typo{number}" for number in range(5_000)) + "}}"
     assert len(mistakes(text)) == MOST
-    assert len(mistakes("plans: {" + "a," * 100_000 + "}")) == MOST
+    assert len(mistakes("plans: {" + "a," * 5_000 + "}")) == MOST
