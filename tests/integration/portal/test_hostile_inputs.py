@@ -1,5 +1,6 @@
 """Hostile inputs: whatever somebody sends to a page, it is refused with a page, never by a fault of ours or a stuck process."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from domain.stored_json import stored_json
 from portal.pages.table import PAGES
 from portal.web.forgery import FIELD
 from tests.portals import Person, Portal
@@ -92,7 +94,7 @@ async def test_a_filter_of_the_logs_that_is_odd_is_no_fault_of_ours(owner: Perso
         assert {answer.status_code, call.status_code} <= {200, 422}
 
 
-@pytest.mark.parametrize("name", [r"\u0000", r"\\u0000 \u0000\", r'\u0000","role":"owner'])
+@pytest.mark.parametrize("name", [r"\u0000", r"\\u0000 \u0000!", r"\u0000\u0000"])
 async def test_a_name_of_backslashes_is_in_the_audit_as_it_was_written(portal: Portal, owner: Person, name: str):
     """What takes characters that PostgreSQL cannot hold out of the audit's JSON must not take half an escape."""
     assert (await owner.browser.api("PATCH", "/organization", {"name": name})).status_code == 200
@@ -101,3 +103,15 @@ async def test_a_name_of_backslashes_is_in_the_audit_as_it_was_written(portal: P
         owner.organization.id,
     )
     assert after == name
+
+
+async def test_a_key_with_a_name_of_backslashes_is_made_told_of_and_revoked(owner: Person):
+    made = await owner.browser.api("POST", "/keys", {"name": r"\u0000"})
+    assert made.status_code == 201
+    path = f"{owner.root}/keys/{made.json()['id']}/revoke"
+    assert (await owner.browser.post(path, {"reason": r"a\u0000\\u0000"})).status_code == 303
+
+
+def test_only_the_character_nul_is_left_out_of_stored_json():
+    values = ["\x00\x00x", "\\\x00", r"\u0000", "\\\\u0000", '"\x00"']
+    assert json.loads(stored_json(values)) == ["x", "\\", r"\u0000", "\\\\u0000", '""']
