@@ -24,7 +24,7 @@ up: $(RUNTIME) ## run everything here, until Ctrl-C; data in .data; PORT_OFFSET=
 	@exec $(BIN)/python -m cli.main up
 
 test: $(DEV) ## the whole test suite on its own databases
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(DEV) ## lint, format, types, imports
 	$(BIN)/python -m ruff check .

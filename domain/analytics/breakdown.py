@@ -16,9 +16,8 @@ MOST = 20
 """Lines of a breakdown."""
 MOST_OPERATIONS = 2_000
 _CANDIDATES = 100
-_CANDIDATES_OF_MANY_DAYS = 40
-"""Fewer, because each costs a look at every day."""
-_MANY_DAYS = 8
+_CANDIDATES_OF_DAYS = 30
+"""Fewer for more than one day, because each costs a look at every day."""
 
 _TOTALS = ", ".join(f"sum({name})::bigint as {name}" for name in SUMS)
 _PLAIN = ", ".join(SUMS)
@@ -55,7 +54,7 @@ class Breakdown:
 
 async def read_breakdown(connection: Any, access: Access, window: Window, wanted: Filter) -> Breakdown:
     """The breakdown of the access's organization. Keys are the most used of the
-    100 that its weeks name, or of the 40 for more than a week.
+    100 that its weeks name, or of 30 for more than a day.
     """
     access.require(Permission.VIEW)
     organization_id = access.organization_id
@@ -117,7 +116,7 @@ def _candidates(parameters: Parameters, window: Window, wanted: Filter) -> str:
     """
     if wanted.key_id is not None:
         return f"select {parameters.add(wanted.key_id)} as key_id"
-    most = _CANDIDATES_OF_MANY_DAYS if window.range.days >= _MANY_DAYS else _CANDIDATES
+    most = _CANDIDATES_OF_DAYS if window.range.days > 1 else _CANDIDATES
     since = f"date_trunc('week', {parameters.add(window.start, 'timestamptz')}, 'UTC')"
     return f"""
         (select key_id from usage_summary where organization_id = $1 and grain = 'week' and bucket >= {since}

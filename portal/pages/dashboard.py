@@ -19,11 +19,13 @@ from domain.analytics.series import Series, read_series
 from domain.analytics.sources import Filter
 from domain.analytics.windows import RANGES, Range, window_of
 from domain.faults import InvalidValue
+from domain.service_catalog import list_catalog
 from portal.charts.plot import bar
 from portal.charts.usage import Drawing, drawings
 from portal.web.events import LiveEvents
+from portal.web.examples import PLACE_OF_KEY, first_call
 from portal.web.formats import THIN, credits_, local, milliseconds, number, percent, size
-from portal.web.layout import Page
+from portal.web.layout import Page, gateway_url
 from portal.web.page import PageRoute
 from portal.web.visit import Visit
 
@@ -62,7 +64,7 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardPage(Page):
-    """`new` is an organization that has never made a request: it is shown what to do, and no zeros."""
+    """`new` is an organization that has never made a request: it is shown what to do (`curl`), and no zeros."""
 
     template: ClassVar[str] = "dashboard.html"
     root: str
@@ -75,17 +77,13 @@ class DashboardPage(Page):
     standing: Standing
     live: Live
     new: bool
+    curl: str
     billing: bool
     may_build: bool
 
     ranges: ClassVar[Mapping[str, Range]] = RANGES
     bar = staticmethod(bar)
     local = staticmethod(local)
-
-    @property
-    def prefix(self) -> str:
-        """The route prefix of the first service, for a first call."""
-        return self.choices.services[0].detail if self.choices.services else "/proxy"
 
 
 async def show(visit: Visit) -> Page:
@@ -96,6 +94,8 @@ async def show(visit: Visit) -> Page:
     series = await read_series(visit.connection, visit.access, window, look.wanted)
     choices = await read_choices(visit.connection, visit.access, look.wanted)
     billing = visit.access.may(Permission.BILLING_VIEW)
+    new = not (choices.used or series.total.requests or look.wanted.any)
+    services = await list_catalog(visit.connection, visit.access.organization_id) if new else ()
     return DashboardPage(
         title="Dashboard",
         root=f"/o/{visit.access.slug}",
@@ -107,7 +107,8 @@ async def show(visit: Visit) -> Page:
         choices=choices,
         standing=await read_standing(visit.connection, visit.services.limiter, visit.access, now),
         live=await read_live(visit.connection, visit.access.organization_id, (), now),
-        new=not (choices.used or series.total.requests or look.wanted.any),
+        new=new,
+        curl=first_call(gateway_url(visit), services, (), PLACE_OF_KEY) if new else "",
         billing=billing,
         may_build=visit.access.may(Permission.BUILD),
     )

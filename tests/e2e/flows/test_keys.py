@@ -54,7 +54,7 @@ async def test_the_copy_button_puts_the_key_into_the_clipboard_and_is_not_there_
         assert await customer.page.evaluate("navigator.clipboard.readText()") == key
 
 
-async def test_a_call_is_in_the_logs_within_two_seconds(customer, record_property):
+async def test_a_call_is_in_the_logs_within_two_seconds(customer, record_testsuite_property):
     _, curl, _ = await customer.new_key("logged key")
     _, headers, _ = run_curl(curl)
     ended = time.monotonic()
@@ -63,7 +63,7 @@ async def test_a_call_is_in_the_logs_within_two_seconds(customer, record_propert
     while not await row.count():
         assert time.monotonic() - ended < LOG_SECONDS, "the call is not in the logs"
         await customer.page.reload()
-    record_property("seconds_until_logged", round(time.monotonic() - ended, 3))
+    record_testsuite_property(f"seconds_until_logged, scripted {customer.scripted}", round(time.monotonic() - ended, 3))
     await row.click()
     await customer.says("How it was decided")
     await customer.says("logged key")
@@ -102,14 +102,14 @@ async def test_a_rotated_key_and_its_successor_both_work_and_the_old_one_shows_i
     await customer.says(re.compile("^replaced"))
 
 
-async def test_a_revoked_key_is_refused_within_a_second(customer, record_property):
+async def test_a_revoked_key_is_refused_within_a_second(customer, record_testsuite_property):
     key, curl, path = await customer.new_key("revoked key")
     assert run_curl(curl)[0] == 200
     await customer.page.goto(customer.url + path)
     await customer.confirm("Revoke")
     await customer.says("The key is revoked")
     took = seconds_until(lambda: customer.up.call(key)[0] == 401, REVOKE_SECONDS)
-    record_property("seconds_until_refused", round(took, 3))
+    record_testsuite_property(f"seconds_until_refused, scripted {customer.scripted}", round(took, 3))
     await customer.page.reload()
     await customer.says(re.compile("^Revoked "))
     assert await customer.page.get_by_role("button", name="Revoke").count() == 0

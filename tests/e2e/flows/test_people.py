@@ -14,10 +14,13 @@ pytestmark = [
 ]
 
 
-async def test_a_new_customer_has_an_organization_with_credits_and_is_shown_where_to_begin(customer):
-    await customer.go("")
-    assert await customer.page.locator("h1").inner_text() != ""
-    await customer.page.locator("main").get_by_role("link", name=re.compile("key", re.IGNORECASE)).first.wait_for()
+async def test_the_dashboard_of_a_new_organization_shows_a_first_call_that_works(customer):
+    await customer.new_organization("Fresh Weather")
+    key, _, _ = await customer.new_key("first steps")
+    await customer.go("logs")
+    await customer.press("Make your first call")
+    shown = await customer.page.locator("main .copyable.block code").first.text_content()
+    assert run_curl(shown.replace("YOUR_API_KEY", key))[0] == 200
     await customer.go("credits")
     await customer.says(re.compile("[1-9]"))
 

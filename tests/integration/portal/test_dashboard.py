@@ -60,9 +60,9 @@ async def test_a_filter_that_can_be_none_is_told(owner, query):
 async def test_a_new_organization_is_told_what_to_do(portal, owner):
     page = await owner.browser.get(owner.root)
     assert "Make your first call" in page.text
-    assert "X-API-Key: YOUR_KEY" in page.text
+    assert "X-API-Key: YOUR_API_KEY" in page.text
     assert "usage-stats" not in page.text
-    assert f'href="{owner.root}/keys"' in page.text
+    assert f'href="{owner.root}/keys/new"' in page.text
     viewer = await portal.person("viewer", owner.organization)
     assert "Your role may not create keys" in (await viewer.browser.get(owner.root)).text
 

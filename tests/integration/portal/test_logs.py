@@ -176,7 +176,7 @@ async def test_rows_of_one_moment_are_paged_each_once(portal, owner):
 
 async def test_empty_lists_say_why(portal, owner):
     assert "No requests yet" in (await owner.browser.get(f"{owner.root}/logs")).text
-    assert "curl -H" in (await owner.browser.get(f"{owner.root}/logs?status=5xx")).text
+    assert "Make your first call" in (await owner.browser.get(f"{owner.root}/logs?status=5xx")).text
     await write_request(portal.pool, owner.organization.id)
     assert "No request matches these filters" in (await owner.browser.get(f"{owner.root}/logs?status=5xx")).text
     long_ago = await owner.browser.get(f"{owner.root}/logs?to=2020-01-01T00:00")
