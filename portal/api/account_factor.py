@@ -76,8 +76,8 @@ async def begin(visit: Visit) -> FactorAnswer:
 
 async def confirm(visit: Visit, body: CodeBody) -> CodesAnswer:
     """POST /api/account/factor/confirm."""
-    user_id = proven_session(visit).user_id
-    codes = await confirm_factor(visit.connection, visit.settings.secrets, user_id, visit.actor, body.code)
+    session = proven_session(visit)
+    codes = await confirm_factor(visit.connection, visit.settings.secrets, session, visit.actor, body.code)
     return CodesAnswer(recovery_codes=codes)
 
 

@@ -172,7 +172,7 @@ async def test_switched_off_it_asks_no_more_and_a_mail_says_so(portal, owner):
     await set_up(owner)
     answer = await owner.browser.post("/account/factor/off")
     assert answer.headers["location"] == "/account/security?done=factor_off"
-    assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_off"]
+    assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_on", "factor_off"]
     signed_in = await stranger(portal).post("/sign-in", {"email": owner.email, "password": PASSWORD})
     assert signed_in.headers["location"] == "/organizations"
     assert await portal.pool.fetchval("select count(*) from recovery_code where user_id = $1", owner.user_id) == 0

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pyotp
 import pytest
 
 from domain.identity.deletion import delete_due
@@ -70,3 +71,17 @@ async def test_many_who_work_together_do_not_flood_one_mailbox(portal: Portal):
         assert asked.status_code == 202, "whether a mail was sent is told to nobody"
     assert statuses == [201] * 5 + [429] * 2
     assert Counter(name for name, _ in await mails_to(portal, victim)) == {"invitation": 5, "change_email": 2}
+
+
+async def test_a2_who_came_in_before_the_authenticator_is_out_with_it_and_the_owner_is_told(
+    portal: Portal, owner: Person
+):
+    """A thief's session, begun with the password alone, must not outlive the second factor that is set up against it."""
+    thief = await portal.sign_in(owner.user_id)
+    assert (await thief.get("/api/account")).status_code == 200
+    secret = (await owner.browser.api("POST", "/account/factor")).json()["secret"]
+    code = pyotp.TOTP(secret).now()
+    assert (await owner.browser.api("POST", "/account/factor/confirm", {"code": code})).status_code == 200
+    assert (await thief.get("/api/account")).status_code == 401
+    assert (await owner.browser.get("/api/account")).status_code == 200
+    assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_on"]
