@@ -7,6 +7,8 @@ import pyotp
 import pytest
 
 from domain.identity.deletion import delete_due
+from domain.identity.forgetting import forget_dead
+from domain.random_tokens import digest_of
 from tests.accounts import age_proof, bearer
 from tests.mailboxes import mails_to, new_email
 from tests.portals import Person, Portal
@@ -85,3 +87,31 @@ async def test_a2_who_came_in_before_the_authenticator_is_out_with_it_and_the_ow
     assert (await thief.get("/api/account")).status_code == 401
     assert (await owner.browser.get("/api/account")).status_code == 200
     assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_on"]
+
+
+async def test_what_is_dead_is_not_kept_and_what_lives_is(portal: Portal, owner: Person):
+    """Else whoever signs in, asks for links and repeats creates fills the database for ever."""
+    other = await portal.sign_in(owner.user_id)
+    made = {"idempotency-key": "once"}
+    await owner.browser.api("POST", "/keys", {"name": "a key"}, made)
+    await owner.browser.post("/forgot", {"email": owner.email})
+    async with portal.pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "update portal_session set expires_at = now() - interval '2 days' where user_id = $1 and token_digest = $2",
+            owner.user_id,
+            digest_of(other.client.cookies["pe_session"]),
+        )
+        await forget_dead(connection)
+        counts = (
+            "select (select count(*) from portal_session where user_id = $1),"
+            " (select count(*) from user_link where user_id = $1),"
+            " (select count(*) from api_reply where scope like $2)"
+        )
+        left = await connection.fetchrow(counts, owner.user_id, f"{owner.user_id}:%")
+        assert tuple(left) == (1, 1, 1)
+        for table, column in (("user_link", "expires_at"), ("api_reply", "created_at")):
+            await connection.execute(f"update {table} set {column} = now() - interval '8 days'")
+        await forget_dead(connection)
+        assert await connection.fetchval("select count(*) from api_reply") == 0
+        assert await connection.fetchval("select count(*) from user_link where user_id = $1", owner.user_id) == 0
+    assert (await owner.browser.get("/api/account")).status_code == 200
