@@ -115,3 +115,13 @@ async def test_what_is_dead_is_not_kept_and_what_lives_is(portal: Portal, owner:
         assert await connection.fetchval("select count(*) from api_reply") == 0
         assert await connection.fetchval("select count(*) from user_link where user_id = $1", owner.user_id) == 0
     assert (await owner.browser.get("/api/account")).status_code == 200
+
+
+async def test_a_token_that_a_thief_makes_is_told_to_the_owner(portal: Portal, owner: Person):
+    """It outlives the session and the password, so its owner has to hear of it."""
+    body = {"name": "mine", "organization": owner.organization.slug, "read_only": True, "days": 30}
+    made = await owner.browser.api("POST", "/account/tokens", body)
+    assert made.status_code == 201
+    [(template, values)] = await mails_to(portal, owner.email)
+    assert (template, values["name"], values["organization"]) == ("token_made", "mine", owner.organization.name)
+    assert made.json()["token"] not in str(values)
