@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plans": ("cli.plans", "Create and list plans with their limits."),
     "services": ("cli.services", "Create and list services (upstream APIs)."),
     "operations": ("cli.operations", "Create and list a service's operations."),
+    "export": ("cli.export", "Print plans, services and operations as one YAML file."),
+    "apply": ("cli.apply", "Make plans, services and operations what a file says."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
     "logs": ("cli.logs", "List, follow and explain request logs."),

@@ -64,6 +64,8 @@ class Verb(StrEnum):
     WEBHOOK_DELETE = "webhook.delete"
     WEBHOOK_REPLAY = "webhook.replay"
     WEBHOOK_TEST = "webhook.test"
+    CONFIG_APPLY = "config.apply"
+    CONFIG_ROLLBACK = "config.rollback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_DELETE: "deleted the webhook endpoint {object}",
     Verb.WEBHOOK_REPLAY: "sent an event again: {object}",
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
+    Verb.CONFIG_APPLY: "applied a file that changed {object}",
+    Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
 }
 _OBJECT = "{object}"
 
@@ -67,8 +69,11 @@ GROUPS: Mapping[str, str] = {
     "spend_cap": "Spend caps",
     "logs": "Request logs",
     "webhook": "Webhooks",
+    "config": "Configuration",
 }
 """What verbs begin with, and what people call it."""
+OPERATORS_ONLY = frozenset({"config"})
+"""Groups of which no organization ever has an entry."""
 
 
 def phrase_of(verb: str) -> tuple[str, bool]:

@@ -70,7 +70,7 @@ async def create(
     replays: bool = False,
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
-    pattern, method = valid_pattern(path_pattern), _valid_method(method)
+    pattern, method = valid_pattern(path_pattern), valid_method(method)
     try:
         row = await connection.fetchrow(
             "with o as (insert into operation"
@@ -88,7 +88,7 @@ async def create(
             reserved,
             pattern_shape(pattern),
             _valid_quota_cost(quota_cost),
-            await _plan_id(connection, minimum_plan),
+            await plan_id_of(connection, minimum_plan),
             _formula_with_terms(cost_formula, pattern, price_micro, replays=replays),
             replays,
         )
@@ -130,7 +130,7 @@ async def change(
             cost_formula = _formula_with_terms(cost_formula, found.path_pattern, cap, replays=kept)
         elif kept and settles_late(formula, found.path_pattern):
             raise InvalidValue(_NOT_BOTH)
-    minimum_plan_id = await _plan_id(connection, minimum_plan)
+    minimum_plan_id = await plan_id_of(connection, minimum_plan)
     values = (
         valid_name(name) if name is not None else None,
         _valid_price(price_micro) if price_micro is not None else None,
@@ -175,7 +175,8 @@ async def list_operations(connection: Any, *, service_slug: str | None = None) -
     return [OperationRecord(**dict(row)) for row in rows]
 
 
-def _valid_method(text: str) -> str:
+def valid_method(text: str) -> str:
+    """An HTTP method in upper case, or `*`. Raises InvalidValue."""
     method = text.upper()
     if method != "*" and not METHOD.fullmatch(method):
         raise InvalidValue(f"'{text[:40]}' is no method: write GET, or * for any.")
@@ -194,7 +195,7 @@ def _valid_quota_cost(units: int) -> int:
     return units
 
 
-async def _plan_id(connection: Any, slug: str | None) -> UUID | None:
+async def plan_id_of(connection: Any, slug: str | None) -> UUID | None:
     """None for no slug, and for an empty one."""
     if not slug:
         return None

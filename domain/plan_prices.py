@@ -17,7 +17,10 @@ _SELECT = """
     from plan_price p join operation o on o.id = p.operation_id join service s on s.id = o.service_id
     where p.plan_id = any($1) order by s.slug, o.path_pattern, o.method
 """
-_OPERATIONS = "select o.id from operation o join service s on s.id = o.service_id where s.slug = $1 and o.name = $2"
+_OPERATIONS = """
+    select o.id from operation o join service s on s.id = o.service_id
+    where s.slug = $1 and (o.name = $2 or $3) and (not $3 or o.method || ' ' || o.path_pattern = $2)
+"""
 _SET = """
     insert into plan_price as p (plan_id, operation_id, {column}) values ($1, $2, $3)
     on conflict on constraint uq_plan_price_plan_id_operation_id do update set {column} = excluded.{column}
@@ -30,13 +33,14 @@ _DROP = "delete from plan_price where plan_id = $1 and operation_id = $2 and {ot
 class PriceSpec:
     """An amount for one operation, by its service's slug and its name; None: as for everybody.
 
-    `kind` is price_micro (micro-credits) or quota_cost (units).
+    `kind` is price_micro (micro-credits) or quota_cost (units). `by_path`: `operation` is a method and a path pattern.
     """
 
     service: str
     operation: str
     kind: str
     amount: int | None
+    by_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ async def set_prices(connection: Any, plan_id: UUID, prices: Sequence[PriceSpec]
     Inside the caller's transaction, which holds the plan's row. Raises NotFound.
     """
     for spec in prices:
-        rows = await connection.fetch(f"{_OPERATIONS} for key share of o", spec.service, spec.operation)
+        rows = await connection.fetch(f"{_OPERATIONS} for key share of o", spec.service, spec.operation, spec.by_path)
         if not rows:
             raise NotFound(f"There is no operation {spec.operation} of a service {spec.service}.")
         other = "quota_cost" if spec.kind == "price_micro" else "price_micro"

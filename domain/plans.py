@@ -119,14 +119,18 @@ async def change(
     limits: list[LimitSpec] | None = None,
     prices: Sequence[PriceSpec] = (),
     at_once: bool = False,
+    no_trial_calls: bool = False,
     **values: Any,
 ) -> PlanRecord:
     """Change what is given: columns of CHANGEABLE by name, and `prices`; `limits` replaces all of them.
 
     Who has subscribed keeps what was sold until the period ends; `at_once` is for everybody, also for those who keep
-    older terms of this plan (`plan_versions`). What is None stays. Raises NotFound, InvalidValue.
+    older terms of this plan (`plan_versions`). What is None stays; `no_trial_calls` takes a trial's number of calls away.
+    Raises NotFound, InvalidValue.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    if no_trial_calls:
+        given["trial_calls"] = None
     if unknown := sorted(given.keys() - CHANGEABLE):
         raise InvalidValue(f"A plan's {unknown[0]} cannot be changed.")
     if "name" in given:

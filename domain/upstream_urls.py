@@ -14,16 +14,37 @@ HOST_PATTERN = re.compile(
 PATH_PATTERN = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?")
 ENCODED_TRICKS = re.compile(r"%(2[fFeE]|5[cC]|00)")
 MOST_UPSTREAMS = 64
+WEIGHTED = re.compile(r"(\S+) weight=([0-9]{1,4})")
 
 
 def valid_upstreams(urls: Iterable[str]) -> list[dict[str, Any]]:
-    """The upstreams of a service as they are stored: `{"url", "weight"}` each, weight 1. Raises InvalidValue."""
-    found = [valid_upstream_url(url) for url in urls]
+    """The upstreams of a service as they are stored: `{"url", "weight"}` each. Raises InvalidValue.
+
+    `URL weight=3` is one that gets three times as much as others; without it the weight is 1.
+    """
+    found = [_weighted(url) for url in urls]
     if not 1 <= len(found) <= MOST_UPSTREAMS:
         raise InvalidValue(f"A service has 1 to {MOST_UPSTREAMS} upstreams.")
-    if len(set(found)) < len(found):
+    if len({url for url, _ in found}) < len(found):
         raise InvalidValue("An upstream is given twice.")
-    return [{"url": url, "weight": 1} for url in found]
+    return [{"url": url, "weight": weight} for url, weight in found]
+
+
+def valid_weighted_upstream(text: str) -> str:
+    """`URL` or `URL weight=3` in one form. Raises InvalidValue."""
+    return weighted_text(*_weighted(text))
+
+
+def weighted_text(url: str, weight: int) -> str:
+    """As people write it: a weight of 1 is not said."""
+    return url if weight == 1 else f"{url} weight={weight}"
+
+
+def _weighted(text: str) -> tuple[str, int]:
+    found = WEIGHTED.fullmatch(text)
+    if found is None:
+        return valid_upstream_url(text), 1
+    return valid_upstream_url(found[1]), int(found[2])
 
 
 def valid_upstream_url(text: str) -> str:

@@ -20,6 +20,7 @@ APP_CONFIG = AppConfig(
             "schema.identity",
             "schema.messages",
             "schema.audit",
+            "schema.configuration",
         ],
         exclude_imported=True,
     ),

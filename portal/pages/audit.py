@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from domain.access import Permission
 from domain.audit_reading import AuditFilter, AuditRecord, list_actors, list_audit
-from domain.audit_sentences import GROUPS
+from domain.audit_sentences import GROUPS, OPERATORS_ONLY
 from domain.faults import InvalidValue
 from portal.web.audit_download import audit_file
 from portal.web.layout import Page
@@ -54,7 +54,7 @@ class AuditPage(Page):
     actors: list[tuple[int, str]]
     following: str
     paged: bool
-    groups: tuple[tuple[str, str], ...] = tuple(GROUPS.items())
+    groups: tuple[tuple[str, str], ...] = tuple(each for each in GROUPS.items() if each[0] not in OPERATORS_ONLY)
 
 
 async def show(visit: Visit) -> Page:

@@ -46,6 +46,7 @@ def test_the_app_has_all_tables():
         "webhook_delivery",
         "audit_entry",
         "api_reply",
+        "applied_config",
     }
 
 

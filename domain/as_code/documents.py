@@ -1,0 +1,52 @@
+"""Plans, services and operations as a file says them, or as the database has them: values by field."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain.as_code.mistakes import START, Place
+
+Id = tuple[str, ...]
+"""("plan", slug), ("service", slug) or ("operation", service's slug, "GET /path")."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One object. `values` holds what is said of it; `places` where each field stands, and each `field.name` inside.
+
+    Micro-credits are integers, lists are tuples; limits are texts by name; prices are (micro-credits, units) by
+    "SERVICE METHOD /path".
+    """
+
+    id: Id
+    place: Place = START
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+
+    def place_of(self, *names: str) -> Place:
+        """Where the first of these stands that the file has; else where the object begins."""
+        return next((self.places[name] for name in names if name in self.places), self.place)
+
+
+@dataclass(slots=True)
+class Document:
+    """Everything by id. `exported_state` says from what a file was exported; empty: it does not say."""
+
+    entries: dict[Id, Entry] = field(default_factory=dict)
+    exported_state: str = ""
+
+    def of_kind(self, kind: str) -> list[Entry]:
+        """The plans, services or operations, in their order."""
+        return [entry for entry in self.entries.values() if entry.id[0] == kind]
+
+
+def described(entry_id: Id) -> str:
+    """`plan free`, `operation demo GET /hello`."""
+    return " ".join(entry_id)
+
+
+def state_of(present: Document) -> str:
+    """A short digest of all values: two states with one digest are the same."""
+    rows = {described(entry_id): entry.values for entry_id, entry in present.entries.items()}
+    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
