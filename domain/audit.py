@@ -1,12 +1,12 @@
 """The audit trail: who did what to which thing, written in the transaction that did it."""
 
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
+
+from domain.stored_json import stored_json
 
 SYSTEM = "system"
 TEXT_LENGTH = 500
@@ -68,10 +68,6 @@ class Verb(StrEnum):
     CONFIG_ROLLBACK = "config.rollback"
 
 
-# An escaped NUL, which PostgreSQL cannot hold; not the six letters that somebody wrote, whose backslash is escaped itself.
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-
-
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acts, from where. `kind` is user, operator or system; a program has no `id`."""
@@ -128,4 +124,4 @@ async def record(
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:
-    return None if values is None else _NUL.sub(r"\1", json.dumps(dict(values), default=str))
+    return None if values is None else stored_json(dict(values))

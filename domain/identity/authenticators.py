@@ -13,6 +13,7 @@ import segno
 from domain import audit
 from domain.faults import Conflict, InvalidValue
 from domain.identity.recovery_codes import forget_codes, make_codes
+from domain.identity.sessions import Session, end_sessions_of
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.sealing import seal, unseal
@@ -76,12 +77,14 @@ def new_factor(secret: str, email: str, product: str) -> NewFactor:
 
 
 async def confirm_factor(
-    connection: Any, settings: SecretSettings, user_id: int, actor: audit.Actor, code: str
+    connection: Any, settings: SecretSettings, session: Session, actor: audit.Actor, code: str
 ) -> list[str]:
     """Put the new factor in force by its first code; the recovery codes, shown this once.
 
+    All other sessions end, as they began without it, and a mail tells of it.
     Raises Conflict without a factor that waits, InvalidValue for a wrong code.
     """
+    user_id = session.user_id
     sealed = await connection.fetchval(
         "select secret from totp_factor where user_id = $1 and confirmed_at is null", user_id
     )
@@ -97,7 +100,10 @@ async def confirm_factor(
     )
     if not confirmed:
         raise InvalidValue("This code does not fit. Is the clock of your device right? Try the next code.")
-    await audit.record(connection, actor, audit.Verb.ACCOUNT_ENABLE_FACTOR, _thing(user_id, actor))
+    ended = {"sessions_ended": await end_sessions_of(connection, user_id, but=session.id)}
+    await audit.record(connection, actor, audit.Verb.ACCOUNT_ENABLE_FACTOR, _thing(user_id, actor), after=ended)
+    values = {"email": session.email, "address": actor.address}
+    await post_mail(connection, settings, template="factor_on", to=session.email, values=values)
     return await make_codes(connection, user_id)
 
 

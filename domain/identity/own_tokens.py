@@ -12,8 +12,9 @@ from domain.identity.access_tokens import TOKEN_PREFIX
 from domain.identity.proof import require_fresh
 from domain.identity.sessions import Session
 from domain.names import valid_name
-from domain.portal_settings import PortalSettings
+from domain.outbox import post_mail
 from domain.random_tokens import new_token
+from domain.settings import Settings
 
 LIFETIMES = (30, 90, 365)
 """Days that may be chosen; None is for ever."""
@@ -66,7 +67,7 @@ async def list_tokens(connection: Any, user_id: int) -> list[OwnToken]:
 
 async def create_token(
     connection: Any,
-    settings: PortalSettings,
+    settings: Settings,
     session: Session,
     actor: audit.Actor,
     access: Access,
@@ -75,8 +76,8 @@ async def create_token(
     read_only: bool,
     days: int | None,
 ) -> CreatedToken:
-    """A new token for the person in one of their organizations. Raises ProofNeeded, InvalidValue, Conflict for too many."""
-    require_fresh(session, settings)
+    """A new token for the person in one of their organizations; a mail tells them of it. Raises ProofNeeded, InvalidValue, Conflict for too many."""
+    require_fresh(session, settings.portal)
     if days is not None and days not in LIFETIMES:
         raise InvalidValue("A token lasts 30, 90 or 365 days, or for ever.")
     token = new_token(TOKEN_PREFIX)
@@ -107,6 +108,13 @@ async def create_token(
         organization_id=access.organization_id,
         after={"read_only": read_only, "expires_at": made.expires_at},
     )
+    values = {
+        "email": session.email,
+        "name": made.name,
+        "organization": made.organization_name,
+        "address": actor.address,
+    }
+    await post_mail(connection, settings.secrets, template="token_made", to=session.email, values=values)
     return CreatedToken(made, token.text)
 
 

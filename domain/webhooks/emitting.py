@@ -1,11 +1,11 @@
 """Events as rows of the transaction that caused them: what is rolled back is never told, what is committed is."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from domain.stored_json import stored_json
 from domain.webhooks.event_types import BY_NAME
 
 _EMIT = (
@@ -37,7 +37,7 @@ async def emit(
 def payload(event_type: str, data: Mapping[str, Any], at: datetime) -> str:
     """The JSON of an event. It is stored, and the stored text is what is sent and signed."""
     document = {"type": event_type, "timestamp": at.isoformat(timespec="microseconds"), "data": dict(data)}
-    return json.dumps(document, default=_text).replace("\\u0000", "")
+    return stored_json(document, _text)
 
 
 def _text(value: Any) -> str:

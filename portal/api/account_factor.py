@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from domain.identity.authenticators import begin_factor, confirm_factor, disable_factor, renew_codes
+from domain.identity.proof import WrongProof
 from domain.identity.second_step import SpentSession, end_waiting, waiting_session
 from portal.api.endpoint import Endpoint
 from portal.api.models import Answer, Body
@@ -13,7 +14,7 @@ from portal.web.admission import Audience
 from portal.web.failures import problem
 from portal.web.forgery import form_token
 from portal.web.own import no_token, proven_session
-from portal.web.second_step import take
+from portal.web.second_step import note_wrong, take
 from portal.web.signing_in import begin as begin_session
 from portal.web.visit import Visit
 
@@ -76,8 +77,8 @@ async def begin(visit: Visit) -> FactorAnswer:
 
 async def confirm(visit: Visit, body: CodeBody) -> CodesAnswer:
     """POST /api/account/factor/confirm."""
-    user_id = proven_session(visit).user_id
-    codes = await confirm_factor(visit.connection, visit.settings.secrets, user_id, visit.actor, body.code)
+    session = proven_session(visit)
+    codes = await confirm_factor(visit.connection, visit.settings.secrets, session, visit.actor, body.code)
     return CodesAnswer(recovery_codes=codes)
 
 
@@ -102,6 +103,9 @@ async def finish(visit: Visit, body: CodeBody) -> Response:
     except SpentSession as fault:
         # Answered and not raised: what is raised would undo the end of the session.
         await end_waiting(visit.connection, waiting)
+        return problem(visit.request, fault)
+    except WrongProof as fault:
+        await note_wrong(visit, waiting)
         return problem(visit.request, fault)
     begun = await begin_session(visit, waiting.user_id, how=how, factor_shown=True)
     answer = SignedInAnswer(csrf=form_token(visit.settings, begun.token))

@@ -72,7 +72,7 @@ async def create(visit: Visit, body: TokenBody) -> CreatedTokenAnswer:
     access = await access_organization(visit.connection, session.user_id, body.organization)
     made = await create_token(
         visit.connection,
-        visit.settings.portal,
+        visit.settings,
         session,
         visit.actor,
         access,

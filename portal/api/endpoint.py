@@ -15,9 +15,12 @@ from portal.api.callers import recognise_caller
 from portal.api.replies import once
 from portal.services import Services
 from portal.web.admission import Audience, path_values, require, working
+from portal.web.bodies import read_body
 from portal.web.failures import problem
 from portal.web.forgery import SAFE_METHODS
 from portal.web.visit import Visit
+
+LARGEST_BODY = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,9 @@ class Endpoint:
         if self.body is not None:
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
                 raise HTTPException(415)
-            arguments["body"] = self.body.model_validate_json(await request.body())
+            arguments["body"] = self.body.model_validate_json(await read_body(request, most=LARGEST_BODY))
         elif request.method not in SAFE_METHODS:
-            await request.body()
+            await read_body(request, most=LARGEST_BODY)
         return arguments
 
 

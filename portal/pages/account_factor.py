@@ -71,7 +71,7 @@ async def confirm(visit: Visit) -> Page | Response:
     code = str(visit.form.get("code", ""))
     try:
         async with visit.change():
-            codes = await confirm_factor(visit.connection, visit.settings.secrets, session.user_id, visit.actor, code)
+            codes = await confirm_factor(visit.connection, visit.settings.secrets, session, visit.actor, code)
     except Fault as fault:
         page = await _page(visit)
         return told(visit, page, fault) if page else see_other(SECURITY)

@@ -54,7 +54,7 @@ async def create(visit: Visit) -> Page | Response:
             access = await access_organization(visit.connection, session.user_id, form["organization"])
             made = await create_token(
                 visit.connection,
-                visit.settings.portal,
+                visit.settings,
                 session,
                 visit.actor,
                 access,

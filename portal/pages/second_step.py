@@ -6,11 +6,12 @@ from typing import ClassVar
 from starlette.responses import Response
 
 from domain.faults import Fault
+from domain.identity.proof import WrongProof
 from domain.identity.second_step import SpentSession, end_waiting, waiting_session
 from portal.web.admission import Audience
 from portal.web.layout import Page
 from portal.web.page import PageRoute, see_other
-from portal.web.second_step import take
+from portal.web.second_step import note_wrong, take
 from portal.web.signing_in import FACTOR, complete_sign_in, safe_next
 from portal.web.telling import told
 from portal.web.visit import Visit
@@ -40,6 +41,9 @@ async def finish(visit: Visit) -> Page | Response:
     except SpentSession:
         await end_waiting(visit.connection, waiting)
         return see_other("/sign-in", done="too_many_codes")
+    except WrongProof as fault:
+        await note_wrong(visit, waiting)
+        return told(visit, _page(visit), fault)
     except Fault as fault:
         return told(visit, _page(visit), fault)
     return await complete_sign_in(visit, waiting.user_id, next_path=_next(visit), how=how, factor_shown=True)

@@ -28,16 +28,24 @@ async def working(visit: Visit) -> AsyncIterator[None]:
 
     Who works much at once waits for their turn, so that connections stay for others.
     """
-    turns, shown = visit.services.turns, visit.request.headers.get("authorization") or visit.session_token
+    turns, shown = visit.services.turns, _shown(visit)
     async with turns.turn(shown), visit.services.database.acquire() as connection:
         visit.connection = connection
-        if visit.request.method in SAFE_METHODS:
-            yield
-        else:
-            async with connection.transaction():
+        try:
+            if visit.request.method in SAFE_METHODS:
                 yield
-        if visit.session is not None:
-            turns.remember(shown, visit.session.user_id)
+            else:
+                async with connection.transaction():
+                    yield
+        finally:
+            if visit.session is not None:
+                turns.remember(shown, visit.session.user_id)
+
+
+def _shown(visit: Visit) -> str:
+    """What says who they are. Pages know no access tokens: there a header with one is nobody's, and could be any text."""
+    token = visit.request.headers.get("authorization") if visit.request.url.path.startswith("/api/") else None
+    return token or visit.session_token
 
 
 async def recognise(visit: Visit) -> None:

@@ -37,13 +37,14 @@ STATUS: Mapping[type[faults.Fault], int] = {
 }
 TITLES = {
     400: "Bad request", 401: "Sign in first", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
-    406: "Not acceptable", 409: "Conflict", 412: "Changed meanwhile", 413: "Too large", 415: "Unsupported media type",
+    406: "Not acceptable", 408: "Too slow", 409: "Conflict", 412: "Changed meanwhile", 413: "Too large", 415: "Unsupported media type",
     421: "Wrong host", 422: "Not valid", 428: "Precondition required", 429: "Too many tries", 500: "Our fault", 503: "Not available now",
 }  # fmt: skip
 _DETAILS = {
     404: "There is nothing at this address.",
     405: "This address does not take that method.",
-    413: "This is larger than 1 MB, which is the most that is taken.",
+    408: "This did not arrive within half a minute, so nothing was done.",
+    413: "This is larger than the most that is taken here: 256 kB of a form, 1 MB of JSON.",
     415: "Send JSON as application/json to the API, and forms to pages as application/x-www-form-urlencoded.",
 }
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from domain.access import Permission
 from portal.services import Services
 from portal.web.admission import Audience, enter, path_values, recognise, require, working
+from portal.web.bodies import read_body
 from portal.web.cookies import VISITOR, read_cookie, set_cookie
 from portal.web.failures import page_of_fault
 from portal.web.forgery import FIELD, SAFE_METHODS, require_form_token, require_same_site
@@ -20,6 +21,8 @@ from portal.web.visit import Visit
 
 Handler = Callable[..., Awaitable["Page | Response"]]
 MOST_FIELDS = 200
+LARGEST_FORM = 262_144
+"""Bytes. The largest that we ask for is a body to try, of 64 kB, each byte of which may take three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,10 @@ def see_other(path: str, *, done: str = "") -> RedirectResponse:
 
 
 async def _fields(request: Request) -> dict[str, Any]:
-    """A form's fields. One that stands there several times is a list; files are not taken. Raises HTTPException 415."""
+    """A form's fields. One that stands there several times is a list; files are not taken. Raises HTTPException."""
     # Multipart names its character set, and the sender would choose the decoder: slow ones, and ones that make surrogates.
     if request.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):
         raise HTTPException(415)
+    await read_body(request, most=LARGEST_FORM)
     async with request.form(max_fields=MOST_FIELDS) as form:
         return {name: values if len(values := form.getlist(name)) > 1 else values[0] for name in form}

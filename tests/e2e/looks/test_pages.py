@@ -12,6 +12,7 @@ from tests.e2e.looks.site import CHROMIUM, chromium, filled, page_paths, served
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.xdist_group("looks"),
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs the distribution's Chromium"),
 ]
 SHIFTS = """
@@ -22,6 +23,7 @@ new PerformanceObserver((list) => {
 """
 WIDTHS = [(1280, "light"), (390, "dark")]
 GRAVE = {"serious", "critical"}
+LOUD = {"error", "warning"}
 
 
 @pytest.fixture(scope="module")
@@ -52,32 +54,46 @@ def problems_of(html: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("width", "scheme"), WIDTHS)
+@pytest.fixture(scope="module")
+async def tabs(site, browser):
+    """A tab of somebody who is signed in, and one of nobody, each with what it said since it was asked."""
+    made = {}
+    for signed_in in (True, False):
+        context = await site.context(browser, signed_in=signed_in, width=1280, scheme="light")
+        page, said = await context.new_page(), []
+        page.on("console", lambda message, said=said: said.append(message.text) if message.type in LOUD else None)
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        await page.add_init_script(SHIFTS)
+        made[signed_in] = page, said
+    yield made
+    for page, _ in made.values():
+        await page.context.close()
+
+
 @pytest.mark.parametrize(("path", "signed_in"), page_paths())
-async def test_page(site, browser, path, signed_in, width, scheme):
+async def test_page(site, tabs, path, signed_in):
     url = filled(path, site)
     if url is None:
         pytest.fail(f"nothing fills {path}: add it to belongings.py")
-    context = await site.context(browser, signed_in=signed_in, width=width, scheme=scheme)
-    try:
-        page = await context.new_page()
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        await page.add_init_script(SHIFTS)
+    page, said = tabs[signed_in]
+    said.clear()
+    for width, scheme in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         answer = await page.goto(site.url + url, wait_until="load")
         assert answer.status == 200, url
         assert problems_of(await answer.text()) == []
         sideways = await page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
-        assert sideways <= 0, f"{url} is {sideways} px too wide"
-        results = (await Axe().run(page)).response
-        grave = [
-            (rule["id"], rule["help"], [node["html"][:200] for node in rule["nodes"]])
-            for rule in results["violations"]
-            if rule["impact"] in GRAVE
-        ]
-        assert grave == [], json.dumps(grave, indent=1)
+        assert sideways <= 0, f"{url} is {sideways} px too wide at {width}"
+        assert await grave_findings(page) == [], f"{url} at {width}, {scheme}"
         assert said == []
         assert await page.evaluate("window.shifted") < 0.05
-    finally:
-        await context.close()
+
+
+async def grave_findings(page) -> list[str]:
+    """What axe finds on the page that is serious or critical."""
+    return [
+        json.dumps([rule["id"], rule["help"], [node["html"][:200] for node in rule["nodes"]]], indent=1)
+        for rule in (await Axe().run(page)).response["violations"]
+        if rule["impact"] in GRAVE
+    ]

@@ -172,7 +172,7 @@ async def test_switched_off_it_asks_no_more_and_a_mail_says_so(portal, owner):
     await set_up(owner)
     answer = await owner.browser.post("/account/factor/off")
     assert answer.headers["location"] == "/account/security?done=factor_off"
-    assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_off"]
+    assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_on", "factor_off"]
     signed_in = await stranger(portal).post("/sign-in", {"email": owner.email, "password": PASSWORD})
     assert signed_in.headers["location"] == "/organizations"
     assert await portal.pool.fetchval("select count(*) from recovery_code where user_id = $1", owner.user_id) == 0
@@ -228,3 +228,15 @@ async def test_nothing_waits_in_a_browser_that_did_not_sign_in(portal):
     browser = stranger(portal)
     assert (await browser.get("/sign-in/factor")).headers["location"].startswith("/sign-in")
     assert (await browser.post("/sign-in/factor", {"code": "123456"})).headers["location"] == "/sign-in"
+
+
+async def test_a_wrong_code_leaves_a_trace_by_page_and_by_api(portal, owner):
+    await set_up(owner)
+    browser = await half_signed_in(portal, owner)
+    assert (await enter_code(browser, "000000x")).status_code == 403
+    assert (await show_code(browser, "000000x")).status_code == 403
+    entries = await portal.pool.fetch(
+        "select after ->> 'how' as how, actor_id from audit_entry where verb = 'account.sign_in_failed' and object_id = $1",
+        str(owner.user_id),
+    )
+    assert [tuple(entry) for entry in entries] == [("factor", None)] * 2

@@ -1,5 +1,7 @@
 """Hostile inputs: whatever somebody sends to a page, it is refused with a page, never by a fault of ours or a stuck process."""
 
+import asyncio
+import json
 import re
 import time
 from pathlib import Path
@@ -7,7 +9,9 @@ from uuid import uuid4
 
 import pytest
 
+from domain.stored_json import stored_json
 from portal.pages.table import PAGES
+from portal.web import bodies
 from portal.web.forgery import FIELD
 from tests.portals import Person, Portal
 
@@ -92,7 +96,7 @@ async def test_a_filter_of_the_logs_that_is_odd_is_no_fault_of_ours(owner: Perso
         assert {answer.status_code, call.status_code} <= {200, 422}
 
 
-@pytest.mark.parametrize("name", [r"\u0000", r"\\u0000 \u0000\", r'\u0000","role":"owner'])
+@pytest.mark.parametrize("name", [r"\u0000", r"\\u0000 \u0000!", r"\u0000\u0000"])
 async def test_a_name_of_backslashes_is_in_the_audit_as_it_was_written(portal: Portal, owner: Person, name: str):
     """What takes characters that PostgreSQL cannot hold out of the audit's JSON must not take half an escape."""
     assert (await owner.browser.api("PATCH", "/organization", {"name": name})).status_code == 200
@@ -101,3 +105,39 @@ async def test_a_name_of_backslashes_is_in_the_audit_as_it_was_written(portal: P
         owner.organization.id,
     )
     assert after == name
+
+
+async def test_a_key_with_a_name_of_backslashes_is_made_told_of_and_revoked(owner: Person):
+    made = await owner.browser.api("POST", "/keys", {"name": r"\u0000"})
+    assert made.status_code == 201
+    path = f"{owner.root}/keys/{made.json()['id']}/revoke"
+    assert (await owner.browser.post(path, {"reason": r"a\u0000\\u0000"})).status_code == 303
+
+
+def test_only_the_character_nul_is_left_out_of_stored_json():
+    values = ["\x00\x00x", "\\\x00", r"\u0000", "\\\\u0000", '"\x00"']
+    assert json.loads(stored_json(values)) == ["x", "\\", r"\u0000", "\\\\u0000", '""']
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+async def test_a_form_that_is_larger_than_any_of_ours_is_not_looked_at(portal: Portal):
+    """A megabyte of separators took half a second of everybody's time, without being signed in."""
+    answer = await portal.browser().client.post("/sign-in", content=b"&" * 300_000, headers=FORM)
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/sign-in", FORM), ("/api/auth/sign-in", {"content-type": "application/json"})]
+)
+async def test_who_sends_a_body_byte_by_byte_is_told_to_stop(portal: Portal, monkeypatch, path: str, kind: dict):
+    monkeypatch.setattr(bodies, "SECONDS", 0.05)
+
+    async def dawdling():
+        yield b"e"
+        await asyncio.sleep(20)
+
+    async with asyncio.timeout(5):
+        answer = await portal.browser().client.post(path, content=dawdling(), headers=kind)
+    assert answer.status_code == 408

@@ -3,9 +3,12 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pyotp
 import pytest
 
 from domain.identity.deletion import delete_due
+from domain.identity.forgetting import forget_dead
+from domain.random_tokens import digest_of
 from tests.accounts import age_proof, bearer
 from tests.mailboxes import mails_to, new_email
 from tests.portals import Person, Portal
@@ -70,3 +73,55 @@ async def test_many_who_work_together_do_not_flood_one_mailbox(portal: Portal):
         assert asked.status_code == 202, "whether a mail was sent is told to nobody"
     assert statuses == [201] * 5 + [429] * 2
     assert Counter(name for name, _ in await mails_to(portal, victim)) == {"invitation": 5, "change_email": 2}
+
+
+async def test_a2_who_came_in_before_the_authenticator_is_out_with_it_and_the_owner_is_told(
+    portal: Portal, owner: Person
+):
+    """A thief's session, begun with the password alone, must not outlive the second factor that is set up against it."""
+    thief = await portal.sign_in(owner.user_id)
+    assert (await thief.get("/api/account")).status_code == 200
+    secret = (await owner.browser.api("POST", "/account/factor")).json()["secret"]
+    code = pyotp.TOTP(secret).now()
+    assert (await owner.browser.api("POST", "/account/factor/confirm", {"code": code})).status_code == 200
+    assert (await thief.get("/api/account")).status_code == 401
+    assert (await owner.browser.get("/api/account")).status_code == 200
+    assert [name for name, _ in await mails_to(portal, owner.email)] == ["factor_on"]
+
+
+async def test_what_is_dead_is_not_kept_and_what_lives_is(portal: Portal, owner: Person):
+    """Else whoever signs in, asks for links and repeats creates fills the database for ever."""
+    other = await portal.sign_in(owner.user_id)
+    made = {"idempotency-key": "once"}
+    await owner.browser.api("POST", "/keys", {"name": "a key"}, made)
+    await owner.browser.post("/forgot", {"email": owner.email})
+    async with portal.pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "update portal_session set expires_at = now() - interval '2 days' where user_id = $1 and token_digest = $2",
+            owner.user_id,
+            digest_of(other.client.cookies["pe_session"]),
+        )
+        await forget_dead(connection)
+        counts = (
+            "select (select count(*) from portal_session where user_id = $1),"
+            " (select count(*) from user_link where user_id = $1),"
+            " (select count(*) from api_reply where scope like $2)"
+        )
+        left = await connection.fetchrow(counts, owner.user_id, f"{owner.user_id}:%")
+        assert tuple(left) == (1, 1, 1)
+        for table, column in (("user_link", "expires_at"), ("api_reply", "created_at")):
+            await connection.execute(f"update {table} set {column} = now() - interval '8 days'")
+        await forget_dead(connection)
+        assert await connection.fetchval("select count(*) from api_reply") == 0
+        assert await connection.fetchval("select count(*) from user_link where user_id = $1", owner.user_id) == 0
+    assert (await owner.browser.get("/api/account")).status_code == 200
+
+
+async def test_a_token_that_a_thief_makes_is_told_to_the_owner(portal: Portal, owner: Person):
+    """It outlives the session and the password, so its owner has to hear of it."""
+    body = {"name": "mine", "organization": owner.organization.slug, "read_only": True, "days": 30}
+    made = await owner.browser.api("POST", "/account/tokens", body)
+    assert made.status_code == 201
+    [(template, values)] = await mails_to(portal, owner.email)
+    assert (template, values["name"], values["organization"]) == ("token_made", "mine", owner.organization.name)
+    assert made.json()["token"] not in str(values)
