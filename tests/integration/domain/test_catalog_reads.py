@@ -34,8 +34,11 @@ async def counted(database_url):
         await catalog.stop()
 
 
-async def test_five_hundred_at_once_are_one_read(counted, customer):
+async def test_five_hundred_at_once_are_one_read(counted, customer, pool):
     catalog, reads = counted
+    # As below: the customer's own making must have been heard.
+    generation = await pool.fetchval("select last_value from catalog_generation")
+    await until(lambda: catalog.status().generation >= generation)
     found = await asyncio.gather(*(resolved(catalog.find_key(customer.key)) for _ in range(500)))
     assert {snapshot.id for snapshot in found} == {customer.key_id}
     assert len(reads) == 1
