@@ -31,6 +31,8 @@ class Counters(MemoryStorage):
 
     def __init__(self) -> None:
         super().__init__()
+        # The library has begun its thread: in a busy worker it would take keys away under `_sweep`.
+        self.timer.cancel()
         self._sweep_at = _SWEEP_AT
 
     def incr(self, key: str, expiry: float, amount: int = 1) -> int:
