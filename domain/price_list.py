@@ -6,13 +6,13 @@ from typing import Any
 
 from domain.credit_amounts import MICRO
 from domain.limit_texts import PERIODS, LimitSpec
+from domain.limit_words import counted_words, sharing_words
 from domain.plans import PlanRecord, list_plans
 from domain.service_catalog import CatalogOperation, CatalogService
 from domain.trials import DEFAULT_DAYS
 
 MOST_OPERATIONS = 40
 NONE = "\u2013"
-_A = {"second": "a second", "minute": "a minute", "hour": "an hour", "day": "a day", "month": "a month"}
 _SYMBOLS = {"USD": "$", "EUR": "\u20ac", "GBP": "\u00a3"}
 
 
@@ -113,12 +113,10 @@ def _days(count: int) -> str:
 
 def _label(limit: LimitSpec) -> tuple[str, str]:
     """What it counts, without the number, and what narrows it."""
-    what = "Quota units" if limit.unit == "quota" else "Requests"
-    label = f"{what} at once" if limit.period == "concurrent" else f"{what} {_A[limit.period]}"
-    notes = ["for each key"] if limit.scope == "key" else []
+    notes = [words] if (words := sharing_words(limit)) else []
     if limit.service:
         notes.append(f"on {limit.service}{f': {limit.operation}' if limit.operation else ''}")
-    return label, " ".join(notes)
+    return counted_words(limit).capitalize(), " ".join(notes)
 
 
 def _limit_rows(plans: Sequence[PlanRecord]) -> list[PriceRow]:

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup, escape
 
 from domain.credit_amounts import MICRO
+from domain.limit_words import shared_words
+from domain.price_list import month_price
 
 THIN = "\u202f"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -105,11 +107,6 @@ def code(text: str) -> Markup:
     return Markup("<code>{}</code>").format(Markup(str(escape(text)).replace("/", "/<wbr>")))  # noqa: S704  escaped
 
 
-def hundredths(amount: int, currency: str) -> str:
-    """An amount of money in hundredths: 1900 of USD is 19.00 USD."""
-    return f"{amount // 100:,}.{amount % 100:02d} {currency}"
-
-
 def span(seconds: int) -> str:
     """Seconds in the unit that fits, two where the first is small: 5400 is 1 h 30 min."""
     parts, left = [], seconds
@@ -131,6 +128,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "when": when,
     "ago": ago,
     "code": code,
-    "hundredths": hundredths,
+    "month_price": month_price,
+    "limit_words": shared_words,
     "span": span,
 }
