@@ -7,12 +7,14 @@ import pyotp
 import pytest
 
 from tests.e2e.flows.customer import arrive
+from tests.e2e.looks.site import NEEDS_CHROMIUM
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(240),
     pytest.mark.xdist_group("flows"),
+    NEEDS_CHROMIUM,
 ]
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.flows.customer import run_curl, seconds_until
+from tests.e2e.looks.site import NEEDS_CHROMIUM
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(240),
     pytest.mark.xdist_group("flows"),
+    NEEDS_CHROMIUM,
 ]
 LOG_SECONDS, REVOKE_SECONDS = 2.0, 1.0
 

@@ -5,12 +5,14 @@ import re
 import pytest
 
 from tests.e2e.flows.customer import run_curl, seconds_until
+from tests.e2e.looks.site import NEEDS_CHROMIUM
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(240),
     pytest.mark.xdist_group("flows"),
+    NEEDS_CHROMIUM,
 ]
 
 

@@ -5,15 +5,19 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from cli.supervisor.ports import free_port
+from domain.identity.links import CHANGE_EMAIL, KEEP_ACCOUNT, RESET, VERIFY, new_link
 from domain.mail_transport import mail_folder
 from domain.mailing import Mailer
 from domain.outbox import post_mail
+from domain.random_tokens import new_token
 from portal.pages.table import PAGES
 from portal.web.admission import Audience
 from portal.web.cookies import SESSION, cookie_name
@@ -21,6 +25,7 @@ from tests.integration.portal.isolation.belongings import belongings
 from tests.portals import Person, Portal, portal_settings, running_portal
 
 CHROMIUM = "/usr/bin/chromium"
+NEEDS_CHROMIUM = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs the distribution's Chromium")
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 STREAMS = ("/live", "/export", "/callback", "/sign-in/google", "/sign-in/github")
 """Ends of GET routes that are no pages: they last, or lead to another site."""
@@ -34,6 +39,8 @@ class Site:
     person: Person
     url: str
     objects: dict[str, Any] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    """Tokens of links that were mailed, by the pattern of their page."""
 
     async def context(
         self, browser: Browser, *, signed_in: bool, width: int, scheme: str, **more: Any
@@ -49,19 +56,19 @@ class Site:
 
 
 def page_paths() -> list[tuple[str, bool]]:
-    """Every GET page by its pattern, and whether somebody must be signed in; those that take a secret link are left out."""
+    """Every GET page by its pattern, and whether somebody must be signed in."""
     found = []
     for page in PAGES:
-        if page.method == "GET" and not page.path.endswith(STREAMS) and "{token}" not in page.path:
+        if page.method == "GET" and not page.path.endswith(STREAMS):
             found.append((page.path, page.audience is not Audience.ANYONE))
     return found
 
 
 def filled(path: str, site: Site) -> str | None:
     """The path with what is there; None where nothing fits a parameter."""
-    known = {"organization": site.person.organization.slug, **site.objects}
+    known = {"organization": site.person.organization.slug, "token": site.links.get(path), **site.objects}
     names = PARAMETER.findall(path)
-    if any(name not in known for name in names):
+    if any(known.get(name) is None for name in names):
         return None
     return PARAMETER.sub(lambda match: str(known[match.group(1)]), path)
 
@@ -84,7 +91,7 @@ async def served(database_url: str, redis_url: str, mail_folder: Any) -> AsyncIt
             await asyncio.sleep(0.02)
         person = await portal.person("owner")
         objects = {**await belongings(portal, person), "mail": await _mailed(portal, person.email)}
-        yield Site(portal, person, settings.portal.base_url, objects)
+        yield Site(portal, person, settings.portal.base_url, objects, await _links(portal, person))
         server.should_exit = True
         await task
 
@@ -96,6 +103,27 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         await browser.close()
+
+
+async def _links(portal: Portal, person: Person) -> dict[str, str]:
+    """A link of each kind that is good."""
+    waiting, email = await portal.user(verified=False)
+    async with portal.pool.acquire() as connection:
+        made = {
+            "/verify/{token}": await new_link(connection, waiting, email, VERIFY, organization_name="New"),
+            "/reset/{token}": await new_link(connection, person.user_id, person.email, RESET),
+            "/account/email/{token}": await new_link(connection, person.user_id, "new@example.com", CHANGE_EMAIL),
+            "/account/keep/{token}": await new_link(connection, person.user_id, person.email, KEEP_ACCOUNT),
+        }
+        offered = new_token()
+        await connection.execute(
+            "insert into invitation (organization_id, email, role, token_digest, invited_by, expires_at)"
+            " values ($1, 'guest@example.com', 'viewer', $2, $3, now() + interval '7 days')",
+            person.organization.id,
+            offered.digest,
+            person.user_id,
+        )
+    return {**made, "/invitations/{token}": offered.text}
 
 
 async def _mailed(portal: Portal, email: str) -> str:

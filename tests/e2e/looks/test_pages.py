@@ -2,18 +2,17 @@
 
 import json
 import re
-from pathlib import Path
 
 import html5lib
 import pytest
 from axe_playwright_python.async_playwright import Axe
 
-from tests.e2e.looks.site import CHROMIUM, chromium, filled, page_paths, served
+from tests.e2e.looks.site import NEEDS_CHROMIUM, chromium, filled, page_paths, served
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.xdist_group("looks"),
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs the distribution's Chromium"),
+    NEEDS_CHROMIUM,
 ]
 SHIFTS = """
 window.shifted = 0;

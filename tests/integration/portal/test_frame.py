@@ -1,8 +1,12 @@
 """What holds for every page and every call, shown on the organization's own page."""
 
 import pytest
+from starlette.routing import Route
 
+from portal.api.endpoint import Endpoint
+from portal.web.admission import Audience
 from portal.web.guarding import CONTENT_SECURITY_POLICY
+from portal.web.page import PageRoute
 
 
 async def test_a9_every_answer_has_the_protecting_headers(portal, owner):
@@ -113,3 +117,37 @@ async def test_styles_are_kept_for_a_year_under_a_name_of_their_content(owner):
     answer = await owner.browser.get(path)
     assert answer.status_code == 200
     assert "immutable" in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/organizations/new", "/api/auth/session", "/nothing/here"])
+async def test_a8_nothing_can_be_framed_by_another_site(owner, path):
+    answer = await owner.browser.get(path)
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-frame-options"] == "DENY"
+
+
+async def broken(visit):
+    """A fault that nobody foresaw, with what must not be told."""
+    raise RuntimeError(f"select secret from users where address = '{visit.address}' in /srv/portal/handler.py")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        PageRoute("/broken", broken, audience=Audience.ANYONE),
+        Endpoint("GET", "/broken", broken, "Broken", "test", audience=Audience.ANYONE),
+    ],
+    ids=["page", "call"],
+)
+async def test_a15_an_unforeseen_fault_tells_its_request_id_and_nothing_else(portal, route, caplog):
+    added = Route(route.url_path, route.serve)
+    portal.app.router.routes.insert(0, added)
+    try:
+        answer = await portal.browser().get(route.url_path)
+    finally:
+        portal.app.router.routes.remove(added)
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] in answer.text
+    for word in ("select", "secret", "RuntimeError", "Traceback", "handler.py", "127.0.0.1", "Python"):
+        assert word not in answer.text
+    assert answer.headers["x-request-id"] in caplog.text
