@@ -28,7 +28,7 @@ def configured(monkeypatch, fresh_database_url, redis_url):
 async def test_healthy_servers(configured):
     settings = load_settings()
     postgres, redis = await status_of(check_postgres(settings)), await status_of(check_redis(settings))
-    wanted = ("postgres", "schema", "partitions", "peppers of keys", "renewals", "clock of postgres")
+    wanted = ("postgres", "schema", "partitions", "peppers of keys", "renewals", "audit chain", "clock of postgres")
     assert postgres == dict.fromkeys(wanted, "ok")
     assert redis == {
         "redis": "ok",
