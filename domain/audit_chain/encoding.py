@@ -34,6 +34,9 @@ COLUMNS: Mapping[str, str] = {
 TEXTS = f"array[{', '.join(COLUMNS.values())}]"
 """The texts of an entry `e`, for a select list."""
 
+DAY = "coalesce(to_char({}.day, 'YYYY-MM-DD'), 'never') as day"
+"""The text of a link's or a seal's day, for a select list; of one that is infinite too."""
+
 _NAMES = [name.encode() for name in COLUMNS]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.audit_chain.encoding import GENESIS, TEXTS, content_of, link_hash
+from domain.audit_chain.encoding import DAY, GENESIS, TEXTS, content_of, link_hash
 
 MOST_COUNTED = 10_000
 
@@ -14,7 +14,7 @@ select (select count(*) from (select from audit_unsealed limit $1) as u) as wait
        (select last_position from audit_seal order by last_position desc limit 1) as sealed
 """
 _LAST = f"""
-select l.position, to_char(l.day, 'YYYY-MM-DD') as day, extract(epoch from l.created_at)::text as sealed_at, l.hash,
+select l.position, {DAY.format("l")}, extract(epoch from l.created_at)::text as sealed_at, l.hash,
        before.hash as before, {TEXTS} as texts, e.id is not null as there, s.head
   from (select * from audit_link order by position desc limit 1) as l
   left join audit_link before on before.position = l.position - 1

@@ -12,27 +12,25 @@ from uuid import UUID
 
 from domain.audit_chain import breaches
 from domain.audit_chain.breaches import Breach, StoredLink
-from domain.audit_chain.encoding import GENESIS, TEXTS
+from domain.audit_chain.encoding import DAY, GENESIS, TEXTS
 from domain.faults import InvalidValue
 
 BATCH = 2_000
 NEAR = 2_000
 """How far behind a wrong link an entry is looked for that belongs in its place."""
 
-_LINKS = """
-select position, entry_id, to_char(day, 'YYYY-MM-DD') as day, extract(epoch from created_at)::text as sealed_at, hash
-  from audit_link where position > $1 and position <= $2 order by position
+_LINKS = f"""
+select position, entry_id, {DAY.format("l")}, extract(epoch from created_at)::text as sealed_at, hash
+  from audit_link l where position > $1 and position <= $2 order by position
 """
 _ENTRIES = f"select e.id, {TEXTS} as texts from audit_entry e where e.id = any($1::uuid[])"
-_SEALS = """
-select first_position, last_position, to_char(day, 'YYYY-MM-DD') as day, head
-  from audit_seal where last_position > $1 and last_position <= $2 order by last_position
+_SEALS = f"""
+select first_position, last_position, {DAY.format("s")}, head from audit_seal s
+ where last_position > $1 and last_position <= $2 order by last_position
 """
-_SEAL_OVER = (
-    "select to_char(day, 'YYYY-MM-DD') from audit_seal where last_position >= $1 and first_position <= $1 limit 1"
-)
-_BEFORE = """
-select first_position, last_position, to_char(s.day, 'YYYY-MM-DD') as day, head, l.hash
+_SEAL_OVER = f"select {DAY.format('s')} from audit_seal s where last_position >= $1 and first_position <= $1 limit 1"
+_BEFORE = f"""
+select first_position, last_position, {DAY.format("s")}, head, l.hash
   from audit_seal s left join audit_link l on l.position = s.last_position where s.day < $1
  order by s.day desc, last_position desc limit 1
 """
