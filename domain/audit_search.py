@@ -219,8 +219,8 @@ def _conditions(wanted: AuditSearch, place: Callable[[Any], str]) -> tuple[list[
         (True, [("a.actor_name = {}", wanted.actor_name)]),
         (of_one, [("a.organization_id = {}", wanted.organization_id), ("a.verb = {}", verb if of_one else None)]),
         (True, [("a.verb = {}", None if of_one else verb)]),
+        (True, [("split_part(a.verb, '.', 1) = {}", group)]),
         (True, [("a.organization_id is null", wanted.unowned or None)]),
-        (False, [("split_part(a.verb, '.', 1) = {}", group)]),
     )
     along: list[str] = []
     matches: list[str] = []
