@@ -3,14 +3,26 @@
 from admin.pages import (
     account,
     actions,
+    find,
     home,
+    keys,
+    organizations,
+    plans,
+    requests,
     sign_in,
+    users,
 )
 from admin.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *find.PAGES,
     *home.PAGES,
+    *keys.PAGES,
+    *organizations.PAGES,
+    *plans.PAGES,
+    *requests.PAGES,
     *sign_in.PAGES,
+    *users.PAGES,
 )
