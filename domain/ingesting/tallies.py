@@ -8,6 +8,7 @@ import struct
 from bisect import bisect_right
 
 from domain.histogram import EDGES_US
+from domain.ingesting.refusals import Refusals
 from domain.journal.records import DIMENSIONS, OUTCOME_CODE
 
 _NUMBERS = struct.Struct("=qqqqqqHB")
@@ -63,6 +64,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._minutes: dict[tuple[bytes, int, int], Tally] = {}
+        self.refusals = Refusals()
 
     def __len__(self) -> int:
         """How many different rows of the grain `minute` there are."""
@@ -74,6 +76,7 @@ class Tallies:
             record, _NUMBERS_AT
         )
         key = record[DIMENSIONS], at_us // _US_PER_MINUTE, status // 100
+        self.refusals.count(record, key[1], refused=outcome == _REFUSED and status >= 400)
         tally = self._minutes.get(key)
         if tally is None:
             tally = self._minutes[key] = Tally()

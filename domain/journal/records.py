@@ -232,6 +232,20 @@ def unpack(record: bytes) -> Recorded:
     )
 
 
+def refusal_texts(record: bytes) -> tuple[bytes, bytes]:
+    """Code of the refusal and name of the limit of a record that packing made; empty where there is none."""
+    *_, refusal, limit_name, client, trace_id = _fixed(record)
+    begin = len(record) - trace_id - client - limit_name - refusal
+    return record[begin : begin + refusal], record[begin + refusal : begin + refusal + limit_name]
+
+
+def decision_of(record: bytes) -> bytes:
+    """The decision trace of a record that packing made; empty: none."""
+    *_, method, path, query, user_agent, decision, _, _, _, _ = _fixed(record)
+    begin = _FIXED.size + method + path + query + user_agent
+    return record[begin : begin + decision]
+
+
 def _split(record: bytes) -> tuple[tuple[Any, ...], list[bytes]]:
     if len(record) < _FIXED.size:
         raise ValueError("a record is shorter than its fixed part")

@@ -1,0 +1,85 @@
+"""Refused requests by reason, and admitted ones for which a shadow limit had no room: `refusal_summary` in the making.
+
+Hours and days of each organization, and of all together (EVERY). SHADOW stands as the reason of what was not refused.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from domain.ingesting.grains import EPOCH, EVERY
+from domain.journal.decision import shadow_limits
+from domain.journal.records import DIMENSIONS, decision_of, refusal_texts
+from domain.snapshots import NO_ID
+
+SHADOW = "shadow"
+_GRAINS = {"hour": 60, "day": 1_440}
+_UNKNOWN = "unknown"
+
+_ADD = """
+insert into refusal_summary as r (organization_id, grain, bucket, service_id, operation_id, refusal, limit_name, limit_id, requests)
+select * from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::uuid[],
+                     $9::bigint[])
+on conflict (organization_id, grain, bucket, service_id, operation_id, refusal, limit_name, limit_id)
+do update set requests = r.requests + excluded.requests
+"""
+
+
+class RefusalRow(NamedTuple):
+    """A primary key of `refusal_summary`, which also sorts rows."""
+
+    organization_id: UUID
+    grain: str
+    bucket: datetime
+    service_id: UUID
+    operation_id: UUID
+    refusal: str
+    limit_name: str
+    limit_id: UUID
+
+
+class Refusals:
+    """What was counted since the last fold."""
+
+    def __init__(self) -> None:
+        self._hours: dict[tuple[bytes, int, bytes, bytes, UUID], int] = {}
+
+    def count(self, record: bytes, minute: int, *, refused: bool) -> None:
+        """Add one record of the journal, of that minute since 1970, if it was refused or a shadow limit had no room."""
+        shadows = shadow_limits(decision_of(record))
+        if not shadows and not refused:
+            return
+        hour, dimensions = minute - minute % 60, record[DIMENSIONS]
+        if refused:
+            self._add((dimensions, hour, *refusal_texts(record), NO_ID))
+        for limit_id in shadows:
+            self._add((dimensions, hour, SHADOW.encode(), b"", limit_id))
+
+    def _add(self, key: tuple[bytes, int, bytes, bytes, UUID]) -> None:
+        self._hours[key] = self._hours.get(key, 0) + 1
+
+    def rows(self) -> list[tuple[RefusalRow, int]]:
+        """Every row, sorted: ingesters that update in one order cannot deadlock."""
+        sums: dict[RefusalRow, int] = {}
+        for (dimensions, hour, refusal, limit_name, limit_id), requests in self._hours.items():
+            organization, service, operation = (UUID(bytes=dimensions[at : at + 16]) for at in (0, 32, 48))
+            owners = (EVERY,) if organization == NO_ID else (organization, EVERY)
+            texts = _text(refusal) or _UNKNOWN, _text(limit_name)
+            for grain, length in _GRAINS.items():
+                bucket = EPOCH + timedelta(minutes=hour - hour % length)
+                for owner in owners:
+                    row = RefusalRow(owner, grain, bucket, service, operation, *texts, limit_id)
+                    sums[row] = sums.get(row, 0) + requests
+        return sorted(sums.items())
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").replace("\x00", "\ufffd")
+
+
+async def add_to_refusals(connection: Any, rows: Sequence[tuple[RefusalRow, int]]) -> None:
+    """Add sums to the stored ones, inside the caller's transaction."""
+    if rows:
+        columns = zip(*((*key, requests) for key, requests in rows), strict=True)
+        await connection.execute(_ADD, *map(list, columns))
