@@ -43,8 +43,7 @@ create table refusal_summary (
     primary key (organization_id, grain, bucket, service_id, operation_id, refusal, limit_name, limit_id)
 ) with (fillfactor = 70);
 create index refusal_summary_bucket on refusal_summary (grain, bucket);
-create index refusal_summary_shadow on refusal_summary (bucket, organization_id) include (limit_id)
-    where refusal = 'shadow' and grain = 'day';
+create index refusal_summary_shadow on refusal_summary (grain, bucket) where refusal = 'shadow';
 comment on table refusal_summary is
     'Refused requests by reason; refusal shadow: admitted, but a shadow limit (limit_id) had no room.'
     ' Organization ffffffff-ffff-ffff-ffff-ffffffffffff: all of them together.';
@@ -102,7 +101,12 @@ create trigger users_milestone after update of email_verified_at on users
     for each row when (new.email_verified_at is not null) execute function paid_endpoint_milestone();
 """
 
-INDEXES = """
+# Of the sums over everybody, those of services and those of operations: a window is one range of either.
+INDEXES = f"""
+create index usage_summary_services on usage_summary (bucket)
+    where organization_id = {EVERY} and operation_id = {EVERY};
+create index usage_summary_operations on usage_summary (bucket)
+    where organization_id = {EVERY} and operation_id <> {EVERY};
 create index credit_entry_flow on credit_entry (created_at) include (type, credit, amount_micro, organization_id)
     where type <> 'usage';
 create index api_key_hygiene on api_key (last_used_at, id)
@@ -165,7 +169,7 @@ select o.id, o.created_at,
 """
 
 BACKWARDS = f"""
-drop index organization_created_at, subscription_live_plan, webhook_delivery_failed, outbox_message_failed,
+drop index usage_summary_services, usage_summary_operations, organization_created_at, subscription_live_plan, webhook_delivery_failed, outbox_message_failed,
     api_key_hygiene, credit_entry_flow;
 drop function paid_endpoint_milestone() cascade;
 drop table organization_milestone, refusal_summary, organization_usage, usage_summary_minute;

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.ingesting.grains import EPOCH, EVERY
 from domain.journal.decision import shadow_limits
-from domain.journal.records import DIMENSIONS, decision_of, refusal_texts
+from domain.journal.records import DIMENSIONS, refusal_texts
 from domain.snapshots import NO_ID
 
 SHADOW = "shadow"
@@ -45,16 +45,14 @@ class Refusals:
     def __init__(self) -> None:
         self._hours: dict[tuple[bytes, int, bytes, bytes, UUID], int] = {}
 
-    def count(self, record: bytes, minute: int, *, refused: bool) -> None:
-        """Add one record of the journal, of that minute since 1970, if it was refused or a shadow limit had no room."""
-        shadows = shadow_limits(decision_of(record))
-        if not shadows and not refused:
-            return
-        hour, dimensions = minute - minute % 60, record[DIMENSIONS]
-        if refused:
-            self._add((dimensions, hour, *refusal_texts(record), NO_ID))
-        for limit_id in shadows:
-            self._add((dimensions, hour, SHADOW.encode(), b"", limit_id))
+    def count_refused(self, record: bytes, minute: int) -> None:
+        """Add the record of a refused request, of that minute since 1970."""
+        self._add((record[DIMENSIONS], minute - minute % 60, *refusal_texts(record), NO_ID))
+
+    def count_shadows(self, record: bytes, minute: int, decision: bytes) -> None:
+        """Add each shadow limit that had no room for the request of a record with this decision."""
+        for limit_id in shadow_limits(decision):
+            self._add((record[DIMENSIONS], minute - minute % 60, SHADOW.encode(), b"", limit_id))
 
     def _add(self, key: tuple[bytes, int, bytes, bytes, UUID]) -> None:
         self._hours[key] = self._hours.get(key, 0) + 1

@@ -19,7 +19,8 @@ MOST_LIMITS = 16
 _HEAD = "=BBBBHHHHQ"
 _HEAD_BYTES = struct.calcsize(_HEAD)
 _FORMATS = tuple(struct.Struct(f"{_HEAD}{2 * count}q") for count in range(MOST_LIMITS + 1))
-_SHADOW, _NO_LIMITS = slice(8, 10), bytes(2)
+SHADOW_AT, SHADOW_END, NO_LIMITS = 8, 10, bytes(2)
+"""Where a trace says which shadow limits had no room, and what stands there if all had."""
 _PLAN_BYTES = 16
 _LIMIT = struct.Struct("=16sq")
 
@@ -148,9 +149,7 @@ class DecisionForm:
 
 
 def shadow_limits(trace: bytes) -> list[UUID]:
-    """The shadow limits that had no room, quickly: nearly every trace has none."""
-    if trace[_SHADOW] == _NO_LIMITS or len(trace) < _HEAD_BYTES + _PLAN_BYTES:
-        return []
+    """The shadow limits that had no room."""
     decision = unpack_decision(trace)
     return [] if decision is None else [limit.limit_id for limit in decision.limits if limit.shadow_violated]
 
