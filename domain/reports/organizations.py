@@ -82,7 +82,7 @@ async def top_organizations(connection: Any, choice: ReportChoice) -> Report:
         *(cover, window.since, window.until, choice.organization.id if choice.organization else None, window.grain),
         choice.limit + 1,
     )
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (*_who(row), row["requests"], row["errors"], percent(row["errors"], row["requests"]), row["refused"], row["cost_micro"])
         for row in found[: choice.limit]
     ]  # fmt: skip
@@ -115,7 +115,7 @@ async def fading_organizations(connection: Any, choice: ReportChoice) -> Report:
         *(cover, since, middle, choice.organization.id if choice.organization else None, until),
         choice.limit + 1,
     )
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (*_who(row), row["before"], row["now"], change_percent(row["now"], row["before"]), row["spent_before"], row["spent_now"])
         for row in found[: choice.limit]
     ]  # fmt: skip

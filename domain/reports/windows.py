@@ -1,6 +1,6 @@
 """The windows that reports look at, in UTC: whole hours up to two days, whole days beyond, so that few sums are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from domain.faults import InvalidValue
@@ -80,6 +80,17 @@ def _window(name: str, since: datetime, until: datetime, now: datetime) -> Repor
     grain, step = ("hour", HOUR) if hourly else ("day", DAY)
     first, last = floor(since, grain), floor(until, grain)
     return ReportWindow(name, grain, first, last if last == until and last > first else last + step, now)
+
+
+def whole_days(window: ReportWindow) -> ReportWindow:
+    """The days that a window touches."""
+    until = floor(window.until, "day")
+    return replace(
+        window,
+        grain="day",
+        since=floor(window.since, "day"),
+        until=until if until == window.until else until + DAY,
+    )
 
 
 def floor(at: datetime, grain: str) -> datetime:
