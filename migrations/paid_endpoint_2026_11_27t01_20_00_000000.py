@@ -31,7 +31,7 @@ comment on table organization_usage is
 
 create table refusal_summary (
     organization_id uuid not null,
-    grain text not null constraint ck_refusal_summary_grain check (grain in ('hour', 'day')),
+    grain text not null constraint ck_refusal_summary_grain check (grain in ('hour', 'day', 'week')),
     bucket timestamptz not null,
     service_id uuid not null,
     operation_id uuid not null,
@@ -124,7 +124,7 @@ TOTALS = ", ".join(f"sum({name})::bigint as {name}" for name in NAMES)
 KEY = "service_id, operation_id, bucket, grain, status_class"
 # What was folded before this. Sums of every operation are there for each organization; what is nobody's is in rollups.
 FILL = f"""
-with part as (
+with days as (
     select {KEY}, {SUMS}, latency from usage_summary
      where key_id = {EVERY} and organization_id <> {EVERY} and grain in ('hour', 'day')
     union all
@@ -134,6 +134,11 @@ with part as (
      where organization_id = {NOBODY} and grain in ('hour', 'day')
     union all
     select {EVERY}, {EVERY}, bucket, grain, status_class, {SUMS}, latency from usage_rollup where grain = 'minute'
+), part as (
+    select * from days
+    union all
+    select service_id, operation_id, date_trunc('week', bucket, 'UTC'), 'week', status_class, {SUMS}, latency
+      from days where grain = 'day'
 ), sums as (
     select {KEY}, {TOTALS} from part group by {KEY}
 ), counts as (

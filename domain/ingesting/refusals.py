@@ -1,6 +1,6 @@
 """Refused requests by reason, and admitted ones for which a shadow limit had no room: `refusal_summary` in the making.
 
-Hours and days of each organization, and of all together (EVERY). SHADOW stands as the reason of what was not refused.
+Hours and days of each organization, hours, days and weeks of all together (EVERY). SHADOW stands as the reason of what was not refused.
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.ingesting.grains import EPOCH, EVERY
+from domain.ingesting.grains import EPOCH, EVERY, week_of
 from domain.journal.decision import shadow_limits
 from domain.journal.records import DIMENSIONS, refusal_texts
 from domain.snapshots import NO_ID
 
 SHADOW = "shadow"
-_GRAINS = {"hour": 60, "day": 1_440}
+_MINUTES_OF_A_DAY = 1_440
 _UNKNOWN = "unknown"
 
 _ADD = """
@@ -62,13 +62,16 @@ class Refusals:
         sums: dict[RefusalRow, int] = {}
         for (dimensions, hour, refusal, limit_name, limit_id), requests in self._hours.items():
             organization, service, operation = (UUID(bytes=dimensions[at : at + 16]) for at in (0, 32, 48))
-            owners = (EVERY,) if organization == NO_ID else (organization, EVERY)
             texts = _text(refusal) or _UNKNOWN, _text(limit_name)
-            for grain, length in _GRAINS.items():
-                bucket = EPOCH + timedelta(minutes=hour - hour % length)
-                for owner in owners:
-                    row = RefusalRow(owner, grain, bucket, service, operation, *texts, limit_id)
-                    sums[row] = sums.get(row, 0) + requests
+            day = hour - hour % _MINUTES_OF_A_DAY
+            places = [(EVERY, "hour", hour), (EVERY, "day", day), (EVERY, "week", week_of(day))]
+            if organization != NO_ID:
+                places += [(organization, "hour", hour), (organization, "day", day)]
+            for owner, grain, minute in places:
+                row = RefusalRow(
+                    owner, grain, EPOCH + timedelta(minutes=minute), service, operation, *texts, limit_id
+                )  # fmt: skip
+                sums[row] = sums.get(row, 0) + requests
         return sorted(sums.items())
 
 

@@ -6,7 +6,7 @@ are kept where EVERY stands for a dimension that is summed up:
     hours and days   of the organization, of each service, and of each operation
     weeks            of each key, without latencies and status classes, to find the keys that are used most
 
-and where EVERY stands for the organization, of all of them and of what belongs to none: hours and days of everything, of each
+and where EVERY stands for the organization, of all of them and of what belongs to none: hours, days and weeks of everything, of each
 service, and of each operation; minutes of everything. They sort behind all others, so that ingesters, which all write
 these, lock them last.
 """
@@ -38,6 +38,9 @@ def summaries(rows: Sequence[tuple[Key, Tally]]) -> list[tuple[Key, Tally]]:
             _sum_of(others, week).add(tally, latency=False)
     for (dimensions, grain, bucket, status_class), tally in operations.items():
         _sum_of(everybody, (_ALL + dimensions[16:], grain, bucket, status_class)).add(tally)
+    for (dimensions, grain, bucket, status_class), tally in list(everybody.items()):
+        if grain == "day":
+            _sum_of(everybody, (dimensions, "week", week_of(bucket), status_class)).add(tally)
     operations |= everybody
     services = _summed(operations, 48)
     everything = _summed(services, 32)

@@ -15,14 +15,14 @@ LISTS = {
     "never-used": "last_used_at is null and created_at < $1",
     "idle": "last_used_at < $1",
     "no-expiry": "expires_at is null and created_at < $1",
-    "no-ip-list": "allowed_ips = '{}' and created_at < $1",
+    "no-ip-list": "allowed_ips = array[]::text[] and created_at < $1",
 }
 """Each compares a moment: all but the idle ones with now, which excludes none."""
 
 _COUNTS = """
 select count(*) as keys, count(*) filter (where last_used_at is null) as never_used,
        count(*) filter (where last_used_at < $1) as idle, count(*) filter (where expires_at is null) as no_expiry,
-       count(*) filter (where allowed_ips = '{}') as no_ip_list, count(*) filter (where expires_at <= $2) as expired
+       count(*) filter (where allowed_ips = array[]::text[]) as no_ip_list, count(*) filter (where expires_at <= $2) as expired
   from api_key where revoked_at is null {whose}
 """
 _LIST = """

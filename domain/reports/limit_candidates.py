@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.lifecycle import LIVE, anchor_of
+from domain.billing_periods import anchor_of
+from domain.lifecycle import LIVE
 from domain.quotas.periods import window_begin
 from domain.reports.shapes import Named
 

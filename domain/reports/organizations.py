@@ -32,6 +32,14 @@ cross join lateral (
       from usage_summary where organization_id = c.organization_id and grain = {{grain}} and key_id = '{EVERY}'
        and service_id = '{EVERY}' and operation_id = '{EVERY}' and bucket >= {{since}} and bucket < {{until}}) as {{name}}
 """
+# Weeks of an organization are in its narrow rows alone.
+_EXACT_WEEKS = """
+cross join lateral (
+    select coalesce(sum(requests), 0)::bigint as requests, coalesce(sum(errors), 0)::bigint as errors,
+           coalesce(sum(refused), 0)::bigint as refused, coalesce(sum(cost_micro), 0)::bigint as cost_micro
+      from generate_series($2::timestamptz, $3::timestamptz - interval '1 day', interval '7 days') as w (week)
+      join organization_usage u on u.grain = $5 and u.bucket = w.week and u.organization_id = c.organization_id) as w
+"""
 _NAMED = """
   join organization o on o.id = c.organization_id
   left join subscription s on s.organization_id = o.id and s.state in ('trialing', 'active', 'past_due')
@@ -41,7 +49,7 @@ _TOP = f"""
 with candidate as materialized ({{candidates}})
 select o.id, o.name, o.slug, p.id as plan_id, p.name as plan, p.slug as plan_slug, w.*,
        (select count(*) from candidate) as candidates, (select min(most) from candidate) as least
-  from candidate c {_EXACT.format(grain="$5", since="$2", until="$3", name="w")} {_NAMED}
+  from candidate c {{exact}} {_NAMED}
  where w.{{figure}} > 0 order by w.{{figure}} desc, o.id limit $6
 """
 _FADING = f"""
@@ -53,6 +61,7 @@ select o.id, o.name, o.slug, p.id as plan_id, p.name as plan, p.slug as plan_slu
   {_EXACT.format(grain="'day'", since="$3", until="$5", name="n")} {_NAMED}
  where n.requests < b.requests order by b.requests - n.requests desc, o.id limit $6
 """
+_EXACT_WINDOW = _EXACT.format(grain="$5", since="$2", until="$3", name="w")
 _WHO = (Column("organization", "Organization", "organization"), Column("plan", "Plan", "plan"))
 _COLUMNS_TOP = (
     *_WHO,
@@ -78,7 +87,9 @@ async def top_organizations(connection: Any, choice: ReportChoice) -> Report:
     cover = cover_of(window.since, window.until, window.now)
     candidates = _CANDIDATES.format(figure=figure, candidates=CANDIDATES)
     found = await connection.fetch(
-        _TOP.format(candidates=candidates, figure=figure),
+        _TOP.format(
+            candidates=candidates, figure=figure, exact=_EXACT_WEEKS if window.grain == "week" else _EXACT_WINDOW
+        ),
         *(cover, window.since, window.until, choice.organization.id if choice.organization else None, window.grain),
         choice.limit + 1,
     )

@@ -13,7 +13,9 @@ _BY_REASON = f"""
 select service_id, operation_id, refusal, limit_name, sum(requests)::bigint as requests from refusal_summary
  where {_OF} group by 1, 2, 3, 4 order by requests desc, 1, 2, 3, 4 limit $7
 """
-_BY_TIME = f"select bucket, sum(requests)::bigint as requests from refusal_summary where {_OF} group by 1"
+_BY_TIME = f"""
+select date_trunc($7, bucket, 'UTC') as bucket, sum(requests)::bigint as requests from refusal_summary where {_OF} group by 1
+"""
 _COLUMNS = (
     Column("operation", "Operation", "operation"),
     Column("service", "Service", "service"),
@@ -29,9 +31,9 @@ async def most_refused(connection: Any, choice: ReportChoice) -> Report:
     service = choice.service.id if choice.service else None
     operation = choice.operation.id if choice.operation else None
     window = choice.window
-    bounds = (sums.owner(choice), window.grain, window.since, window.until, service, operation)
+    bounds = (sums.owner(choice), sums.grain_of(choice), window.since, window.until, service, operation)
     found = await connection.fetch(_BY_REASON, *bounds, choice.limit + 1)
-    by_time = dict(await connection.fetch(_BY_TIME, *bounds))
+    by_time = dict(await connection.fetch(_BY_TIME, *bounds, window.grain))
     total = sum(by_time.values())
     names = await read_names(connection, (row[name] for row in found for name in ("service_id", "operation_id")))
     rows, filters = [], []

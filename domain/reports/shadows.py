@@ -24,7 +24,7 @@ select organization_id, limit_id, sum(requests)::bigint as requests from ({_PART
 """
 _SEEN = f"select count(*) as seen, min(bucket) as oldest, sum(requests)::bigint as requests from ({_PARTS}) as part"
 _BY_TIME = f"""
-select bucket, sum(requests)::bigint as requests from refusal_summary
+select date_trunc($5, bucket, 'UTC') as bucket, sum(requests)::bigint as requests from refusal_summary
  where organization_id = coalesce($4, '{EVERY}'::uuid) and {_WHERE} group by 1
 """
 _ADMITTED = f"""
@@ -52,10 +52,11 @@ _COLUMNS = (
 async def shadow_limits(connection: Any, choice: ReportChoice) -> Report:
     """Most first. A request over two shadow limits counts for each."""
     window = choice.window
-    bounds = (window.grain, window.since, window.until, choice.organization.id if choice.organization else None)
+    grain = "hour" if window.grain == "hour" else "day"
+    bounds = (grain, window.since, window.until, choice.organization.id if choice.organization else None)
     found = await connection.fetch(_BY_LIMIT, *bounds, choice.limit + 1)
     seen = await connection.fetchrow(_SEEN, *bounds)
-    by_time = dict(await connection.fetch(_BY_TIME, *bounds))
+    by_time = dict(await connection.fetch(_BY_TIME, *bounds, window.grain))
     organizations = list({row["organization_id"] for row in found})
     admitted = dict(await connection.fetch(_ADMITTED, *bounds[:3], organizations))
     limits = await _limits(connection, {row["limit_id"] for row in found})

@@ -20,10 +20,11 @@ _EVERYBODY = (
     " and bucket >= $3 and bucket < $4"
 )
 _BY_TIME = f"""
-select bucket, {FIGURES} from usage_summary where {{of}} and service_id = $5 and operation_id = $6 group by bucket
+select date_trunc($7, bucket, 'UTC') as bucket, {FIGURES} from usage_summary
+ where {{of}} and service_id = $5 and operation_id = $6 group by 1
 """
 _LATENCY_BY_TIME = """
-select bucket, u.place::int as place, sum(u.n)::bigint as n
+select date_trunc($7, bucket, 'UTC') as bucket, u.place::int as place, sum(u.n)::bigint as n
   from usage_summary, unnest(latency) with ordinality as u (n, place)
  where {of} and service_id = $5 and operation_id = $6 and u.n > 0 group by 1, 2
 """
@@ -60,22 +61,27 @@ def _of(choice: ReportChoice) -> str:
     return _EVERYBODY if owner(choice) == EVERY else _OF
 
 
-def _bounds(choice: ReportChoice, grain: str | None = None) -> tuple[Any, ...]:
-    window = choice.window
-    return owner(choice), grain or window.grain, window.since, window.until
+def grain_of(choice: ReportChoice) -> str:
+    """Of which grain sums are read: an organization has no sums of weeks, but few of days."""
+    grain = choice.window.grain
+    return "day" if grain == "week" and choice.organization else grain
+
+
+def _bounds(choice: ReportChoice) -> tuple[Any, ...]:
+    return owner(choice), grain_of(choice), choice.window.since, choice.window.until
 
 
 async def by_time(connection: Any, choice: ReportChoice, pair: Pair = (EVERY, EVERY)) -> dict[datetime, Any]:
-    """Figures of each hour or day that has any."""
-    rows = await connection.fetch(_BY_TIME.format(of=_of(choice)), *_bounds(choice), *pair)
+    """Figures of each hour, day or week that has any."""
+    rows = await connection.fetch(_BY_TIME.format(of=_of(choice)), *_bounds(choice), *pair, choice.window.grain)
     return {row["bucket"]: row for row in rows}
 
 
 async def latency_by_time(
     connection: Any, choice: ReportChoice, pair: Pair = (EVERY, EVERY)
 ) -> dict[datetime, list[int]]:
-    """Histograms of each hour or day that has any."""
-    rows = await connection.fetch(_LATENCY_BY_TIME.format(of=_of(choice)), *_bounds(choice), *pair)
+    """Histograms of each hour, day or week that has any."""
+    rows = await connection.fetch(_LATENCY_BY_TIME.format(of=_of(choice)), *_bounds(choice), *pair, choice.window.grain)
     found: dict[datetime, list[int]] = defaultdict(lambda: [0] * BUCKETS)
     for bucket, place, n in rows:
         found[bucket][place - 1] += n

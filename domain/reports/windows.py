@@ -1,4 +1,6 @@
-"""The windows that reports look at, in UTC: whole hours up to two days, whole days beyond, so that few sums are read."""
+"""The windows that reports look at, in UTC: whole hours up to two days, whole days up to 35, whole weeks beyond, so that few
+sums are read.
+"""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -14,14 +16,15 @@ WINDOWS = {
     "90d": 90 * DAY,
 }
 CUSTOM = "custom"
-LONGEST = 400 * DAY
-_HOURLY = 2 * DAY
+LONGEST = 180 * DAY
+_HOURLY, _DAILY = 2 * DAY, 35 * DAY
+STEPS = {"hour": HOUR, "day": DAY, "week": 7 * DAY}
 _HOURS_KEPT = 90 * DAY
 
 
 @dataclass(frozen=True, slots=True)
 class ReportWindow:
-    """From `since` to before `until`, both where an hour or a day (`grain`) begins; `until` may lie in the future."""
+    """From `since` to before `until`, both where an hour, a day or a week (`grain`) begins; `until` may lie in the future."""
 
     name: str
     grain: str
@@ -31,8 +34,8 @@ class ReportWindow:
 
     @property
     def buckets(self) -> tuple[datetime, ...]:
-        """Where its hours or days begin."""
-        step = HOUR if self.grain == "hour" else DAY
+        """Where its hours, days or weeks begin."""
+        step = STEPS[self.grain]
         return tuple(self.since + step * number for number in range((self.until - self.since) // step))
 
     @property
@@ -47,7 +50,7 @@ class ReportWindow:
 
 
 def window_of(name: str, now: datetime) -> ReportWindow:
-    """The window of that name back from `now`, begun at the hour or day before. Raises InvalidValue."""
+    """The window of that name back from `now`, begun at the hour, day or Monday before. Raises InvalidValue."""
     if name not in WINDOWS:
         raise InvalidValue(f"There is no such window. Known: {', '.join(WINDOWS)}; or from and to.")
     return _window(name, now - WINDOWS[name], now, now)
@@ -77,9 +80,9 @@ def moment_of(text: str, name: str) -> datetime:
 
 def _window(name: str, since: datetime, until: datetime, now: datetime) -> ReportWindow:
     hourly = until - since <= _HOURLY and since > now - _HOURS_KEPT
-    grain, step = ("hour", HOUR) if hourly else ("day", DAY)
+    grain = "hour" if hourly else "day" if until - since <= _DAILY else "week"
     first, last = floor(since, grain), floor(until, grain)
-    return ReportWindow(name, grain, first, last if last == until and last > first else last + step, now)
+    return ReportWindow(name, grain, first, last if last == until and last > first else last + STEPS[grain], now)
 
 
 def whole_days(window: ReportWindow) -> ReportWindow:
@@ -94,6 +97,9 @@ def whole_days(window: ReportWindow) -> ReportWindow:
 
 
 def floor(at: datetime, grain: str) -> datetime:
-    """Where the hour or the day of UTC begins that a moment lies in."""
+    """Where the hour, the day or the week (Monday) of UTC begins that a moment lies in."""
     hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return hour if grain == "hour" else hour.replace(hour=0)
+    if grain == "hour":
+        return hour
+    day = hour.replace(hour=0)
+    return day if grain == "day" else day - DAY * day.weekday()

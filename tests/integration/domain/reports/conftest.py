@@ -41,7 +41,9 @@ def reports(database) -> Reports:
 def rows_of(report: Report) -> list[dict[str, Any]]:
     """Rows by the names of their columns; things by their names."""
     names = [column.name for column in report.columns]
-    return [{name: getattr(value, "name", value) for name, value in zip(names, row, strict=True)} for row in report.rows]
+    return [
+        {name: getattr(value, "name", value) for name, value in zip(names, row, strict=True)} for row in report.rows
+    ]
 
 
 def facts_of(report: Report) -> dict[str, Any]:
