@@ -71,7 +71,7 @@ def test_all_organizations_and_nobody_are_summed_up_together():
         for minute, who in enumerate((uuid4(), uuid4(), None))
     ]
     rows = counted_of_all(*calls, record(dimensions=bytes(64), at_us=at(HOUR), status=401, outcome="refused"))
-    for grain in ("hour", "day"):
+    for grain in ("hour", "day", "week"):
         assert rows[service.bytes, operation.bytes, grain, 2] == 3
         assert rows[service.bytes, every, grain, 2] == 3
         assert rows[every, every, grain, 2] == 3
@@ -82,7 +82,7 @@ def test_all_organizations_and_nobody_are_summed_up_together():
             == 1
         )
     assert rows[every, every, "minute", 2] == 1  # the last of three minutes: the dict keeps one
-    assert len(rows) == 2 * 6 + 2
+    assert len(rows) == 3 * 6 + 2
 
 
 def test_months_begin_on_the_first():
