@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
+    "reports": ("cli.reports", "Show what goes on in the business and the installation."),
 }
 
 
