@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
     "reports": ("cli.reports", "Show what goes on in the business and the installation."),
+    "audit": ("cli.audit", "List, seal and verify the audit: who did what."),
 }
 
 
