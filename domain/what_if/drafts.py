@@ -27,7 +27,12 @@ from domain.snapshots import LimitSnapshot, OperationSnapshot, ServiceSnapshot
 from domain.spend_caps import LARGEST_MICRO
 
 _TERMS = ("overage", "price_cents", "currency", "trial_days", "trial_calls", "grace_days")
-_OF_OPERATION = {"price": "price_micro", "quota_cost": "quota_cost", "cost_formula": "cost_formula", "reserved": "reserved"}
+_OF_OPERATION = {
+    "price": "price_micro",
+    "quota_cost": "quota_cost",
+    "cost_formula": "cost_formula",
+    "reserved": "reserved",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,7 @@ class Asked(NamedTuple):
 
 def is_replayable(formula: CostFormula) -> bool:
     """Whether rows of the log have all its fields."""
-    return all(
-        (field.source, field.name if field.source == "answer" else None) in LOGGED for field in formula.fields
-    )
+    return all((field.source, field.name if field.source == "answer" else None) in LOGGED for field in formula.fields)
 
 
 class Price:
@@ -56,7 +54,11 @@ class Price:
     __slots__ = ("_formula", "_prefix", "_replayable", "cap", "charge_on", "fixed", "usual")
 
     def __init__(
-        self, service: ServiceSnapshot, operation: OperationSnapshot | None, plan: PlanSnapshot, usual: int | None = None
+        self,
+        service: ServiceSnapshot,
+        operation: OperationSnapshot | None,
+        plan: PlanSnapshot,
+        usual: int | None = None,
     ) -> None:
         self.cap = price_micro(plan, operation)
         self.usual = self.cap if usual is None else usual
@@ -89,8 +91,12 @@ class Price:
     def _part(self, asked: Asked) -> int:
         """Of an answer that was cut: what was delivered of it, if that has a price."""
         formula = self._formula
-        if formula is None or not formula.settles_late or not is_paid_in_part(
-            self.charge_on, asked.outcome, asked.status, headers_arrived=asked.arrived, sent=asked.bytes_out
+        if (
+            formula is None
+            or not formula.settles_late
+            or not is_paid_in_part(
+                self.charge_on, asked.outcome, asked.status, headers_arrived=asked.arrived, sent=asked.bytes_out
+            )
         ):
             return 0
         return self._by_formula(asked) if self._readable(asked) else min(asked.cost_micro, self.cap)
@@ -118,3 +124,9 @@ Offers = Mapping[UUID, tuple[ServiceSnapshot, OperationSnapshot]]
 def offers_of(services: Mapping[UUID, ServiceSnapshot]) -> dict[UUID, tuple[ServiceSnapshot, OperationSnapshot]]:
     """The operations of these services."""
     return {operation.id: (service, operation) for service in services.values() for operation in service.operations}
+
+
+def operation_of(offers: Offers, operation_id: UUID | None) -> OperationSnapshot | None:
+    """None for a service's default operation, and for one that is gone."""
+    offer = offers.get(operation_id) if operation_id is not None else None
+    return None if offer is None else offer[1]

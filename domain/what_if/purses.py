@@ -13,7 +13,17 @@ class Purse:
     `spent` is what was taken from the balance. `emptied_at` is the first moment at which it was not enough.
     """
 
-    __slots__ = ("_anchor", "_balance", "_free", "_included", "_month_end", "_movements", "_next", "emptied_at", "spent")
+    __slots__ = (
+        "_anchor",
+        "_balance",
+        "_free",
+        "_included",
+        "_month_end",
+        "_movements",
+        "_next",
+        "emptied_at",
+        "spent",
+    )
 
     def __init__(
         self, balance: int, movements: Sequence[tuple[int, int]] = (), included: int = 0, anchor: float | None = None

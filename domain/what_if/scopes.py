@@ -94,9 +94,7 @@ async def read_subjects(connection: Any, ids: Sequence[UUID]) -> dict[UUID, Subj
     caps: dict[UUID, list[Any]] = {}
     for row in await connection.fetch(_KEY_CAPS, list(ids)):
         caps.setdefault(row["organization_id"], []).append(row)
-    return {
-        row["id"]: _subject(row, caps.get(row["id"], [])) for row in await connection.fetch(_SUBJECTS, list(ids))
-    }
+    return {row["id"]: _subject(row, caps.get(row["id"], [])) for row in await connection.fetch(_SUBJECTS, list(ids))}
 
 
 def _subject(row: Any, key_caps: Sequence[Any]) -> Subject:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
-from domain.quotas.costs import CREDITS, QUOTA, costs_of, counting, weight_of
+from domain.prices import price_micro
+from domain.quotas.costs import CREDITS, QUOTA, Cost, costs_of, counting, weight_of
 from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot, ServiceSnapshot
 from domain.what_if.counters import Counter, counter_of
-from domain.what_if.pricing import Asked, Offers, Price
+from domain.what_if.pricing import Asked, Offers, Price, operation_of
 from domain.what_if.purses import Purse
 
 OUT_OF_CREDITS = "credits"
@@ -27,7 +28,7 @@ class _Gate:
 
     __slots__ = ("beyond", "caps", "enforced", "price", "shadows", "takes_units")
 
-    def __init__(self, price: Price, paid: bool) -> None:
+    def __init__(self, price: Price, *, paid: bool) -> None:
         self.enforced: list[tuple[Counter, int, LimitSnapshot]] = []
         self.shadows: list[tuple[Counter, int, LimitSnapshot]] = []
         self.caps: list[tuple[Counter, int, LimitSnapshot]] = []
@@ -68,6 +69,7 @@ class Side:
         self.over: Tally[str] = Tally()
         self.first: dict[str, int] = {}
         self.busiest: dict[str, tuple[int, int]] = {}
+        self.last_refused_by: tuple[str, ...] = ()
 
     def ask(self, asked: Asked) -> bool:
         """Whether the request is admitted; then it has taken and cost what it would."""
@@ -112,6 +114,7 @@ class Side:
 
     def _refuse(self, at: int, by: list[tuple[str, int]]) -> None:
         self.refused += 1
+        self.last_refused_by = tuple(name for name, _ in by)
         for name, window in by:
             self.refused_by[name] += 1
             self.first.setdefault(name, at)
@@ -123,26 +126,22 @@ class Side:
 
     def _gate(self, which: tuple[UUID, UUID, UUID | None]) -> _Gate:
         key_id, service_id, operation_id = which
-        offer = self._offers.get(operation_id) if operation_id is not None else None
-        service = self._services.get(service_id)
-        operation = offer[1] if offer is not None else None
+        service, operation = self._services.get(service_id), operation_of(self._offers, operation_id)
         key = replace(self._organization, id=key_id)
         if key_id in self._own_caps:
             key = replace(key, spend_caps=self._own_caps[key_id])
-        usual = self._usual_offers.get(operation_id) if operation_id is not None else None
-        charge_on = service if service is not None else _GONE
-        usual_price = Price(charge_on, usual[1] if usual is not None else None, self._usual).cap
-        price = Price(charge_on, operation, self._plan, usual_price)
+        usual = price_micro(self._usual, operation_of(self._usual_offers, operation_id))
+        price = Price(service or _GONE, operation, self._plan, usual)
         cost, beyond = costs_of(key, self._plan, operation)
-        made = self._passes(_Gate(price, key.billing_mode != QUOTA), key, which, cost)
+        made = self._passes(_Gate(price, paid=key.billing_mode != QUOTA), key, which, cost)
         if beyond is not None:
-            made.beyond = self._passes(_Gate(price, True), key, which, beyond)  # noqa: FBT003
+            made.beyond = self._passes(_Gate(price, paid=True), key, which, beyond)
         self._gates[which] = made
         return made
 
-    def _passes(self, gate: _Gate, key: KeySnapshot, which: tuple[UUID, UUID, UUID | None], cost: object) -> _Gate:
-        for limit in counting(key, self._plan, which[1], which[2], cost):  # type: ignore[arg-type]
-            weight = weight_of(limit, cost)  # type: ignore[arg-type]
+    def _passes(self, gate: _Gate, key: KeySnapshot, which: tuple[UUID, UUID, UUID | None], cost: Cost) -> _Gate:
+        for limit in counting(key, self._plan, which[1], which[2], cost):
+            weight = weight_of(limit, cost)
             if not weight:
                 continue
             counter = self._counter(limit, key.id)
