@@ -72,12 +72,16 @@ async def read_draft(connection: Any, slug: str | None = None, changes: Changes 
     if not 0 <= changes.included_micro <= LARGEST_MICRO:
         raise InvalidValue("The included credits are not less than 0, and no more than an organization can have.")
     document = parse_document(changes.text)
-    present = await read_present(connection)
-    mistakes = [*mistakes_of(document, present), *_formula_mistakes(document)]
-    if mistakes:
-        raise Mistaken(mistakes)
-    slug = slug or _only_plan(document)
-    values = _values(slug, document, present)
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        present = await read_present(connection)
+        mistakes = [*mistakes_of(document, present), *_formula_mistakes(document)]
+        if mistakes:
+            raise Mistaken(mistakes)
+        slug = slug or _only_plan(document)
+        return await _draft(connection, slug, _values(slug, document, present), document, changes)
+
+
+async def _draft(connection: Any, slug: str, values: dict[str, Any], document: Document, changes: Changes) -> Draft:
     for name in ("price_cents", "overage"):
         if (given := getattr(changes, name)) is not None:
             values[name] = given

@@ -17,7 +17,7 @@ _HOURS_KEPT = timedelta(days=89)
 
 _IS_DEMAND = "r.key_id is not null and r.service_id is not null and (r.outcome <> 'refused' or r.refusal = any($4))"
 _NUMBERS = f"""
-    select r.organization_id, count(*) from request_log r
+    select r.organization_id, count(*) as number from request_log r
      where r.organization_id = any($1) and r.at >= $2 and r.at < $3 and {_IS_DEMAND} group by 1
 """
 # Asked when it began: limits are decided at the head of a request, and `at` is the end of its answer.
@@ -98,7 +98,7 @@ async def exact_from(connection: Any, since: datetime, until: datetime) -> datet
 async def numbers_of_rows(connection: Any, ids: Sequence[UUID], since: datetime, until: datetime) -> dict[UUID, int]:
     """How many rows there are of each organization that has any."""
     rows = await connection.fetch(_NUMBERS, list(ids), since, until, list(DEMAND))
-    return {organization_id: number for organization_id, number in rows}
+    return {row["organization_id"]: row["number"] for row in rows}
 
 
 async def read_rows(

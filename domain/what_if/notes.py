@@ -5,9 +5,9 @@ from collections.abc import Collection
 from domain.what_if.drafts import Draft
 from domain.what_if.results import Totals
 
-_ALWAYS = (
-    "Both sides are replayed with the terms that hold now: plan versions, overrides and prices of earlier days are not"
-    " looked up. What was recorded in fact stands beside.",
+_TODAY = (
+    "Both sides are replayed with what holds now: terms, overrides and prices of earlier days are not looked up. What was"
+    " recorded in fact stands beside."
 )
 _UNKNOWN_ANSWER = (
     "Requests that were refused in fact count as asked: where a side lets them through, they cost what a good answer"
@@ -30,7 +30,7 @@ _INCLUDED = "Included credits: the first month has all of them, also where the r
 
 def notes_of(draft: Draft, totals: Totals, seen: Collection[str]) -> tuple[str, ...]:
     """Sentences that apply."""
-    notes = list(_ALWAYS)
+    notes = [_TODAY]
     if totals.recorded_refused:
         notes.append(_UNKNOWN_ANSWER)
     if any(limit.period in {"second", "minute"} for limit in draft.terms.limits):
