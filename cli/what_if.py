@@ -167,15 +167,23 @@ def _sentences(found: WhatIf, all_: Totals) -> list[str]:
         else f"exactly from {found.exact_since:%Y-%m-%d}, estimated before"
     )
     said = [
-        f"{found.since:%Y-%m-%d} to {found.until:%Y-%m-%d %H:%M} UTC, {exact}: {all_.organizations} organizations,"
-        f" {range_text(all_.asked)} requests, in {found.seconds:.1f} s.",
-        f"Refused: {range_text(all_.now.refused)} now, {range_text(all_.draft.refused)} under the draft"
-        f" ({all_.recorded_refused} in fact); {all_.refused_more} organizations more often.",
-        f"Credits spent: {credits_range_text(all_.now.spent)} now, {credits_range_text(all_.draft.spent)} under the draft"
-        f" ({credits_text(all_.recorded_spent)} in fact); {all_.draft.out_of_credits} organizations run out"
-        f" ({all_.now.out_of_credits} now).",
-        f"Prices of a month: {_money(all_.now.monthly_cents)} now, {_money(all_.draft.monthly_cents)} under the draft"
-        f" ({found.currency}).",
+        (
+            f"{found.since:%Y-%m-%d} to {found.until:%Y-%m-%d %H:%M} UTC, {exact}: {all_.organizations} organizations,"
+            f" {range_text(all_.asked)} requests, in {found.seconds:.1f} s."
+        ),
+        (
+            f"Refused: {range_text(all_.now.refused)} now, {range_text(all_.draft.refused)} under the draft"
+            f" ({all_.recorded_refused} in fact); {all_.refused_more} organizations more often."
+        ),
+        (
+            f"Credits spent: {credits_range_text(all_.now.spent)} now, {credits_range_text(all_.draft.spent)} under the draft"
+            f" ({credits_text(all_.recorded_spent)} in fact); {all_.draft.out_of_credits} organizations run out"
+            f" ({all_.now.out_of_credits} now)."
+        ),
+        (
+            f"Prices of a month: {_money(all_.now.monthly_cents)} now, {_money(all_.draft.monthly_cents)} under the draft"
+            f" ({found.currency})."
+        ),
     ]
     if found.left_off:
         said.append(f"{found.left_off} more organizations are in the totals only.")

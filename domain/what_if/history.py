@@ -38,9 +38,9 @@ _ROLLUPS = """
            sum(r.requests)::bigint as requests, sum(r.refused)::bigint as refused, sum(r.cost_micro)::bigint as cost_micro,
            coalesce(sum(r.requests) filter (where r.status_class between 1 and 3), 0)::bigint as good
       from usage_rollup r
-     where r.organization_id = any($1) and r.service_id <> $6
-       and (r.grain = 'hour' and r.bucket >= greatest($2, $4) and r.bucket < $3
-            or r.grain = 'day' and r.bucket >= $2 and r.bucket < least($3, $5))
+     where r.organization_id = any($1) and r.service_id <> $5
+       and (r.grain = 'hour' and r.bucket >= greatest($2::timestamptz, $4::timestamptz) and r.bucket < $3
+            or r.grain = 'day' and r.bucket >= $2 and r.bucket < least($3::timestamptz, $4::timestamptz))
      group by 1, 2, 3, 4, 5, 6 order by r.organization_id, r.bucket, r.key_id
 """
 _USED = """
@@ -118,7 +118,7 @@ async def read_rollups(
 ) -> list[Rolled]:
     """By organization and time: hours as far as they are kept, days before."""
     kept = (now - _HOURS_KEPT).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = await connection.fetch(_ROLLUPS, list(ids), since, until, kept, kept, NO_ID)
+    rows = await connection.fetch(_ROLLUPS, list(ids), since, until, kept, NO_ID)
     return [Rolled(*row)._replace(operation_id=_known(row["operation_id"])) for row in rows]
 
 

@@ -19,7 +19,7 @@ LOGGED = {("query", None), ("path", None), ("bytes", None), ("answer", "bytes")}
 
 
 class Asked(NamedTuple):
-    """One row of request_log. Times in microseconds, costs in micro-credits; `arrived`: the upstream's head had."""
+    """One row of request_log. Times in microseconds, costs in micro-credits; `sent`: it went to an upstream."""
 
     key_id: UUID
     service_id: UUID
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
     status: int
     outcome: str
     refusal: str | None
-    arrived: bool
+    sent: bool
     cost_micro: int
     id: UUID
     bytes_in: int
@@ -41,6 +41,11 @@ class Asked(NamedTuple):
     def answered(self) -> bool:
         """Whether it was let through; else its answer is not known, and it is taken for one that would have been good."""
         return self.outcome in _ANSWERS
+
+    @property
+    def headed(self) -> bool:
+        """Whether the head of an answer came from the upstream."""
+        return self.sent and self.status > 0 and self.outcome != "failed"
 
 
 def is_replayable(formula: CostFormula) -> bool:
@@ -80,7 +85,7 @@ class Price:
             return 0
         if not asked.answered:
             return self.due(asked)
-        if not is_charged(self.charge_on, asked.outcome, asked.status, headers_arrived=asked.arrived):
+        if not is_charged(self.charge_on, asked.outcome, asked.status, headers_arrived=asked.headed):
             return self._part(asked)
         if self.fixed:
             return self.cap
@@ -95,7 +100,7 @@ class Price:
             formula is None
             or not formula.settles_late
             or not is_paid_in_part(
-                self.charge_on, asked.outcome, asked.status, headers_arrived=asked.arrived, sent=asked.bytes_out
+                self.charge_on, asked.outcome, asked.status, headers_arrived=asked.headed, sent=asked.bytes_out
             )
         ):
             return 0

@@ -98,7 +98,7 @@ class Side:
         at, ends = asked.begun_us, asked.begun_us + asked.total_us
         self.admitted += 1
         # The answer to a repeat under an idempotency key: it came from no upstream, and gives its units back.
-        repeated = gate.takes_units and asked.outcome == "served" and not asked.arrived and asked.status != 101
+        repeated = gate.takes_units and asked.outcome == "served" and not asked.sent
         for counter, weight, limit in gate.enforced:
             if not (repeated and limit.unit == QUOTA):
                 counter.take(at, ends, weight)
