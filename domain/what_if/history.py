@@ -22,13 +22,14 @@ _NUMBERS = f"""
 """
 # Asked when it began: limits are decided at the head of a request, and `at` is the end of its answer.
 _ROWS = f"""
-    select r.organization_id, r.key_id, r.service_id, r.operation_id,
+    select o.place, r.key_id, r.service_id, r.operation_id,
            round(date_part('epoch', r.at) * 1000000)::bigint - r.total_us as begun_us, r.total_us, r.status, r.outcome,
-           r.refusal, r.upstream_us is not null, r.cost_micro, r.id, r.bytes_in, r.bytes_out, {{texts}}
-      from request_log r
-     where r.organization_id = any($1) and r.at >= $2 and r.at < $3 and {_IS_DEMAND}
-     order by r.organization_id, begun_us, r.id
+           r.refusal, r.upstream_us is not null, r.cost_micro, r.id{{more}}
+      from unnest($1::uuid[]) with ordinality as o (id, place) join request_log r on r.organization_id = o.id
+     where r.at >= $2 and r.at < $3 and {_IS_DEMAND}
+     order by o.place, begun_us, r.id
 """
+_MORE = ", r.bytes_in, r.bytes_out, r.query, r.path"
 _PARTITIONS = """
     select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
      where i.inhparent = 'request_log'::regclass
@@ -102,13 +103,14 @@ async def numbers_of_rows(connection: Any, ids: Sequence[UUID], since: datetime,
 
 
 async def read_rows(
-    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, *, texts: bool
+    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, *, formulas: bool
 ) -> AsyncIterator[list[Any]]:
-    """Rows of these organizations, one after the other, in the order in which they were asked; in pieces, by a cursor of the
-    caller's transaction. `organization_id`, then what makes an `Asked`; query and path are empty without `texts`.
+    """Rows of these organizations, one after the other as they are given, in the order in which they were asked; in pieces,
+    by a cursor of the caller's transaction. The organization's place in `ids` from 1 on, then what makes an `Asked`; what
+    only formulas need is left out unless `formulas`.
     """
-    columns = "r.query, r.path" if texts else "'' as query, '' as path"
-    cursor = await connection.cursor(_ROWS.format(texts=columns), list(ids), since, until, list(DEMAND))
+    more = _MORE if formulas else ""
+    cursor = await connection.cursor(_ROWS.format(more=more), list(ids), since, until, list(DEMAND))
     while rows := await cursor.fetch(ROWS_AT_ONCE):
         yield rows
 

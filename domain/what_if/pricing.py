@@ -32,10 +32,11 @@ class Asked(NamedTuple):
     sent: bool
     cost_micro: int
     id: UUID
-    bytes_in: int
-    bytes_out: int
-    query: str
-    path: str
+    bytes_in: int = 0
+    bytes_out: int = 0
+    query: str = ""
+    path: str = ""
+    """These four only where some operation has a formula."""
 
     @property
     def answered(self) -> bool:

@@ -136,22 +136,20 @@ class _Run:
 
     async def _ask(self, replayed: Mapping[UUID, Replayed], ids: Sequence[UUID]) -> None:
         """Rows come organization by organization."""
-        unfinished = set(ids)
-        last: UUID | None = None
-        texts = self._terms.any_formula
-        async for rows in read_rows(self._connection, ids, self.exact_since, self._until, texts=texts):
-            for organization_id, *values in rows:
-                if organization_id != last:
-                    unfinished.discard(last) if last is not None else None
-                    last, one = organization_id, replayed[organization_id]
-                one.ask(Asked(*values))
+        last, formulas = 0, self._terms.any_formula
+        ask = replayed[ids[0]].ask
+        async for rows in read_rows(self._connection, ids, self.exact_since, self._until, formulas=formulas):
+            for place, *values in rows:
+                if place != last:
+                    last, ask = place, replayed[ids[place - 1]].ask
+                ask(Asked(*values))
             self._rows += len(rows)
             self._progress(self._rows, self._whole)
             if self._is_over():
                 break
         else:
-            unfinished = set()
-        for organization_id in unfinished:
+            return
+        for organization_id in ids[last - 1 :]:
             replayed[organization_id].complete = False
 
     def _is_over(self) -> bool:
