@@ -24,9 +24,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "operations": ("cli.operations", "Create and list a service's operations."),
     "export": ("cli.export", "Print plans, services and operations as one YAML file."),
     "apply": ("cli.apply", "Make plans, services and operations what a file says."),
+    "what-if": ("cli.what_if", "Replay the past days against a draft of a plan."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
+    "reports": ("cli.reports", "Show what goes on in the business and the installation."),
     "audit": ("cli.audit", "List, seal and verify the audit: who did what."),
 }
 

@@ -3,14 +3,30 @@
 from admin.pages import (
     account,
     actions,
+    audit,
+    find,
     home,
+    keys,
+    organizations,
+    plans,
+    reports,
+    requests,
     sign_in,
+    users,
 )
 from admin.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *audit.PAGES,
+    *find.PAGES,
     *home.PAGES,
+    *keys.PAGES,
+    *organizations.PAGES,
+    *plans.PAGES,
+    *reports.PAGES,
+    *requests.PAGES,
     *sign_in.PAGES,
+    *users.PAGES,
 )
