@@ -13,6 +13,7 @@ from admin.pages import (
     requests,
     sign_in,
     users,
+    what_if,
 )
 from admin.web.page import PageRoute
 
@@ -29,4 +30,5 @@ PAGES: tuple[PageRoute, ...] = (
     *requests.PAGES,
     *sign_in.PAGES,
     *users.PAGES,
+    *what_if.PAGES,
 )
