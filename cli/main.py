@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "up": ("cli.up", "Run the whole product on this machine: databases, demo upstream, gateway, portal."),
     "gateway": ("cli.gateway", "Run the data plane: workers on one port."),
     "portal": ("cli.portal", "Run the customers' portal and its JSON API."),
+    "jobs": ("cli.jobs", "Run jobs by their schedules; look at their runs."),
     "migrate": ("cli.migrate", "Bring the database to this version's schema."),
     "seed": ("cli.seed", "Make the demo plans, people, keys and service, if missing."),
     "doctor": ("cli.doctor", "Check versions, settings, ports, clocks, pepper and reachability."),

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
+from domain.job_settings import JobSettings
 from domain.portal_settings import (
     MailSettings,
     PortalSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "DatabaseSettings",
     "DevSettings",
     "GatewaySettings",
+    "JobSettings",
     "JournalSettings",
     "KeySettings",
     "LogSettings",
@@ -351,10 +353,12 @@ class Settings:
         self.mail = MailSettings()
         self.sign_in = SignInSettings()
         self.webhooks = WebhookSettings()
+        self.jobs = JobSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)
             self.portal = self.portal.moved(self.dev.port_offset)
+            self.jobs = self.jobs.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

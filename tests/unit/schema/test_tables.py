@@ -47,6 +47,10 @@ def test_the_app_has_all_tables():
         "audit_entry",
         "api_reply",
         "applied_config",
+        "job",
+        "job_run",
+        "log_day",
+        "notice",
     }
 
 
