@@ -131,13 +131,16 @@ async def close_worker(worker: Worker, seconds: float) -> None:
     worker.closing = True
     if worker.waiting:
         worker.waiting.cancel()
-    running = [task for task in worker.processing if worker.jobs]
-    if running and seconds:
-        await asyncio.wait(running, timeout=seconds)
+    if worker.jobs and seconds:
+        await asyncio.wait(worker.processing, timeout=seconds)
+    running = list(worker.processing)
     try:
         await asyncio.wait_for(worker.close(force=True), _FORCED_SECONDS)
     except Exception as fault:  # noqa: BLE001  it ends anyway
         log.warning("the worker did not close well: %s", in_one_line(fault))
+    if running:
+        # What was cancelled puts its run back.
+        await asyncio.wait(running, timeout=_FORCED_SECONDS)
 
 
 def _quietly(listener: Callable[..., None]) -> Callable[..., None]:
