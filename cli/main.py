@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("cli.up", "Run the whole product on this machine: databases, demo upstream, gateway, portal."),
+    "up": ("cli.up", "Run the whole product on this machine: databases, demo upstream, gateway, portal, jobs."),
     "gateway": ("cli.gateway", "Run the data plane: workers on one port."),
     "portal": ("cli.portal", "Run the customers' portal and its JSON API."),
     "jobs": ("cli.jobs", "Run jobs by their schedules; look at their runs."),
