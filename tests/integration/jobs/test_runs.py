@@ -57,7 +57,9 @@ async def test_a_run_that_was_asked_for_ends_with_its_result_and_a_trace(setting
     assert one.median_seconds is not None
 
 
-async def test_what_fails_is_tried_again_and_then_stays_visible_until_it_is_retried(settings, own_pool, own_jobs, caplog):
+async def test_what_fails_is_tried_again_and_then_stays_visible_until_it_is_retried(
+    settings, own_pool, own_jobs, caplog
+):
     begun = []
 
     async def break_(work):
@@ -105,7 +107,12 @@ async def test_a_finding_fails_at_once_and_keeps_its_figures(settings, own_pool,
     run_id = await ask_now(own_pool, "look")
     async with worker(settings):
         found = await ended(own_pool, run_id)
-    assert (found.state, found.attempt, found.error, found.result) == ("failed", 1, "Two balances drift.", {"drifts": 2})
+    assert (found.state, found.attempt, found.error, found.result) == (
+        "failed",
+        1,
+        "Two balances drift.",
+        {"drifts": 2},
+    )
 
 
 async def test_what_takes_too_long_is_ended(settings, own_pool, own_jobs):
