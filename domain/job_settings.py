@@ -22,6 +22,15 @@ class JobSettings(Concern, env_prefix="JOBS_"):
     takeover_seconds: float = Field(
         default=30.0, ge=1, le=600, description="The job of a worker that died is taken over after about this long."
     )
+    reminder_days: int = Field(
+        default=3, ge=1, le=30, description="Days before its end that people are reminded of a trial or a period."
+    )
+    kept_days: int = Field(
+        default=30,
+        ge=1,
+        le=3_650,
+        description="Sent mails, ended webhook deliveries, and dead invitations and access tokens are kept this long.",
+    )
     history_days: int = Field(default=30, ge=1, le=3_650, description="Days for which runs of jobs are kept.")
 
     def moved(self, offset: int) -> Self:

@@ -108,7 +108,8 @@ async def summaries_of(pool, day: date, edition: int = 0) -> dict:
 
 async def everything(pool) -> list:
     return [tuple(row) for row in await pool.fetch("select * from log_summary order by 1, 2, 3, 4, 5, 6")] + [
-        tuple(row) for row in await pool.fetch("select day, edition, rows, dropped_at is null from log_day order by day")
+        tuple(row)
+        for row in await pool.fetch("select day, edition, rows, dropped_at is null from log_day order by day")
     ]
 
 
@@ -253,7 +254,9 @@ async def test_a_long_reader_keeps_the_day_and_writers_are_held_up_for_no_longer
 async def test_two_at_once_drop_each_day_once(own_pool, settings):
     await write_days(own_pool, 8, rows=20)
     expected = await expected_of(own_pool, NOON.date() - 8 * DAY)
-    done = await asyncio.gather(*(log_partitions.run(work(own_pool, settings)) for _ in range(3)), return_exceptions=True)
+    done = await asyncio.gather(
+        *(log_partitions.run(work(own_pool, settings)) for _ in range(3)), return_exceptions=True
+    )
     dropped = [day for one in done if not isinstance(one, BaseException) for day in one["dropped"]]
     assert len(dropped) == len(set(dropped))
     await log_partitions.run(work(own_pool, settings))
