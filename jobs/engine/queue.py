@@ -79,7 +79,10 @@ async def keep_schedules(queue: Queue) -> list[str]:
     for job in JOBS:
         if not _as_it_should_be(present.pop(job.name, None), job):
             repeat = {"pattern": job.cron, "tz": job.time_zone}
-            await queue.upsertJobScheduler(job.name, repeat, job.name, {}, options_of(job))
+            try:
+                await queue.upsertJobScheduler(job.name, repeat, job.name, {}, options_of(job))
+            except TypeError:
+                continue  # so BullMQ says that an entry for the next time is there already, which will go on
             changed.append(job.name)
     for name in present:
         await queue.removeJobScheduler(name)
