@@ -131,6 +131,16 @@ JOBS: tuple[Job, ...] = (
         backoff_seconds=60,
         description="Counts API keys that should be looked at: unused, unbounded, old, expiring, under an old pepper.",
     ),
+    Job(
+        name="audit-seal",
+        module="audit_seal",
+        cron="*/5 * * * *",
+        time_zone=UTC,
+        timeout_seconds=900,
+        attempts=5,
+        backoff_seconds=10,
+        description="Links what was written to the audit to its chain, so that what is changed later is found.",
+    ),
 )
 BY_NAME = {job.name: job for job in JOBS}
 

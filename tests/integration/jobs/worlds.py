@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from domain import keys, organizations, plans
+from domain.audit import Actor, Thing, Verb, record
 from domain.credits.granting import grant
 from domain.limit_texts import parse_limits
 from domain.partitions import ensure_partitions
@@ -108,6 +109,8 @@ async def _logs(connection: Any, ids: list[UUID]) -> None:
 
 async def _stale(connection: Any, ids: list[UUID]) -> None:
     user_id = await connection.fetchval("select min(id) from users")
+    for number in range(9):
+        await record(connection, Actor(name="world"), Verb.KEY_CREATE, Thing("key", str(number)))
     for number in range(3):
         digest = secrets.token_bytes(32)
         ago = timedelta(days=100 if number else 0)
@@ -170,7 +173,7 @@ async def _stale(connection: Any, ids: list[UUID]) -> None:
 
 _COUNTED = (
     "portal_session", "user_link", "access_token", "invitation", "api_reply", "idempotent_request", "webhook_delivery",
-    "webhook_event", "credit_lease", "api_key", "audit_entry", "users",
+    "webhook_event", "credit_lease", "api_key", "users",
 )  # fmt: skip
 _SEEN = {
     "subscriptions": "select organization_id, plan_id, state, period_start, period_end, ended_at, cancel_at,"
@@ -188,6 +191,9 @@ _SEEN = {
     "days": "select day, edition, rows, dropped_at is null from log_day",
     "partitions": "select inhrelid::regclass::text from pg_inherits where inhparent = 'request_log'::regclass",
     "logs": "select id from request_log",
+    "sealed": "select l.position is not null from audit_entry e left join audit_link l on l.entry_id = e.id"
+    " where e.actor_name = 'world'",
+    "unsealed": "select count(*) from audit_unsealed u join audit_entry e on e.id = u.entry_id where e.actor_name = 'world'",
     **{name: f"select count(*) from {name}" for name in _COUNTED},
 }
 
