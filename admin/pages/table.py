@@ -6,6 +6,7 @@ from admin.pages import (
     audit,
     find,
     home,
+    jobs,
     keys,
     organizations,
     plans,
@@ -13,6 +14,7 @@ from admin.pages import (
     requests,
     sign_in,
     users,
+    what_if,
 )
 from admin.web.page import PageRoute
 
@@ -22,6 +24,7 @@ PAGES: tuple[PageRoute, ...] = (
     *audit.PAGES,
     *find.PAGES,
     *home.PAGES,
+    *jobs.PAGES,
     *keys.PAGES,
     *organizations.PAGES,
     *plans.PAGES,
@@ -29,4 +32,5 @@ PAGES: tuple[PageRoute, ...] = (
     *requests.PAGES,
     *sign_in.PAGES,
     *users.PAGES,
+    *what_if.PAGES,
 )

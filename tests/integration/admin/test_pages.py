@@ -137,3 +137,26 @@ async def test_a_report_that_cannot_be_is_told(superuser):
 
 def test_every_report_stands_under_a_heading():
     assert sorted(slug for _, slugs in GROUPS for slug in slugs) == sorted(REPORTS)
+
+
+async def test_a_draft_begins_with_the_plans_own_terms_and_is_replayed(office, superuser, customer):
+    organization, *_ = customer
+    begun = await superuser.browser.get("/what-if", params={"plan": organization.plan_slug})
+    assert "1000/hour" in begun.text
+    query = {"plan": organization.plan_slug, "limits": "5/hour\n3/second per key", "days": "1", "month": "49.90"}
+    answer = await superuser.browser.get("/what-if", params=query)
+    assert answer.status_code == 200
+    assert "Refused under the draft" in answer.text
+    file = await superuser.browser.get("/what-if.csv", params=query)
+    assert file.text.startswith("organization,name")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"limits": "many/hour"}, {"prices": "nonsense"}, {"month": "much"}, {"days": "9999"}, {"organization": "nobody"}],
+)
+async def test_what_is_wrong_with_a_draft_is_told(superuser, customer, wrong):
+    organization, *_ = customer
+    answer = await superuser.browser.get("/what-if", params={"plan": organization.plan_slug, **wrong})
+    assert answer.status_code in (404, 422)
+    assert 'role="alert"' in answer.text
