@@ -113,9 +113,6 @@ create index api_key_hygiene on api_key (last_used_at, id)
     include (created_at, expires_at, allowed_ips, organization_id) where revoked_at is null;
 create index outbox_message_failed on outbox_message (ended_at) where state = 'failed';
 create index webhook_delivery_failed on webhook_delivery (ended_at) where state = 'failed';
-create index subscription_live_plan on subscription (plan_id, organization_id)
-    where state in ('trialing', 'active', 'past_due');
-create index organization_created_at on organization (created_at desc);
 """
 
 SUMS = "requests, errors, refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro"
@@ -174,7 +171,7 @@ select o.id, o.created_at,
 """
 
 BACKWARDS = f"""
-drop index usage_summary_services, usage_summary_operations, organization_created_at, subscription_live_plan, webhook_delivery_failed, outbox_message_failed,
+drop index usage_summary_services, usage_summary_operations, webhook_delivery_failed, outbox_message_failed,
     api_key_hygiene, credit_entry_flow;
 drop function paid_endpoint_milestone() cascade;
 drop table organization_milestone, refusal_summary, organization_usage, usage_summary_minute;
