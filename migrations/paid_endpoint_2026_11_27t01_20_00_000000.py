@@ -43,7 +43,6 @@ create table refusal_summary (
     primary key (organization_id, grain, bucket, service_id, operation_id, refusal, limit_name, limit_id)
 ) with (fillfactor = 70);
 create index refusal_summary_bucket on refusal_summary (grain, bucket);
-create index refusal_summary_shadow on refusal_summary (grain, bucket) where refusal = 'shadow';
 comment on table refusal_summary is
     'Refused requests by reason; refusal shadow: admitted, but a shadow limit (limit_id) had no room.'
     ' Organization ffffffff-ffff-ffff-ffff-ffffffffffff: all of them together.';
@@ -103,6 +102,10 @@ create trigger users_milestone after update of email_verified_at on users
 
 # Of the sums over everybody, those of services and those of operations: a window is one range of either.
 INDEXES = f"""
+create index refusal_summary_shadow on refusal_summary (grain, bucket)
+    where refusal = 'shadow' and organization_id <> {EVERY};
+create index refusal_summary_all_shadow on refusal_summary (grain, bucket)
+    where refusal = 'shadow' and organization_id = {EVERY};
 create index usage_summary_services on usage_summary (bucket)
     where organization_id = {EVERY} and operation_id = {EVERY};
 create index usage_summary_operations on usage_summary (bucket)
