@@ -102,6 +102,8 @@ async def _scans(connection: Any, queries: list[Any], rows: dict[str, int], opti
     """Large tables that some query reads as a whole."""
     found: set[str] = set()
     for one in queries:
+        if one.query.startswith(("set", "SAVEPOINT", "BEGIN", "COMMIT", "RELEASE")):
+            continue
         how = ", analyze, buffers" if options.plans else ""
         plan = await connection.fetch(f"explain (costs off{how}) {one.query}", *one.args)
         text = "\n".join(row[0] for row in plan)
