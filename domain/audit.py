@@ -38,6 +38,10 @@ class Verb(StrEnum):
     ACCOUNT_DELETE = "account.delete"
     ACCOUNT_KEEP = "account.keep"
     ACCOUNT_ERASE = "account.erase"
+    ACCOUNT_CREATE = "account.create"
+    ACCOUNT_SEND_LINK = "account.send_link"
+    ACCOUNT_RESET_FACTOR = "account.reset_factor"
+    ACCOUNT_END_ALL_SESSIONS = "account.end_all_sessions"
     TOKEN_CREATE = "token.create"  # noqa: S105  a verb
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  a verb
     ORGANIZATION_CREATE = "organization.create"
@@ -58,6 +62,13 @@ class Verb(StrEnum):
     SUBSCRIPTION_CHANGE = "subscription.change"
     SUBSCRIPTION_CANCEL = "subscription.cancel"
     SUBSCRIPTION_RESUME = "subscription.resume"
+    SUBSCRIPTION_EXTEND = "subscription.extend"
+    LIMIT_OVERRIDE = "limit.override"
+    LIMIT_END_OVERRIDE = "limit.end_override"
+    CREDITS_GRANT = "credits.grant"
+    CREDITS_ADJUST = "credits.adjust"
+    CREDITS_REFUND = "credits.refund"
+    CREDITS_BOOK_PAYMENT = "credits.book_payment"
     SPEND_CAP_CHANGE = "spend_cap.change"
     LOGS_EXPORT = "logs.export"
     WEBHOOK_CREATE = "webhook.create"
@@ -68,6 +79,16 @@ class Verb(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
+    PLAN_ARCHIVE = "plan.archive"
+    PLAN_REOPEN = "plan.reopen"
+    PLAN_RESTORE = "plan.restore"
+    PLAN_SHADOW_LIMIT = "plan.shadow_limit"
+    PLAN_ENFORCE_LIMIT = "plan.enforce_limit"
+    SERVICE_ENABLE = "service.enable"
+    SERVICE_DISABLE = "service.disable"
+    OPERATION_ENABLE = "operation.enable"
+    OPERATION_DISABLE = "operation.disable"
+    MAIL_TEST = "mail.test"
 
 
 @dataclass(frozen=True, slots=True)
