@@ -93,6 +93,11 @@ async def plan_options(visit: Visit) -> Options:
     )
 
 
+async def every_plan(visit: Visit) -> Options:
+    """All plans, lowest first, also those that are archived."""
+    return tuple((plan.slug, f"{plan.name} ({plan.slug})") for plan in await list_plans(visit.connection))
+
+
 ACTIONS = (
     Action(
         slug="create-organization",

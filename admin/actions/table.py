@@ -3,20 +3,30 @@
 from admin.actions import (
     balances,
     founding,
+    limiting,
     minting,
     people,
     revoking,
+    shadowing,
+    subscribing,
     suspending,
+    switching,
+    undoing,
 )
 from admin.actions.action import Action
 
 ACTIONS: tuple[Action, ...] = (
     *balances.ACTIONS,
     *founding.ACTIONS,
+    *limiting.ACTIONS,
     *minting.ACTIONS,
     *people.ACTIONS,
     *revoking.ACTIONS,
+    *shadowing.ACTIONS,
+    *subscribing.ACTIONS,
     *suspending.ACTIONS,
+    *switching.ACTIONS,
+    *undoing.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}

@@ -211,7 +211,7 @@ async def test_keys_in_a_leaked_text_are_found_and_revoked_line_by_line(office, 
 
 async def test_a_mistake_with_a_leaked_text_does_not_show_it_again(office, superuser):
     _, _, living, _revoked, text, secrets = await _leak(office)
-    many = await superuser.browser.post("/actions/revoke-leaked-keys/preview", {"text": "\n".join([text] * 70)})
+    many = await superuser.browser.post("/actions/revoke-leaked-keys/preview", {"text": "\n".join([text] * 80)})
     nothing = await superuser.browser.post("/actions/revoke-leaked-keys/preview", {"text": secrets[-1]})
     twice = await superuser.browser.post("/actions/revoke-leaked-keys", {"text": text, "reason": ""})
     direct = await superuser.browser.get("/actions/revoke-leaked-keys", params={"text": text})
@@ -239,7 +239,7 @@ async def test_two_at_once_revoke_a_leaked_key_once(office, superuser):
     _, _, living, _, text, _ = await _leak(office)
     forms = [await superuser.browser.look("revoke-leaked-keys", text=text) for _ in range(3)]
     answers = await asyncio.gather(
-        *(superuser.browser.post("/actions/revoke-leaked-keys", {**form, "reason": "x"}) for form in forms)
+        *(superuser.browser.post("/actions/revoke-leaked-keys", {**form, "reason": "leak"}) for form in forms)
     )
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
     for key in living:
