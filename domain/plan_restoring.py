@@ -21,6 +21,7 @@ _VERSIONS = f"""
            (select count(*) from subscription s where s.plan_version_id = v.id and s.state in {LIVE}) as subscriptions
     from plan_version v where v.plan_id = $1 order by v.number desc limit $2
 """
+_FOLLOWING = f"select count(*) from subscription where plan_id = $1 and plan_version_id is null and state in {LIVE}"
 _PLAN = """
     update plan set overage = $2, price_cents = $3, currency = $4, trial_days = $5, trial_calls = $6, grace_days = $7
     where id = $1
@@ -83,6 +84,11 @@ async def find_kept(connection: Any, plan_id: UUID, number: int | None) -> KeptT
     if differing is None:
         raise Conflict("The plan says what it said before. Nothing is to be undone.")
     return differing
+
+
+async def count_following(connection: Any, plan_id: UUID) -> int:
+    """Live subscriptions whose terms are the plan's own rows."""
+    return int(await connection.fetchval(_FOLLOWING, plan_id))
 
 
 async def restore_terms(connection: Any, plan_id: UUID, terms: PlanTerms, *, at_once: bool) -> None:

@@ -1,19 +1,21 @@
 """Actions that switch services, operations and plans off, and on again."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field as Constraint
 
 from admin.actions.action import Action, Field, Options, Outcome, Preview, Values
+from admin.actions.founding import every_plan
 from admin.actions.shadowing import to_plan
 from admin.actions.wording import counted
 from admin.web.visit import Visit
 from domain.faults import Conflict, NotFound
 from domain.ingesting.summaries import EVERY
-from domain.lifecycle import LIVE
 from domain.operating import catalog
 from domain.operations import OperationRecord, list_operations
+from domain.operators import Right
 from domain.plans import fetch_plan
 from domain.services import fetch_service, list_services
 
@@ -76,11 +78,7 @@ async def _preview_plan(visit: Visit, values: OnePlan, *, on: bool) -> Preview:
         raise Conflict(f"The plan {plan.slug} is {'open' if on else 'archived'} already.")
     if not on and plan.slug == visit.settings.portal.sign_up_plan:
         raise Conflict(f"New organizations begin on {plan.slug} (PORTAL_SIGN_UP_PLAN): nobody could sign up any more.")
-    live, coming = await visit.connection.fetchrow(
-        f"select count(*) filter (where plan_id = $1), count(*) filter (where next_plan_id = $1) from subscription"
-        f" where state in {LIVE}",
-        plan.id,
-    )
+    live, coming = await catalog.holders(visit.connection, plan.id)
     kept = f"{counted(live, 'live subscription')} and {coming:,} that come to it with their next period"
     what = "can be chosen again" if on else f"takes no new subscriptions; {kept} stay and renew as before"
     return Preview(
@@ -142,6 +140,86 @@ async def _operations(visit: Visit) -> Options:
     return tuple((_named(each), each.name) for each in found)
 
 
-def _pair(what: str, model: type[Values], field: Field, preview: object, carry_out: object) -> tuple[Action, Action]:
-    """Off and on again: two actions of the same form."""
-    return _one(what, model, field, preview, carry_out, on=False), _one(what, model, field, preview, carry_out, on=True)
+_SERVICE = Field("service", "Service", "choice", options=_services)
+_OPERATION = Field(
+    "operation", "Operation", options=_operations, maxlength=400, hint="SERVICE METHOD /path, or its id."
+)
+_PLAN = Field("plan", "Plan", "choice", options=every_plan)
+
+ACTIONS = (
+    Action(
+        slug="disable-service",
+        title="Disable a service",
+        group="Services and plans",
+        right=Right.CATALOG,
+        summary="All requests to one service are refused until it is enabled.",
+        model=OneService,
+        fields=(_SERVICE,),
+        preview=partial(_preview_service, on=False),
+        carry_out=partial(_switch_service, on=False),
+        button="Disable",
+        danger=True,
+    ),
+    Action(
+        slug="enable-service",
+        title="Enable a service",
+        group="Services and plans",
+        right=Right.CATALOG,
+        summary="Requests to a service that was disabled are served again.",
+        model=OneService,
+        fields=(_SERVICE,),
+        preview=partial(_preview_service, on=True),
+        carry_out=partial(_switch_service, on=True),
+        button="Enable",
+    ),
+    Action(
+        slug="disable-operation",
+        title="Disable an operation",
+        group="Services and plans",
+        right=Right.CATALOG,
+        summary="Requests to one operation of a service are refused until it is enabled.",
+        model=OneOperation,
+        fields=(_OPERATION,),
+        preview=partial(_preview_operation, on=False),
+        carry_out=partial(_switch_operation, on=False),
+        button="Disable",
+        danger=True,
+    ),
+    Action(
+        slug="enable-operation",
+        title="Enable an operation",
+        group="Services and plans",
+        right=Right.CATALOG,
+        summary="Requests to an operation that was disabled are served again.",
+        model=OneOperation,
+        fields=(_OPERATION,),
+        preview=partial(_preview_operation, on=True),
+        carry_out=partial(_switch_operation, on=True),
+        button="Enable",
+    ),
+    Action(
+        slug="archive-plan",
+        title="Archive a plan",
+        group="Services and plans",
+        right=Right.CATALOG,
+        summary="A plan takes no new subscriptions; who has it keeps it.",
+        model=OnePlan,
+        fields=(_PLAN,),
+        preview=partial(_preview_plan, on=False),
+        carry_out=partial(_switch_plan, on=False),
+        button="Archive",
+        danger=True,
+    ),
+    Action(
+        slug="reopen-plan",
+        title="Reopen a plan",
+        group="Services and plans",
+        right=Right.CATALOG,
+        summary="A plan that was archived can be chosen again.",
+        model=OnePlan,
+        fields=(_PLAN,),
+        preview=partial(_preview_plan, on=True),
+        carry_out=partial(_switch_plan, on=True),
+        button="Reopen",
+    ),
+)

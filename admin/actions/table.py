@@ -4,8 +4,10 @@ from admin.actions import (
     balances,
     founding,
     limiting,
+    mailing,
     minting,
     people,
+    replaying,
     revoking,
     shadowing,
     subscribing,
@@ -16,17 +18,19 @@ from admin.actions import (
 from admin.actions.action import Action
 
 ACTIONS: tuple[Action, ...] = (
-    *balances.ACTIONS,
     *founding.ACTIONS,
-    *limiting.ACTIONS,
-    *minting.ACTIONS,
-    *people.ACTIONS,
-    *revoking.ACTIONS,
-    *shadowing.ACTIONS,
-    *subscribing.ACTIONS,
     *suspending.ACTIONS,
+    *people.ACTIONS,
+    *minting.ACTIONS,
+    *revoking.ACTIONS,
+    *balances.ACTIONS,
+    *subscribing.ACTIONS,
+    *limiting.ACTIONS,
+    *shadowing.ACTIONS,
     *switching.ACTIONS,
     *undoing.ACTIONS,
+    *replaying.ACTIONS,
+    *mailing.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}

@@ -15,10 +15,9 @@ from domain.as_code import history
 from domain.as_code.applying import foresee_roll_back, roll_back
 from domain.as_code.documents import described
 from domain.faults import Conflict
-from domain.lifecycle import LIVE
 from domain.operating.catalog import put_terms_back
 from domain.operators import Right
-from domain.plan_restoring import KeptTerms, find_kept
+from domain.plan_restoring import KeptTerms, count_following, find_kept
 from domain.plan_terms import PlanTerms
 from domain.plan_versions import read_terms
 from domain.plans import fetch_plan
@@ -52,9 +51,7 @@ async def _preview_plan(visit: Visit, values: PlanEdit) -> Preview:
     changes += await _price_rows(visit, now, kept.terms)
     if not changes:
         raise Conflict(f"The plan {plan.slug} says already what it said in version {kept.number}.")
-    following = await visit.connection.fetchval(
-        f"select count(*) from subscription where plan_id = $1 and plan_version_id is null and state in {LIVE}", plan.id
-    )
+    following = await count_following(visit.connection, plan.id)
     theirs = counted(following, "live subscription that follows", "live subscriptions that follow")
     when = "within a second" if values.begins == "now" else "from their next period on"
     more = (f"and {len(changes) - SHOWN:,} more differences",) if len(changes) > SHOWN else ()

@@ -4,6 +4,7 @@ from admin.pages import (
     account,
     actions,
     home,
+    mails,
     sign_in,
 )
 from admin.web.page import PageRoute
@@ -12,5 +13,6 @@ PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
     *home.PAGES,
+    *mails.PAGES,
     *sign_in.PAGES,
 )

@@ -9,12 +9,18 @@ from uuid import UUID
 from domain import audit
 from domain.audit import Thing, Verb
 from domain.faults import Conflict
+from domain.lifecycle import LIVE
 from domain.operations import OperationRecord
 from domain.plan_restoring import KeptTerms, restore_terms
 from domain.plan_terms import PlanTerms
 from domain.plan_versions import read_terms
 from domain.plans import PlanRecord
 from domain.services import ServiceRecord
+
+_HOLDERS = f"""
+    select count(*) filter (where plan_id = $1) as present, count(*) filter (where next_plan_id = $1) as coming
+    from subscription where state in {LIVE} and $1 in (plan_id, next_plan_id)
+"""
 
 
 async def switch_service(connection: Any, actor: audit.Actor, service: ServiceRecord, *, on: bool, reason: str) -> None:
@@ -42,6 +48,12 @@ async def archive_plan(connection: Any, actor: audit.Actor, plan: PlanRecord, *,
     await _switch(connection, statement, plan.id, f"The plan {plan.slug}", on=on)
     verb = Verb.PLAN_REOPEN if on else Verb.PLAN_ARCHIVE
     await _trace(connection, actor, verb, Thing("plan", plan.slug, plan.slug), "active", reason, on=on)
+
+
+async def holders(connection: Any, plan_id: UUID) -> tuple[int, int]:
+    """How many live subscriptions are on a plan, and how many come to it with their next period."""
+    row = await connection.fetchrow(_HOLDERS, plan_id)
+    return row["present"], row["coming"]
 
 
 async def put_terms_back(
