@@ -89,6 +89,8 @@ class Verb(StrEnum):
     OPERATION_ENABLE = "operation.enable"
     OPERATION_DISABLE = "operation.disable"
     MAIL_TEST = "mail.test"
+    JOB_RUN = "job.run"
+    JOB_RETRY = "job.retry"
 
 
 @dataclass(frozen=True, slots=True)

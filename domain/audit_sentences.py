@@ -77,6 +77,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.OPERATION_ENABLE: "switched on the operation {object}",
     Verb.OPERATION_DISABLE: "switched off the operation {object}",
     Verb.MAIL_TEST: "sent a test mail to {object}",
+    Verb.JOB_RUN: "asked for the job {object}",
+    Verb.JOB_RETRY: "asked to try again the job {object}",
 }
 _OBJECT = "{object}"
 
@@ -100,6 +102,10 @@ GROUPS: Mapping[str, str] = {
 }
 """What verbs begin with, and what people call it."""
 OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail"})
+    "job": "Jobs",
+}
+"""What verbs begin with, and what people call it."""
+OPERATORS_ONLY = frozenset({"config", "job"})
 """Groups of which no organization ever has an entry."""
 
 
