@@ -99,13 +99,10 @@ GROUPS: Mapping[str, str] = {
     "service": "Services",
     "operation": "Operations",
     "mail": "Mails",
-}
-"""What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail"})
     "job": "Jobs",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "job"})
+OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail", "job"})
 """Groups of which no organization ever has an entry."""
 
 

@@ -43,7 +43,7 @@ class Adjustment(Values):
 class Refund(Values):
     """Which request's charge."""
 
-    request: UUID
+    request_id: UUID
     said: Said
 
 
@@ -119,7 +119,7 @@ async def _correct(visit: Visit, values: Adjustment, reason: str) -> Outcome:
 
 
 async def _preview_giving_back(visit: Visit, values: Refund) -> Preview:
-    charge = await operating.find_charge(visit.connection, values.request)
+    charge = await operating.find_charge(visit.connection, values.request_id)
     request, found = charge.request, charge.organization
     asked = f"{request.method} {request.path} cost on {utc(request.at)} (it was answered {request.status})"
     return Preview(
@@ -134,10 +134,10 @@ async def _preview_giving_back(visit: Visit, values: Refund) -> Preview:
 
 async def _give_back(visit: Visit, values: Refund, reason: str) -> Outcome:
     entry = await operating.give_charge_back(
-        visit.connection, visit.actor, values.request, said=values.said, reason=reason
+        visit.connection, visit.actor, values.request_id, said=values.said, reason=reason
     )
     found = await fetch_organization(visit.connection, entry.organization_id)
-    links = (*to_organization(found), ("To the request", f"/requests/{values.request}"))
+    links = (*to_organization(found), ("To the request", f"/requests/{values.request_id}"))
     return Outcome(f"{found.name} has {credits_(entry.amount_micro)} credits back.", links)
 
 
@@ -208,7 +208,7 @@ ACTIONS = (
         summary="What one request cost comes back, once.",
         model=Refund,
         fields=(
-            Field("request", "Request id", maxlength=36, hint="From the log, or X-Request-Id of the answer."),
+            Field("request_id", "Request id", maxlength=36, hint="From the log, or X-Request-Id of the answer."),
             SAID,
         ),
         preview=_preview_giving_back,

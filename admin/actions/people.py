@@ -1,6 +1,6 @@
 """Actions on people's accounts: made, mailed again, signed out, relieved of a lost second factor."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field as Constraint
 
@@ -8,11 +8,13 @@ from admin.actions.action import Action, Field, Outcome, Preview, Values
 from admin.actions.kinds import Email
 from admin.actions.wording import Links, counted, utc
 from admin.web.visit import Visit
+from domain.access import ROLES
 from domain.faults import Conflict
 from domain.identity.addresses import valid_email
 from domain.operating import people
-from domain.operating.people import FIRST_LINK_LIVES, Person
+from domain.operating.people import FIRST_LINK_LIVES, Person, Seat
 from domain.operators import Right
+from domain.organizations import fetch_organization
 
 EMAIL = Field("email", "E-mail address", maxlength=254)
 
@@ -27,15 +29,19 @@ class NewPerson(Chosen):
     """Who is to get an account."""
 
     name: Annotated[str, Constraint(max_length=120)] = ""
+    organization: Annotated[str, Constraint(max_length=63)] = ""
+    role: Literal["owner", "admin", "developer", "billing", "viewer"] = "developer"
 
 
 async def _preview_creating(visit: Visit, values: NewPerson) -> Preview:
     email = valid_email(values.email)
     if await people.find_person(visit.connection, email) is not None:
-        raise Conflict(f"There is a user {email} already.")
+        raise Conflict(f"There is a user {email} already. Members invite each other in the portal.")
+    seat = await _seat(visit, values)
+    belongs = f"belongs to {seat.organization.name} as {seat.role}" if seat else "belongs to no organization"
     return Preview(
         (
-            f"{email} gets an account, and a mail with a link to choose a password.",
+            f"{email} gets an account, and a mail with a link to choose a password; it {belongs}.",
             f"The link is good once, for {FIRST_LINK_LIVES.days} days. Until it is used the account cannot sign in.",
         ),
         (("Account", "none", "waits for its link"),),
@@ -43,10 +49,20 @@ async def _preview_creating(visit: Visit, values: NewPerson) -> Preview:
 
 
 async def _create(visit: Visit, values: NewPerson, reason: str) -> Outcome:
+    seat = await _seat(visit, values)
     made = await people.create_person(
-        visit.connection, visit.settings, visit.actor, email=values.email, name=values.name, reason=reason
+        visit.connection, visit.settings, visit.actor, email=values.email, name=values.name, seat=seat, reason=reason
     )
     return Outcome(f"{made.email} has an account, and a link is on its way.", _links(made))
+
+
+async def _seat(visit: Visit, values: NewPerson) -> Seat | None:
+    if not values.organization:
+        return None
+    found = await fetch_organization(visit.connection, values.organization)
+    if found.state == "closed":
+        raise Conflict(f"{found.name} is closed.")
+    return Seat(found, values.role)
 
 
 async def _preview_sending(visit: Visit, values: Chosen) -> Preview:
@@ -125,6 +141,8 @@ def _links(person: Person) -> Links:
     return ((f"To {person.email}", f"/users/{person.id}"),)
 
 
+_ROLES = tuple((role, role.capitalize()) for role in ROLES)
+
 ACTIONS = (
     Action(
         slug="create-user",
@@ -133,7 +151,12 @@ ACTIONS = (
         right=Right.SUPPORT,
         summary="Somebody gets an account, and a mail with a link to choose a password.",
         model=NewPerson,
-        fields=(EMAIL, Field("name", "Name", required=False, maxlength=120)),
+        fields=(
+            EMAIL,
+            Field("name", "Name", required=False, maxlength=120),
+            Field("organization", "Organization", required=False, maxlength=63, hint="Its short name. Empty: none."),
+            Field("role", "Role there", "choice", value="developer", options=_ROLES),
+        ),
         preview=_preview_creating,
         carry_out=_create,
         button="Create",
@@ -151,7 +174,7 @@ ACTIONS = (
         button="Send",
     ),
     Action(
-        slug="sign-out-everywhere",
+        slug="sign-out-user",
         title="Sign a person out everywhere",
         group="Customers",
         right=Right.SUPPORT,
@@ -164,7 +187,7 @@ ACTIONS = (
         danger=True,
     ),
     Action(
-        slug="reset-second-factor",
+        slug="reset-factor",
         title="Reset a second factor",
         group="Customers",
         right=Right.RESET_FACTORS,

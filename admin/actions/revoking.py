@@ -170,7 +170,7 @@ ACTIONS = (
         danger=True,
     ),
     Action(
-        slug="revoke-all-keys",
+        slug="revoke-keys",
         title="Revoke all keys of an organization",
         group="Keys",
         right=Right.SUPPORT,

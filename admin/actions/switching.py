@@ -12,7 +12,7 @@ from admin.actions.shadowing import to_plan
 from admin.actions.wording import counted
 from admin.web.visit import Visit
 from domain.faults import Conflict, NotFound
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 from domain.operating import catalog
 from domain.operations import OperationRecord, list_operations
 from domain.operators import Right

@@ -15,9 +15,11 @@ from domain.identity.recovery_codes import forget_codes
 from domain.identity.sessions import end_sessions_of
 from domain.identity.signing_up import ask_again
 from domain.names import valid_name
+from domain.organizations import OrganizationRecord
 from domain.outbox import post_mail
 from domain.passwords import NO_PASSWORD
 from domain.settings import Settings
+from domain.webhooks import announcing
 
 FIRST_LINK_LIVES = timedelta(days=7)
 _FIND = """
@@ -57,6 +59,14 @@ class Person:
         return audit.Thing("user", str(self.id), self.email)
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A role in an organization."""
+
+    organization: OrganizationRecord
+    role: str
+
+
 async def find_person(connection: Any, email: str) -> Person | None:
     """The user of an address; None if there is none. Raises InvalidValue."""
     row = await connection.fetchrow(_FIND, valid_email(email))
@@ -72,9 +82,19 @@ async def fetch_person(connection: Any, email: str) -> Person:
 
 
 async def create_person(
-    connection: Any, settings: Settings, actor: audit.Actor, *, email: str, name: str = "", reason: str
+    connection: Any,
+    settings: Settings,
+    actor: audit.Actor,
+    *,
+    email: str,
+    name: str = "",
+    seat: Seat | None = None,
+    reason: str,
 ) -> Person:
-    """A new user, who can sign in once they have opened the mailed link and chosen a password. Raises Conflict, InvalidValue."""
+    """A new user, who can sign in once they have opened the mailed link and chosen a password; perhaps with a seat.
+
+    Raises Conflict, InvalidValue.
+    """
     email = valid_email(email)
     name = valid_name(name, "person's name") if name.strip() else ""
     user_id = await connection.fetchval(_INSERT, email, NO_PASSWORD, name)
@@ -85,6 +105,8 @@ async def create_person(
     await audit.record(
         connection, actor, audit.Verb.ACCOUNT_CREATE, made.thing, after={"email": email, "name": name}, reason=reason
     )
+    if seat is not None:
+        await _sit_down(connection, actor, made, seat, reason)
     return made
 
 
@@ -144,6 +166,26 @@ async def reset_factor(connection: Any, settings: Settings, actor: audit.Actor, 
     values = {"email": person.email}
     await post_mail(connection, settings.secrets, template="factor_reset", to=person.email, values=values)
     return ended
+
+
+async def _sit_down(connection: Any, actor: audit.Actor, person: Person, seat: Seat, reason: str) -> None:
+    organization = seat.organization
+    await connection.execute(
+        "insert into membership (organization_id, user_id, role) values ($1, $2, $3)",
+        organization.id,
+        person.id,
+        seat.role,
+    )
+    await audit.record(
+        connection,
+        actor,
+        audit.Verb.MEMBER_JOIN,
+        audit.Thing("member", str(person.id), person.email),
+        organization_id=organization.id,
+        after={"role": seat.role},
+        reason=reason,
+    )
+    await announcing.member_joined(connection, organization.id, user_id=person.id, email=person.email, role=seat.role)
 
 
 async def _mail_first_link(connection: Any, settings: Settings, user_id: int, email: str) -> None:

@@ -114,14 +114,14 @@ async def _charged(office, organization, *costs):
 async def test_a_request_s_charge_comes_back_once(office, superuser):
     organization = await _granted(office, superuser)
     _, request_id = await _charged(office, organization, 1_000_000, 2_500_000)
-    seen = await superuser.browser.preview("refund-request", request=str(request_id), said="Sorry")
+    seen = await superuser.browser.preview("refund-request", request_id=str(request_id), said="Sorry")
     assert "gets the 2.5 credits back that GET /x cost on" in seen.text
-    done = await superuser.browser.act("refund-request", "broken answer", request=str(request_id), said="Sorry")
+    done = await superuser.browser.act("refund-request", "broken answer", request_id=str(request_id), said="Sorry")
     assert done.status_code == 200, done.text
     assert await _balance(office, organization) == 99_000_000
     [entry] = await written(office, request_id)
     assert (entry.verb, entry.after["credits"], entry.reason) == ("credits.refund", "2.5", "broken answer")
-    again = await superuser.browser.act("refund-request", request=str(request_id), said="Sorry")
+    again = await superuser.browser.act("refund-request", request_id=str(request_id), said="Sorry")
     assert again.status_code == 409
     assert "was given back on" in again.text
     assert await _balance(office, organization) == 99_000_000
@@ -130,7 +130,7 @@ async def test_a_request_s_charge_comes_back_once(office, superuser):
 async def test_of_two_refunds_of_one_request_at_once_one_is_made(office, superuser):
     organization = await _granted(office, superuser)
     [request_id] = await _charged(office, organization, 2_500_000)
-    forms = [await superuser.browser.look("refund-request", request=str(request_id), said="Sorry") for _ in range(2)]
+    forms = [await superuser.browser.look("refund-request", request_id=str(request_id), said="Sorry") for _ in range(2)]
     answers = await asyncio.gather(
         *(superuser.browser.post("/actions/refund-request", {**form, "reason": "both"}) for form in forms)
     )
@@ -141,10 +141,10 @@ async def test_of_two_refunds_of_one_request_at_once_one_is_made(office, superus
 async def test_a_request_without_a_charge_has_nothing_to_give_back(office, superuser):
     organization = await _granted(office, superuser)
     [free] = await _charged(office, organization, 0)
-    answer = await superuser.browser.act("refund-request", request=str(free), said="Sorry")
+    answer = await superuser.browser.act("refund-request", request_id=str(free), said="Sorry")
     assert answer.status_code == 404
     assert "it cost nothing" in answer.text
-    assert (await superuser.browser.act("refund-request", request="abc", said="Sorry")).status_code == 422
+    assert (await superuser.browser.act("refund-request", request_id="abc", said="Sorry")).status_code == 422
 
 
 def _payment(organization, reference, **changes):

@@ -130,21 +130,21 @@ async def test_all_keys_of_an_organization_go_at_once_and_no_other(office, super
     theirs = [(await _key(office, person.organization, f"key {number}")).record for number in range(12)]
     kept = (await _key(office, other)).record
     values = {"organization": person.organization.slug}
-    seen = await superuser.browser.preview("revoke-all-keys", **values)
+    seen = await superuser.browser.preview("revoke-keys", **values)
     assert f"All 12 keys of {person.organization.name} are stopped for ever." in seen.text
-    form = await superuser.browser.look("revoke-all-keys", **values)
+    form = await superuser.browser.look("revoke-keys", **values)
     await _key(office, person.organization, "made meanwhile")
-    late = await superuser.browser.post("/actions/revoke-all-keys", {**form, "reason": "old form"})
+    late = await superuser.browser.post("/actions/revoke-keys", {**form, "reason": "old form"})
     assert (late.status_code, "has changed since you looked" in late.text) == (409, True)
     assert await _state(office, theirs[0].id) == "active"
-    done = await superuser.browser.act("revoke-all-keys", "fraud", **values)
+    done = await superuser.browser.act("revoke-keys", "fraud", **values)
     assert "13 keys of" in done.text
     assert {await _state(office, key.id) for key in theirs} == {"revoked"}
     assert await _state(office, kept.id) == "active"
     [(_, mail)] = await mails_to(office, person.email)
     assert (mail["count"], mail["keys"].endswith("and 3 more")) == ("13", True)
     assert len(await written(office, theirs[5].id, "key.revoke")) == 1
-    assert (await superuser.browser.act("revoke-all-keys", **values)).status_code == 409
+    assert (await superuser.browser.act("revoke-keys", **values)).status_code == 409
 
 
 async def _leak(office):

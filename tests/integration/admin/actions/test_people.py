@@ -1,5 +1,7 @@
 """Actions on people: an account with a link that works, mails, sessions and second factors that end."""
 
+from html import unescape
+
 import pyotp
 import pytest
 
@@ -47,6 +49,20 @@ async def test_a_user_who_is_there_is_not_made_again(office, superuser):
     assert "does not look like an e-mail address" in answer.text
 
 
+async def test_a_new_user_may_get_a_seat_in_an_organization(office, superuser):
+    organization, email = await office.organization(), new_email()
+    values = {"email": email, "organization": organization.slug, "role": "billing"}
+    seen = await superuser.browser.preview("create-user", **values)
+    assert f"belongs to {organization.name} as billing" in unescape(seen.text)
+    assert (await superuser.browser.act("create-user", **values)).status_code == 200
+    user_id = await _user_id(office, email)
+    role = await office.pool.fetchval("select role from membership where user_id = $1", user_id)
+    assert role == "billing"
+    assert [entry.verb for entry in await written(office, user_id)] == ["account.create", "member.join"]
+    answer = await superuser.browser.act("create-user", email=new_email(), organization="no-such")
+    assert answer.status_code == 404
+
+
 async def test_of_two_who_create_the_same_user_the_second_is_told(office, superuser):
     email = new_email()
     form = await superuser.browser.look("create-user", email=email)
@@ -85,9 +101,9 @@ async def test_signing_out_everywhere_ends_all_sessions(office, superuser):
     user_id, email = await office.user()
     for _ in range(3):
         await office.sign_in(user_id)
-    seen = await superuser.browser.preview("sign-out-everywhere", email=email)
+    seen = await superuser.browser.preview("sign-out-user", email=email)
     assert "<td>3</td><td><strong>0</strong></td>" in seen.text
-    done = await superuser.browser.act("sign-out-everywhere", "laptop stolen", email=email)
+    done = await superuser.browser.act("sign-out-user", "laptop stolen", email=email)
     assert f"3 sessions of {email} ended." in done.text
     assert await office.pool.fetchval("select count(*) from portal_session where user_id = $1", user_id) == 0
     [entry] = await written(office, user_id)
@@ -96,7 +112,7 @@ async def test_signing_out_everywhere_ends_all_sessions(office, superuser):
         {"sessions_ended": 3},
         "laptop stolen",
     )
-    again = await superuser.browser.act("sign-out-everywhere", email=email)
+    again = await superuser.browser.act("sign-out-user", email=email)
     assert "is signed in nowhere" in again.text
 
 
@@ -115,9 +131,9 @@ async def _with_factor(office):
 async def test_a_reset_takes_factor_codes_and_sessions_and_tells_the_person(office):
     user_id, email = await _with_factor(office)
     admin = await office.operator("admin")
-    seen = await admin.browser.preview("reset-second-factor", email=email)
+    seen = await admin.browser.preview("reset-factor", email=email)
     assert "<td>Second factor</td><td>in force</td><td><strong>none</strong></td>" in seen.text
-    assert (await admin.browser.act("reset-second-factor", "phone lost", email=email)).status_code == 200
+    assert (await admin.browser.act("reset-factor", "phone lost", email=email)).status_code == 200
     left = await office.pool.fetchrow(
         "select (select count(*) from totp_factor where user_id = $1) as factors,"
         " (select count(*) from recovery_code where user_id = $1) as codes,"
@@ -132,12 +148,12 @@ async def test_a_reset_takes_factor_codes_and_sessions_and_tells_the_person(offi
         True,
         False,
     )
-    again = await admin.browser.act("reset-second-factor", email=email)
+    again = await admin.browser.act("reset-factor", email=email)
     assert again.status_code == 409
     assert "No second factor" in again.text
 
 
-@pytest.mark.parametrize("slug", ["reset-second-factor", "sign-out-everywhere"])
+@pytest.mark.parametrize("slug", ["reset-factor", "sign-out-user"])
 async def test_an_operator_is_within_reach_of_superusers_only(office, slug):
     user_id, email = await _with_factor(office)
     await office.appoint(user_id, "analyst")
@@ -149,6 +165,6 @@ async def test_an_operator_is_within_reach_of_superusers_only(office, slug):
 
 
 async def test_nobody_resets_their_own_factor_here(office, superuser):
-    answer = await superuser.browser.act("reset-second-factor", email=superuser.email)
+    answer = await superuser.browser.act("reset-factor", email=superuser.email)
     assert answer.status_code == 409
     assert "you switch off in your account" in answer.text
