@@ -109,7 +109,9 @@ async def publish(connection: Any, jobs: Sequence[JobRecord]) -> None:
         await connection.execute(_GONE, columns[0])
 
 
-async def request_run(connection: Any, name: str, arguments: Mapping[str, Any], actor: audit.Actor) -> UUID:
+async def request_run(
+    connection: Any, name: str, arguments: Mapping[str, Any], actor: audit.Actor, *, reason: str = ""
+) -> UUID:
     """Ask for a run of a job, in the caller's transaction if there is one; its id. Raises NotFound, InvalidValue.
 
     `arguments`: {"day": "2026-11-20"} for jobs that look at one day, else nothing.
@@ -122,11 +124,12 @@ async def request_run(connection: Any, name: str, arguments: Mapping[str, Any], 
         )
         if asked is None:
             raise NotFound(f"There is no job {name[:60]!r}.")
-        await audit.record(connection, actor, audit.Verb.JOB_RUN, audit.Thing("job", name, name), after=dict(arguments))
+        thing = audit.Thing("job", name, name)
+        await audit.record(connection, actor, audit.Verb.JOB_RUN, thing, after=dict(arguments), reason=reason)
     return run_id
 
 
-async def retry(connection: Any, run_id: UUID, actor: audit.Actor) -> UUID:
+async def retry(connection: Any, run_id: UUID, actor: audit.Actor, *, reason: str = "") -> UUID:
     """Ask for another run in the place of one that failed; the new one's id. Raises NotFound, Conflict."""
     new_id = uuid4()
     async with connection.transaction():
@@ -140,7 +143,8 @@ async def retry(connection: Any, run_id: UUID, actor: audit.Actor) -> UUID:
         who = actor.name or actor.kind
         if await connection.fetchval(_ASK, new_id, name, f"run-{new_id}", row["arguments"], who, run_id) is None:
             raise NotFound(f"There is no job {name} any more.")
-        await audit.record(connection, actor, audit.Verb.JOB_RETRY, audit.Thing("job_run", str(run_id), name))
+        thing = audit.Thing("job_run", str(run_id), name)
+        await audit.record(connection, actor, audit.Verb.JOB_RETRY, thing, reason=reason)
     return new_id
 
 

@@ -11,6 +11,7 @@ from admin.actions import (
     revoking,
     shadowing,
     subscribing,
+    job_running,
     suspending,
     switching,
     undoing,
@@ -31,6 +32,8 @@ ACTIONS: tuple[Action, ...] = (
     *undoing.ACTIONS,
     *replaying.ACTIONS,
     *mailing.ACTIONS,
+    *job_running.ACTIONS,
+    *suspending.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}
