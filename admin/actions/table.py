@@ -3,6 +3,7 @@
 from admin.actions import (
     balances,
     founding,
+    job_running,
     limiting,
     mailing,
     minting,
@@ -11,7 +12,6 @@ from admin.actions import (
     revoking,
     shadowing,
     subscribing,
-    job_running,
     suspending,
     switching,
     undoing,
@@ -33,7 +33,6 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
-    *suspending.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}

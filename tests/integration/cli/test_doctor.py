@@ -31,7 +31,7 @@ async def test_healthy_servers(configured):
     settings = load_settings()
     postgres, redis = await status_of(check_postgres(settings)), await status_of(check_redis(settings))
     wanted = ("postgres", "schema", "partitions", "peppers of keys", "renewals", "audit chain", "clock of postgres")
-    assert postgres == dict.fromkeys(wanted, "ok")
+    assert postgres == dict.fromkeys(wanted, "ok") | {"jobs": "warn"}  # no worker has run yet
     assert redis == {
         "redis": "ok",
         "redis maxmemory-policy": "ok",
