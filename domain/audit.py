@@ -39,6 +39,7 @@ class Verb(StrEnum):
     TOKEN_CREATE = "token.create"  # noqa: S105  a verb
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  a verb
     ORGANIZATION_CREATE = "organization.create"
+    ORGANIZATION_IMPORT = "organization.import"
     ORGANIZATION_CHANGE = "organization.change"
     ORGANIZATION_CLOSE = "organization.close"
     ORGANIZATION_SUSPEND = "organization.suspend"
@@ -50,6 +51,7 @@ class Verb(StrEnum):
     MEMBER_CHANGE_ROLE = "member.change_role"
     MEMBER_REMOVE = "member.remove"
     KEY_CREATE = "key.create"
+    KEY_IMPORT = "key.import"
     KEY_CHANGE = "key.change"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
@@ -66,6 +68,7 @@ class Verb(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
+    CONFIG_IMPORT = "config.import"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.TOKEN_CREATE: "created the access token {object}",
     Verb.TOKEN_REVOKE: "revoked the access token {object}",
     Verb.ORGANIZATION_CREATE: "created the organization {object}",
+    Verb.ORGANIZATION_IMPORT: "imported the organization {object}",
     Verb.ORGANIZATION_CHANGE: "changed the organization {object}",
     Verb.ORGANIZATION_CLOSE: "closed the organization {object}",
     Verb.ORGANIZATION_SUSPEND: "suspended the organization {object}",
@@ -40,6 +41,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.MEMBER_CHANGE_ROLE: "changed the role of {object}",
     Verb.MEMBER_REMOVE: "removed {object}",
     Verb.KEY_CREATE: "created the API key {object}",
+    Verb.KEY_IMPORT: "imported the API key {object}",
     Verb.KEY_CHANGE: "changed the API key {object}",
     Verb.KEY_ROTATE: "rotated the API key {object}",
     Verb.KEY_REVOKE: "revoked the API key {object}",
@@ -56,6 +58,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
+    Verb.CONFIG_IMPORT: "imported the plan {object}",
 }
 _OBJECT = "{object}"
 

@@ -47,6 +47,7 @@ def test_the_app_has_all_tables():
         "audit_entry",
         "api_reply",
         "applied_config",
+        "legacy_row",
     }
 
 
