@@ -48,20 +48,22 @@ class Old:
         places = ", ".join(f"${n + 1}" for n in range(len(given)))
         await self.connection.execute(f"insert into {table} ({', '.join(values)}) values ({places})", *given)
 
-    async def plan(self, plan_id: str | None, name: str | None = "Plan", hourly: Any = 1000, daily: Any = 10_000) -> None:
+    async def plan(
+        self, plan_id: str | None, name: str | None = "Plan", hourly: Any = 1000, daily: Any = 10_000
+    ) -> None:
         """A plan."""
         await self.insert("plans", plan_id=plan_id, name=name, hourly_limit=hourly, daily_limit=daily)
 
     async def client(self, email: str | None = "", **values: Any) -> str:
         """A client, with an address of its own if none is given; its id."""
-        made = values.pop("client_id", None) or str(uuid4())
+        made = values.pop("client_id", str(uuid4()))
         address = f"{secrets.token_hex(6)}@example.com" if email == "" else email
         await self.insert("clients", client_id=made, email=address, **{"name": "Customer", **values})
         return made
 
     async def key(self, client_id: str | None, plan_id: str | None = "basic", **values: Any) -> str:
         """A key; `values` are columns by name, `text` its plaintext; its id."""
-        made, text = values.pop("key_id", None) or str(uuid4()), values.pop("text", None) or f"sk_{secrets.token_hex(16)}"
+        made, text = values.pop("key_id", str(uuid4())), values.pop("text", None) or f"sk_{secrets.token_hex(16)}"
         row = {
             "key_id": made, "client_id": client_id, "plan_id": plan_id, "key_hash": sha256(text.encode()).hexdigest(),
             "key_prefix": text[:8], **values,

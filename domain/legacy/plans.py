@@ -1,6 +1,5 @@
 """Plans of an older installation: each becomes one here, or stands for one that the operator names."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -148,4 +147,5 @@ def _rank_of(limits: Any) -> tuple[int, int]:
 
 
 def _slug_of(old_id: str) -> str:
-    return slug_from(old_id) if re.search("[A-Za-z0-9]", old_id) else "plan"
+    made = slug_from(old_id)
+    return "plan" if made == slug_from("") and made != old_id.lower() else made

@@ -49,9 +49,7 @@ class New:
     async def take(self, old: Old, **options: Any) -> Run:
         """Import the older one."""
         lines: list[Line] = []
-        totals = await import_legacy(
-            self.connection, self.settings, old.url, ACTOR, Options(**options), lambda told: lines.extend(told)
-        )
+        totals = await import_legacy(self.connection, self.settings, old.url, ACTOR, Options(**options), lines.extend)
         return Run(totals, lines)
 
 

@@ -13,7 +13,7 @@ from domain.legacy.importing import IMPORT_LOCK
 from domain.passwords import NO_PASSWORD, hash_password
 from tests.legacy import digest_of_tables
 
-FIRST = datetime(2024, 3, 1, 12, 30)
+FIRST = datetime(2024, 3, 1, 12, 30, tzinfo=UTC)
 
 
 async def fill(old, clients: int) -> None:
@@ -21,11 +21,15 @@ async def fill(old, clients: int) -> None:
     await old.plan("basic", "Basic", 100, 1_000)
     await old.plan("gold", "Gold", 5_000, 50_000)
     for number in range(clients):
-        client = await old.client(f"person{number}@example.com", name=f"Firm {number % 150}", created_at=FIRST)
+        client = await old.client(
+            f"person{number}@example.com", name=f"Firm {number % 150}", created_at=FIRST.replace(tzinfo=None)
+        )
         for place in range(number % 4):
             await old.key(client, "gold" if place == 1 else "basic")
     await old.connection.execute("insert into request_logs select n from generate_series(1, 70) n")
-    await old.connection.execute("insert into log_summaries select gen_random_uuid(), current_date from generate_series(1, 9)")
+    await old.connection.execute(
+        "insert into log_summaries select gen_random_uuid(), current_date from generate_series(1, 9)"
+    )
 
 
 async def test_two_hundred_clients_come_over_once(old, new):
@@ -63,7 +67,7 @@ async def check_everything(old, new) -> None:
     for row in rows:
         client = clients[row["id"]]
         assert (row["name"], row["email"], row["state"]) == (client["name"], client["email"], "active")
-        assert row["created_at"] == FIRST.replace(tzinfo=UTC)
+        assert row["created_at"] == FIRST
         assert (row["password"], row["active"]) == (NO_PASSWORD, True)
         assert row["email_verified_at"] is not None
     assert sorted(row["slug"] for row in rows if row["name"] == "Firm 7") == ["firm-7", "firm-7-2"]
@@ -109,7 +113,9 @@ async def test_what_came_later_comes_along_and_what_changed_is_only_said(old, ne
     assert run.of(other)[0] == "imported"
     assert await new.connection.fetchval("select revoked_at from api_key where id = $1", key) is None
     assert await new.connection.fetchval("select name from organization where id = $1", client) == "Firm"
-    entry = await new.connection.fetchrow("select organization_id, object_id from audit_entry where verb = 'key.import'")
+    entry = await new.connection.fetchrow(
+        "select organization_id, object_id from audit_entry where verb = 'key.import'"
+    )
     assert tuple(entry) == (UUID(client), later)
 
 
@@ -219,9 +225,9 @@ async def test_the_import_sees_one_moment_of_the_older_database(old, new, monkey
 
 async def test_a_later_moment_of_expiry_stays_to_the_microsecond(old, new):
     await old.plan("basic")
-    ends = datetime(2031, 5, 6, 7, 8, 9, 123456)
-    key = await old.key(await old.client(), expires_at=ends)
+    ends = datetime(2031, 5, 6, 7, 8, 9, 123456, tzinfo=UTC)
+    key = await old.key(await old.client(), expires_at=ends.replace(tzinfo=None))
     run = await new.take(old)
     assert run.of(key) == ("imported", ("a time without a zone was taken as UTC",))
     stored = await new.connection.fetchval("select expires_at from api_key where id = $1", UUID(key))
-    assert stored - ends.replace(tzinfo=UTC) == timedelta(0)
+    assert stored - ends == timedelta(0)
