@@ -95,7 +95,8 @@ def _plan(keys: list[NewKey], rules: Rules, *, any_key: bool) -> tuple[PlanHere 
 
 
 def _name(client: OldClient) -> tuple[str, list[Note]]:
-    return readable_name(client.name, f"Imported client {(client.id or '')[:8]}".strip())
+    known_by = "".join(letter for letter in (client.id or "")[:8] if letter.isalnum())
+    return readable_name(client.name, f"Imported client {known_by}".strip())
 
 
 def _status(client: OldClient) -> str:

@@ -17,11 +17,14 @@ _AMOUNT = re.compile(r"[+-]?[0-9]{1,40}(\.0*)?")
 
 
 def id_here(source: str, kind: str, old_id: str) -> UUID:
-    """The id that a row gets here: its own if that is a UUID, else always the same one for it."""
+    """The id that a row gets here: its own if that is a UUID as it is written, else always the same one for it."""
     try:
-        return UUID(old_id)
+        if str(own := UUID(old_id)) == old_id:
+            return own
     except ValueError:
-        return uuid5(NAMESPACE, f"{source}:{kind}:{old_id}")
+        pass
+    # Two texts can be one UUID, in capitals for example: they are two rows.
+    return uuid5(NAMESPACE, f"{source}:{kind}:{old_id}")
 
 
 def usable_id(old_id: str | None) -> bool:

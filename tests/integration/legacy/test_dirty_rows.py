@@ -202,6 +202,19 @@ async def test_ids_that_are_no_uuid_come_over_and_are_known_again(lax: Old, new)
     assert twice.of(key) == ("skipped", ("a key with this hash is here already",))
 
 
+async def test_one_uuid_in_capitals_and_in_small_letters_is_two_clients(lax: Old, new):
+    await lax.plan("basic")
+    small = await lax.client(name="Small")
+    great = await lax.client(client_id=small.upper(), name="Great")
+    of_each = [await lax.key(small), await lax.key(great)]
+    run = await new.take(lax)
+    assert [run.of(key) for key in of_each] == [("imported", ())] * 2
+    rows = await new.connection.fetch(
+        "select o.name, k.id from api_key k join organization o on o.id = k.organization_id"
+    )
+    assert {(row["name"], str(row["id"])) for row in rows} == {("Small", of_each[0]), ("Great", of_each[1])}
+
+
 async def test_two_clients_with_one_id_are_both_left_out_with_their_keys(lax: Old, new):
     await lax.plan("basic")
     client = await lax.client()

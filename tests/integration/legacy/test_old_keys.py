@@ -90,7 +90,7 @@ async def test_its_plan_is_in_force_for_each_key_by_itself(moved: Moved, new):
     assert first == [200] * HOURLY + [429] * 2
     assert await moved.ask(moved.text("second")) == 200
     answer = await moved.gateway.ask(moved.gateway.request("/shop/x", moved.text("third")))
-    policy = answer.first("RateLimit-Policy")
+    policy = answer.first("ratelimit-policy")
     assert '"hour";q=5;w=3600' in policy
     assert '"day";q=1000;w=86400' in policy
 
