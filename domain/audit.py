@@ -1,6 +1,8 @@
 """The audit trail: who did what to which thing, written in the transaction that did it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -69,6 +71,8 @@ class Verb(StrEnum):
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
     CONFIG_IMPORT = "config.import"
+    JOB_RUN = "job.run"
+    JOB_RETRY = "job.retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,20 @@ class Thing:
     type: str
     id: str
     name: str = ""
+
+
+_written: ContextVar["list[Verb] | None"] = ContextVar("audit_entries_written", default=None)
+
+
+@contextmanager
+def collecting() -> "Iterator[list[Verb]]":
+    """The verbs of all entries that are written in this block, as they come: none means that nobody said what was done."""
+    verbs: list[Verb] = []
+    token = _written.set(verbs)
+    try:
+        yield verbs
+    finally:
+        _written.reset(token)
 
 
 async def record(
@@ -124,6 +142,8 @@ async def record(
         actor.address,
         actor.request_id,
     )
+    if (verbs := _written.get()) is not None:
+        verbs.append(verb)
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:

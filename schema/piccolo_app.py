@@ -22,6 +22,7 @@ APP_CONFIG = AppConfig(
             "schema.audit",
             "schema.configuration",
             "schema.legacy",
+            "schema.jobs",
         ],
         exclude_imported=True,
     ),
