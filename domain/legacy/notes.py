@@ -63,4 +63,4 @@ class Note(StrEnum):
     OTHER_PLAN = "it had another plan than its organization has now"
     # of tables
     RETENTION = "logs are kept for some days only"
-    NO_SUMMARIES = "there is no table here that daily summaries fit into"
+    NO_SUMMARIES = "daily summaries here hold services, sizes and times, which these lack"
