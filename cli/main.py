@@ -25,6 +25,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("cli.apply", "Make plans, services and operations what a file says."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
+    "backup": ("cli.backup", "Save the database in one file, while everything goes on."),
+    "restore": ("cli.restore", "Bring a backup into an empty database, whole or not at all."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
 }
 

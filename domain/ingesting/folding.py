@@ -16,12 +16,14 @@ import asyncpg
 from domain.ingesting.positions import ROLLUP, Move, move
 from domain.ingesting.rollup_writing import add_to_rollups, add_to_summaries
 from domain.ingesting.summaries import summaries
-from domain.ingesting.tallies import Tallies
+from domain.ingesting.tallies import Key, Tallies, Tally
 
 KEPT = {"minute": timedelta(hours=48), "hour": timedelta(days=90)}
 """How long rollups of a grain are kept; those of days stay."""
 SUMMARIES_KEPT = {"hour": timedelta(days=92)}
 """Of summaries: 90 days of every time zone, of which one may have 25 hours. Those of days and weeks stay."""
+
+_Rows = Sequence[tuple[Key, Tally]]
 
 _DELETED_AT_ONCE = 5_000
 _MOST_DELETES = 20
@@ -37,16 +39,29 @@ async def fold(
     connection: asyncpg.Connection, tallies: Tallies, moves: Sequence[Move], owner: UUID, batches: Sequence[datetime]
 ) -> int:
     """Add the tallies of everything up to `moves`; how many rollup rows changed. In doubt: read the positions."""
-    rows = await asyncio.to_thread(tallies.rows)
-    sums = await asyncio.to_thread(summaries, rows)
+    rows, sums = await asyncio.to_thread(_sums, tallies)
     async with connection.transaction():
         await move(connection, ROLLUP, moves)
-        if rows:
-            await add_to_rollups(connection, rows)
-        if sums:
-            await add_to_summaries(connection, sums)
+        await _add(connection, rows, sums)
         await connection.execute(_FOLDED, owner, batches)
     return len(rows)
+
+
+async def merge(connection: asyncpg.Connection, tallies: Tallies) -> None:
+    """Add tallies in the caller's transaction, and move nothing. The connection has run STAGE."""
+    await _add(connection, *_sums(tallies))
+
+
+def _sums(tallies: Tallies) -> tuple[_Rows, _Rows]:
+    rows = tallies.rows()
+    return rows, summaries(rows)
+
+
+async def _add(connection: asyncpg.Connection, rows: _Rows, sums: _Rows) -> None:
+    if rows:
+        await add_to_rollups(connection, rows)
+    if sums:
+        await add_to_summaries(connection, sums)
 
 
 async def delete_expired(connection: asyncpg.Connection) -> int:
