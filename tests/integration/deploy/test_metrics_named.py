@@ -1,5 +1,6 @@
 """Every metric and label that alerts and dashboard name is one that a running gateway shows."""
 
+import asyncio
 import json
 import re
 import urllib.request
@@ -23,7 +24,8 @@ def named():
         for target in panel["targets"]:
             found[f"{panel['title']} {target['refId']}"] = target["expr"]
     for variable in dashboard["templating"]["list"]:
-        found[f"variable {variable['name']}"] = variable["query"]
+        if variable["type"] == "query":
+            found[f"variable {variable['name']}"] = variable["query"]
     return found
 
 
@@ -51,8 +53,6 @@ async def shown(fresh_database_url, redis_url):
                     "paid_endpoint_log_lag_seconds",
                 } <= set(samples):
                     return samples
-                import asyncio
-
                 await asyncio.sleep(0.1)
             return samples
     finally:
