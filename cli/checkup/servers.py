@@ -10,6 +10,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from cli.checkup.finding import Finding, judge
+from cli.checkup.production import check_database_server
 from cli.setting_rows import redact
 from domain.entitlements import LATE_JOB
 from domain.migrating import applied_migrations, known_migrations
@@ -36,6 +37,8 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
         text = await connection.fetchval("show server_version")
         old = number < OLDEST_POSTGRES
         yield judge("postgres", f"{redact(url)}, version {text}", fails=old, advice="Use PostgreSQL 15 or newer.")
+        for finding in await check_database_server(connection, settings):
+            yield finding
         yield await _check_schema(connection)
         yield await _check_partitions(connection)
         if await connection.fetchval("select to_regclass('api_key')"):
@@ -64,6 +67,7 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
             yield await _check_redis_setting(
                 client, "appendonly", "yes", "Set it, or counts are lost when Redis restarts.", fails=False
             )
+            yield await _check_append_only_file(client)
             before = time.time()
             seconds, microseconds = await client.time()
             yield check_clock("clock of redis", seconds + microseconds / 1e6, before, time.time())
@@ -144,3 +148,13 @@ async def _check_redis_setting(client: Any, name: str, wanted: str, advice: str,
         return Finding("warn", f"redis {name}", "cannot be asked here", f"Make sure that it is `{wanted}`.")
     wrong = found != wanted
     return judge(f"redis {name}", found, fails=wrong and fails, warns=wrong, advice=f"Wanted: {wanted}. {advice}")
+
+
+async def _check_append_only_file(client: Any) -> Finding:
+    said = await client.info("persistence")
+    return judge(
+        "redis writes",
+        str(said.get("aof_last_write_status", "unknown")),
+        fails=said.get("aof_last_write_status") == "err",
+        advice="Its last write to the append-only file failed: look at its disk.",
+    )
