@@ -1,6 +1,8 @@
 """The audit trail: who did what to which thing, written in the transaction that did it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -88,6 +90,20 @@ class Thing:
     name: str = ""
 
 
+_written: ContextVar["list[Verb] | None"] = ContextVar("audit_entries_written", default=None)
+
+
+@contextmanager
+def collecting() -> "Iterator[list[Verb]]":
+    """The verbs of all entries that are written in this block, as they come: none means that nobody said what was done."""
+    verbs: list[Verb] = []
+    token = _written.set(verbs)
+    try:
+        yield verbs
+    finally:
+        _written.reset(token)
+
+
 async def record(
     connection: Any,
     actor: Actor,
@@ -121,6 +137,8 @@ async def record(
         actor.address,
         actor.request_id,
     )
+    if (verbs := _written.get()) is not None:
+        verbs.append(verb)
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:

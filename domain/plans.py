@@ -83,7 +83,7 @@ async def create(
         "price_cents": price_cents, "currency": currency, "sort_order": sort_order, "overage": overage,
         "trial_days": trial_days, "trial_calls": trial_calls, "grace_days": grace_days,
     }  # fmt: skip
-    _check(values)
+    check_terms(values)
     check_names(limits)
     async with connection.transaction():
         plan_id = await connection.fetchval(
@@ -135,7 +135,7 @@ async def change(
         raise InvalidValue(f"A plan's {unknown[0]} cannot be changed.")
     if "name" in given:
         given["name"] = valid_name(given["name"])
-    _check(given)
+    check_terms(given)
     if limits is not None:
         check_names(limits)
     plan_id = await connection.fetchval("select id from plan where slug = $1", slug)
@@ -153,7 +153,7 @@ async def change(
 
     async with connection.transaction():
         record = await edit_plans(connection, [plan_id], edit, at_once=at_once)
-        _check({"trial_days": record.trial_days, "trial_calls": record.trial_calls})
+        check_terms({"trial_days": record.trial_days, "trial_calls": record.trial_calls})
         return record
 
 
@@ -163,7 +163,7 @@ async def _records(connection: Any, rows: Sequence[Any]) -> list[PlanRecord]:
     return [PlanRecord(**dict(row), limits=limits.get(row["id"], ()), prices=prices.get(row["id"], ())) for row in rows]
 
 
-def _check(values: Mapping[str, Any]) -> None:
+def check_terms(values: Mapping[str, Any]) -> None:
     """Raise InvalidValue for what no plan can have; only what is given is looked at."""
     for name, (least, most) in _BOUNDS.items():
         value = values.get(name)

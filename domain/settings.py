@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
 from domain.portal_settings import (
+    AdminSettings,
     MailSettings,
     PortalSettings,
     SecretSettings,
@@ -38,6 +39,7 @@ __all__ = [
     "DATA_DIR",
     "ENV_FILES",
     "INSTANCE_FILE",
+    "AdminSettings",
     "CreditSettings",
     "DatabaseSettings",
     "DevSettings",
@@ -351,6 +353,7 @@ class Settings:
         self.credits = CreditSettings()
         self.secrets = SecretSettings()
         self.portal = PortalSettings()
+        self.admin = AdminSettings()
         self.mail = MailSettings()
         self.sign_in = SignInSettings()
         self.webhooks = WebhookSettings()
@@ -358,6 +361,7 @@ class Settings:
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)
             self.portal = self.portal.moved(self.dev.port_offset)
+            self.admin = self.admin.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from cli.checkup.finding import Finding, judge
 from cli.checkup.production import check_database_server
 from cli.setting_rows import redact
+from domain.audit_chain.standing import read_standing
 from domain.entitlements import LATE_JOB
 from domain.migrating import applied_migrations, known_migrations
 from domain.partitions import AHEAD, partition_name, today
@@ -45,6 +46,8 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
             yield await _check_peppers(connection, set(settings.keys.pepper_by_version))
         if await connection.fetchval("select to_regclass('plan_version')"):
             yield await _check_renewals(connection)
+        if await connection.fetchval("select to_regclass('audit_seal')"):
+            yield await _check_audit(connection)
         before = time.time()
         theirs = float(await connection.fetchval("select extract(epoch from clock_timestamp())"))
         yield check_clock("clock of postgres", theirs, before, time.time())
@@ -134,6 +137,21 @@ async def _check_renewals(connection: Any) -> Finding:
         fails=False,
         warns=overdue > 0,
         advice="Run it regularly: paid-endpoint subscriptions sweep",
+    )
+
+
+async def _check_audit(connection: Any) -> Finding:
+    """The last link only; the whole chain is for `audit verify`."""
+    found = await read_standing(connection)
+    late = found.waiting_since is not None and datetime.now(UTC) - found.waiting_since > LATE_JOB
+    if not found.sound:
+        detail = f"the last link, at position {found.position}, is not what was sealed"
+        return Finding("fail", "audit chain", detail, "Run: paid-endpoint audit verify")
+    return judge(
+        "audit chain",
+        f"{found.position} entries sealed, {found.waiting} wait",
+        warns=late,
+        advice="Run it regularly: paid-endpoint audit seal",
     )
 
 

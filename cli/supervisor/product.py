@@ -14,7 +14,7 @@ from cli.supervisor.server import Server
 from cli.supervisor.valkey import ValkeyServer
 from domain.settings import Settings, load_settings
 
-STOP_SECONDS = {"portal": 1.0, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 2.0}
+STOP_SECONDS = {"admin": 1.0, "portal": 1.0, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 2.0}
 """How long each may take to end by itself, in the order of stopping, and what those before left over: below 10 s together."""
 
 
@@ -49,6 +49,7 @@ class Product:
         ports, gateway = self.instance.ports, self._settings.gateway
         require_free(ports.gateway, "the gateway", gateway.host)
         require_free(ports.portal, "the portal", self._settings.portal.host)
+        require_free(ports.admin, "the back office", self._settings.admin.host)
         if ports.internal:
             require_free(ports.internal, "the gateway's metrics")
         if self.demo:
@@ -98,6 +99,10 @@ class Product:
     def start_portal(self) -> None:
         """Start the portal and wait until it serves."""
         self._start_child("portal", "The portal", ["cli.main", "portal"], self.instance.ports.portal, "/health")
+
+    def start_admin(self) -> None:
+        """Start the back office and wait until it serves."""
+        self._start_child("admin", "The back office", ["cli.main", "admin"], self.instance.ports.admin, "/health")
 
     def reload_gateway(self) -> None:
         """Pass a reload on to the gateway."""

@@ -1,0 +1,12 @@
+"""Every action of the back office."""
+
+from admin.actions import (
+    suspending,
+)
+from admin.actions.action import Action
+
+ACTIONS: tuple[Action, ...] = (*suspending.ACTIONS,)
+
+BY_SLUG = {action.slug: action for action in ACTIONS}
+GROUPS = ("Customers", "Keys", "Credits", "Subscriptions and limits", "Services and plans", "Running it")
+"""Headings of the list, in their order."""

@@ -1,0 +1,28 @@
+"""Every page of the back office and what each method of it does; actions have a table of their own."""
+
+from admin.pages import (
+    account,
+    actions,
+    find,
+    home,
+    keys,
+    organizations,
+    plans,
+    requests,
+    sign_in,
+    users,
+)
+from admin.web.page import PageRoute
+
+PAGES: tuple[PageRoute, ...] = (
+    *account.PAGES,
+    *actions.PAGES,
+    *find.PAGES,
+    *home.PAGES,
+    *keys.PAGES,
+    *organizations.PAGES,
+    *plans.PAGES,
+    *requests.PAGES,
+    *sign_in.PAGES,
+    *users.PAGES,
+)
