@@ -1,4 +1,4 @@
-"""What operators find by its beginning, and organizations in the order of their age, along indexes."""
+"""What operators find by its beginning, along indexes."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine.finder import engine_finder
@@ -12,11 +12,9 @@ create index users_email_beginning on users (email text_pattern_ops);
 create index organization_slug_beginning on organization (slug text_pattern_ops);
 create index organization_name_beginning on organization (lower(name) text_pattern_ops);
 create index api_key_prefix_beginning on api_key (prefix text_pattern_ops);
-create index organization_created_at on organization (created_at desc, id desc);
 """
 
 BACKWARDS = """
-drop index organization_created_at;
 drop index api_key_prefix_beginning;
 drop index organization_name_beginning;
 drop index organization_slug_beginning;

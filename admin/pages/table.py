@@ -3,6 +3,7 @@
 from admin.pages import (
     account,
     actions,
+    audit,
     find,
     home,
     keys,
@@ -17,6 +18,7 @@ from admin.web.page import PageRoute
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *audit.PAGES,
     *find.PAGES,
     *home.PAGES,
     *keys.PAGES,

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.access import Access
 from domain.cursors import Cursor
 from domain.faults import NotFound
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 
 PAGE_SIZE = 50
 STATES = ("active", "suspended", "closed")

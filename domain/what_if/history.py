@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 from domain.partitions import partition_name
 from domain.refusals import OutOfCredits, QuotaExceeded, RateLimited, SpendCapReached, TooManyAtOnce
 from domain.snapshots import NO_ID

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from domain.cost_formulas import formula_of
 from domain.entitlements import effective_limits
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 from domain.limit_overrides import holding
 from domain.plan_terms import PlanTerms, snapshot_of
 from domain.plan_versions import terms_of

@@ -86,3 +86,28 @@ async def test_a_bad_filter_is_told_and_a_bad_cursor_too(superuser, customer):
     assert answer.status_code == 422
     assert (await superuser.browser.get("/organizations?cursor=nonsense")).status_code == 404
     assert (await superuser.browser.get("/organizations?state=nonsense")).status_code == 200
+
+
+async def test_the_audit_is_shown_by_object_actor_organization_and_request(office, superuser):
+    organization = await office.organization()
+    done = await superuser.browser.act("suspend-organization", "unpaid since May", organization=organization.slug)
+    queries = (
+        f"organization={organization.slug}", f"actor={superuser.email}", f"actor={superuser.user_id}",
+        f"object=organization:{organization.id}", f"request={done.headers['x-request-id']}",
+        f"organization={organization.slug}&verb=organization",
+    )  # fmt: skip
+    for query in queries:
+        answer = await superuser.browser.get(f"/audit?{query}")
+        assert answer.status_code == 200, query
+        assert "unpaid since May" in answer.text, query
+    for query in (f"organization={organization.slug}&verb=key", "actor=nobody@example.com"):
+        assert "unpaid since May" not in (await superuser.browser.get(f"/audit?{query}")).text
+    for query in ("organization=nobody-at-all", "object=nonsense", "from=nonsense", "object=a:%00"):
+        assert (await superuser.browser.get(f"/audit?{query}")).status_code == 422 or "nobody" in query
+
+
+@pytest.mark.parametrize("role", OPERATOR_ROLES)
+async def test_the_audit_is_for_those_with_the_right(office, role):
+    operator = await office.operator(role)
+    expected = 200 if Right.LOOK_AUDIT in OPERATOR_ROLES[role] else 403
+    assert (await operator.browser.get("/audit")).status_code == expected

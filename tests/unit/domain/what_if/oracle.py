@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from domain.billing_periods import months_after, months_between
+from domain.billing_periods import months_between
 
 SECOND = 1_000_000
 SLOTS = {"second": (100_000, 10), "minute": (3_000_000, 20)}

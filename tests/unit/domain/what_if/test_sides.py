@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from domain.snapshots import LimitSnapshot
 from domain.what_if.purses import Purse
 from tests.unit.domain.what_if.asking import (
-    BEGIN, FORECAST, HISTORY, KEYS, OTHER, SERVICE, asked, limit, plan, services, side,
+    BEGIN,
+    FORECAST,
+    HISTORY,
+    KEYS,
+    OTHER,
+    SERVICE,
+    asked,
+    limit,
+    plan,
+    services,
+    side,
 )  # fmt: skip
 from tests.unit.domain.what_if.oracle import judged
 
@@ -38,7 +48,7 @@ def limits(draw) -> tuple[LimitSnapshot, ...]:
                 unit="quota" if quota else "requests",
                 service=service,
                 operation_id=operation,
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
@@ -60,7 +70,7 @@ def requests(draw):
                 operation_id=operation,
                 status=draw(st.sampled_from([200, 200, 404])),
                 total_us=draw(st.sampled_from([10, 500_000, 5_000_000])),
-            )  # fmt: skip
+            )
         )
     return found
 
