@@ -87,6 +87,14 @@ def _check_doors(settings: Settings) -> Iterator[Finding]:
     if not settings.portal.secure:
         advice = "Serve it by https and say so: cookies are `Secure` only then."
         yield Finding("fail", "cookies", "PORTAL_PUBLIC_URL is not https: sessions travel in the clear", advice)
+    if not settings.admin.secure and settings.admin.public_url:
+        advice = "Serve it by https and say so, or reach it by this machine only and leave ADMIN_PUBLIC_URL empty."
+        yield Finding(
+            "fail", "operators' cookies", "ADMIN_PUBLIC_URL is not https: sessions travel in the clear", advice
+        )
+    if not settings.admin.factor_required:
+        advice = "Take ADMIN_FACTOR_REQUIRED away: a password alone would open everything."
+        yield Finding("fail", "operators", "may do everything without a second factor", advice)
     if settings.portal.gateway_url.startswith("http://"):
         advice = "Serve it by https: examples tell customers to send their keys there."
         yield Finding("warn", "gateway's address", "PORTAL_GATEWAY_URL is not https: keys travel in the clear", advice)

@@ -6,6 +6,7 @@ import zipfile
 import asyncpg
 import pytest
 
+from domain import audit
 from domain.backups.archive import MANIFEST
 from domain.migrating import known_migrations
 from tests.backups import command, flip_a_byte, ordinary_database
@@ -19,7 +20,12 @@ TABLES = "select count(*) from pg_class where relnamespace = 'public'::regnamesp
 async def saved(fresh_database_url, tmp_path):
     """A backup, and the database that it is of."""
     async with connected(fresh_database_url) as connection:
-        await make_tenant(connection, "kept")
+        tenant = await make_tenant(connection, "kept")
+        thing = audit.Thing("organization", str(tenant.organization_id), "kept")
+        await audit.record(
+            connection, audit.Actor(), audit.Verb.ORGANIZATION_CREATE, thing, after={"name": "kept", "é": 1.0}
+        )
+    assert (await command(fresh_database_url, "audit", "seal")).status == 0
     file = tmp_path / "backup.zip"
     assert (await command(fresh_database_url, "backup", file, SECRET_KEYS=SECRET_KEYS)).status == 0
     return file
@@ -158,6 +164,8 @@ async def test_what_is_restored_is_the_same_schema_and_the_same_rows(saved, empt
         for name in names:
             listed = f'select t::text from "{name}" t order by 1'
             assert await source.fetch(listed) == await target.fetch(listed), name
+    verified = (await command(empty, "audit", "verify", "--no-seal", "--json")).data
+    assert (verified["sound"], verified["verified"]) == (True, 1)
 
 
 CONSTRAINTS = """

