@@ -9,10 +9,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("cli.up", "Run the whole product on this machine: databases, demo upstream, gateway, portal, back office."),
+    "up": (
+        "cli.up",
+        "Run the whole product on this machine: databases, demo upstream, gateway, portal, back office, jobs.",
+    ),
     "gateway": ("cli.gateway", "Run the data plane: workers on one port."),
     "portal": ("cli.portal", "Run the customers' portal and its JSON API."),
     "admin": ("cli.admin", "Run the operators' back office."),
+    "jobs": ("cli.jobs", "Run jobs by their schedules; look at their runs."),
     "migrate": ("cli.migrate", "Bring the database to this version's schema."),
     "seed": ("cli.seed", "Make the demo plans, people, keys and service, if missing."),
     "doctor": ("cli.doctor", "Check versions, settings, ports, clocks, pepper and reachability."),

@@ -68,6 +68,8 @@ class Verb(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
+    JOB_RUN = "job.run"
+    JOB_RETRY = "job.retry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ from domain.audit_sentences import phrase_of
 from domain.cursors import Cursor
 from domain.faults import InvalidValue
 
-STEP = 10_000
-"""Entries that are looked at in one statement, at the most."""
+FIRST_STEP, STEP = 500, 20_000
+"""Entries that are looked at in one statement: few at first, then as many as the time allows by what those took."""
+
+_CAREFUL = 0.5
+"""How much of the time that is left a step may take: entries that are not in memory take longer than those before."""
 
 BUDGET_SECONDS = 0.15
 STATEMENT_SECONDS = 5.0
@@ -136,11 +139,12 @@ async def search_audit(
     _require_sense(wanted)
     limit, deadline = min(limit, MOST), time.monotonic() + seconds
     found: list[tuple[UUID, datetime]] = []
-    place, out_of_time = after, False
+    place, size, out_of_time = after, max(min(FIRST_STEP, step), limit), False
     async with connection.transaction(readonly=True):
         await connection.execute(_PLANNING)
         while True:
-            rows, place = await _look(connection, wanted, place, max(step, limit), limit + 1 - len(found))
+            began = time.monotonic()
+            rows, place = await _look(connection, wanted, place, size, limit + 1 - len(found))
             found += [(row["id"], row["created_at"]) for row in rows if row["matches"]]
             if len(found) > limit:
                 found = found[:limit]
@@ -148,9 +152,12 @@ async def search_audit(
                 break
             if place is None:
                 break
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 out_of_time = True
                 break
+            allowed = int(_CAREFUL * size * (deadline - now) / max(now - began, 0.000_1))
+            size = max(min(step, allowed), min(FIRST_STEP, step), limit)
         await connection.execute("set local enable_sort = on")
         events = await _events(connection, [key for key, _ in found])
     return FoundEvents(events, place, place.at if place and out_of_time else None)
@@ -212,8 +219,8 @@ def _conditions(wanted: AuditSearch, place: Callable[[Any], str]) -> tuple[list[
         (True, [("a.actor_name = {}", wanted.actor_name)]),
         (of_one, [("a.organization_id = {}", wanted.organization_id), ("a.verb = {}", verb if of_one else None)]),
         (True, [("a.verb = {}", None if of_one else verb)]),
+        (True, [("split_part(a.verb, '.', 1) = {}", group)]),
         (True, [("a.organization_id is null", wanted.unowned or None)]),
-        (False, [("split_part(a.verb, '.', 1) = {}", group)]),
     )
     along: list[str] = []
     matches: list[str] = []

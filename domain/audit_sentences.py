@@ -56,6 +56,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
+    Verb.JOB_RUN: "asked for the job {object}",
+    Verb.JOB_RETRY: "asked to try again the job {object}",
 }
 _OBJECT = "{object}"
 
@@ -70,9 +72,10 @@ GROUPS: Mapping[str, str] = {
     "logs": "Request logs",
     "webhook": "Webhooks",
     "config": "Configuration",
+    "job": "Jobs",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config"})
+OPERATORS_ONLY = frozenset({"config", "job"})
 """Groups of which no organization ever has an entry."""
 
 

@@ -6,12 +6,15 @@ from admin.pages import (
     audit,
     find,
     home,
+    jobs,
     keys,
     organizations,
     plans,
+    reports,
     requests,
     sign_in,
     users,
+    what_if,
 )
 from admin.web.page import PageRoute
 
@@ -21,10 +24,13 @@ PAGES: tuple[PageRoute, ...] = (
     *audit.PAGES,
     *find.PAGES,
     *home.PAGES,
+    *jobs.PAGES,
     *keys.PAGES,
     *organizations.PAGES,
     *plans.PAGES,
+    *reports.PAGES,
     *requests.PAGES,
     *sign_in.PAGES,
     *users.PAGES,
+    *what_if.PAGES,
 )

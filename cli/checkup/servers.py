@@ -10,6 +10,7 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from cli.checkup.finding import Finding, judge
+from cli.checkup.jobs import check_jobs
 from cli.checkup.production import check_database_server
 from cli.setting_rows import redact
 from domain.audit_chain.standing import read_standing
@@ -46,6 +47,8 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
             yield await _check_peppers(connection, set(settings.keys.pepper_by_version))
         if await connection.fetchval("select to_regclass('plan_version')"):
             yield await _check_renewals(connection)
+        if await connection.fetchval("select to_regclass('job_run')"):
+            yield await check_jobs(connection)
         if await connection.fetchval("select to_regclass('audit_seal')"):
             yield await _check_audit(connection)
         before = time.time()
@@ -109,7 +112,7 @@ async def _check_partitions(connection: Any) -> Finding:
         f"request logs have room for today and {max(ahead, 0)} more days" if there[0] else "none for today",
         fails=not there[0],
         warns=ahead < 2,
-        advice="Run: paid-endpoint migrate (it makes those of a week).",
+        advice="Run `paid-endpoint jobs`, which makes them each hour, or: paid-endpoint migrate.",
     )
 
 
@@ -136,7 +139,7 @@ async def _check_renewals(connection: Any) -> Finding:
         f"{overdue} subscriptions wait for what was due an hour ago" if overdue else "nothing is overdue",
         fails=False,
         warns=overdue > 0,
-        advice="Run it regularly: paid-endpoint subscriptions sweep",
+        advice="Run `paid-endpoint jobs`, or once: paid-endpoint subscriptions sweep",
     )
 
 
@@ -151,7 +154,7 @@ async def _check_audit(connection: Any) -> Finding:
         "audit chain",
         f"{found.position} entries sealed, {found.waiting} wait",
         warns=late,
-        advice="Run it regularly: paid-endpoint audit seal",
+        advice="Run `paid-endpoint jobs`, or once: paid-endpoint audit seal",
     )
 
 

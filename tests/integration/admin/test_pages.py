@@ -1,10 +1,14 @@
 """Pages that look: what they show, and that every one of them stands with nothing, with much, and for every role."""
 
+from html import unescape
+
 import pytest
 
+from admin.pages.reports import GROUPS
 from domain import keys
 from domain.credits.granting import grant
 from domain.operators import OPERATOR_ROLES, Right
+from domain.reports.registry import REPORTS
 
 
 @pytest.fixture
@@ -111,3 +115,48 @@ async def test_the_audit_is_for_those_with_the_right(office, role):
     operator = await office.operator(role)
     expected = 200 if Right.LOOK_AUDIT in OPERATOR_ROLES[role] else 403
     assert (await operator.browser.get("/audit")).status_code == expected
+
+
+@pytest.mark.parametrize("slug", REPORTS)
+async def test_every_report_is_shown_listed_and_given_as_a_file(superuser, slug):
+    page = await superuser.browser.get(f"/reports/{slug}")
+    assert page.status_code == 200
+    assert REPORTS[slug].question in unescape(page.text)
+    assert f'href="/reports/{slug}"' in (await superuser.browser.get("/reports")).text
+    file = await superuser.browser.get(f"/reports/{slug}.csv")
+    assert file.headers["content-type"].startswith("text/csv")
+    assert file.headers["content-disposition"].startswith("attachment")
+
+
+async def test_a_report_that_cannot_be_is_told(superuser):
+    for query in ("window=1y", "organization=nobody", "which=nothing", "from=nonsense", "window=%00"):
+        answer = await superuser.browser.get(f"/reports/top-organizations?{query}")
+        assert answer.status_code == 422, query
+    assert (await superuser.browser.get("/reports/nothing")).status_code == 404
+
+
+def test_every_report_stands_under_a_heading():
+    assert sorted(slug for _, slugs in GROUPS for slug in slugs) == sorted(REPORTS)
+
+
+async def test_a_draft_begins_with_the_plans_own_terms_and_is_replayed(office, superuser, customer):
+    organization, *_ = customer
+    begun = await superuser.browser.get("/what-if", params={"plan": organization.plan_slug})
+    assert "1000/hour" in begun.text
+    query = {"plan": organization.plan_slug, "limits": "5/hour\n3/second per key", "days": "1", "month": "49.90"}
+    answer = await superuser.browser.get("/what-if", params=query)
+    assert answer.status_code == 200
+    assert "Refused under the draft" in answer.text
+    file = await superuser.browser.get("/what-if.csv", params=query)
+    assert file.text.startswith("organization,name")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"limits": "many/hour"}, {"prices": "nonsense"}, {"month": "much"}, {"days": "9999"}, {"organization": "nobody"}],
+)
+async def test_what_is_wrong_with_a_draft_is_told(superuser, customer, wrong):
+    organization, *_ = customer
+    answer = await superuser.browser.get("/what-if", params={"plan": organization.plan_slug, **wrong})
+    assert answer.status_code in (404, 422)
+    assert 'role="alert"' in answer.text

@@ -50,6 +50,10 @@ def test_the_app_has_all_tables():
         "audit_seal",
         "api_reply",
         "applied_config",
+        "job",
+        "job_run",
+        "log_day",
+        "notice",
     }
 
 

@@ -133,7 +133,7 @@ async def test_time_restricts(connection):
 
 
 async def test_a_search_that_runs_out_of_time_says_how_far_it_came(connection):
-    found = await search_audit(connection, AuditSearch(verb="nothing"), limit=3, seconds=0, step=3)
+    found = await search_audit(connection, AuditSearch(object_type="nothing"), limit=3, seconds=0, step=3)
     assert found.events == []
     everything = (await search_audit(connection, AuditSearch(), limit=100)).events
     assert found.looked_back_to == everything[2].created_at

@@ -55,7 +55,7 @@ def limits(draw) -> tuple[LimitSnapshot, ...]:
 
 @st.composite
 def requests(draw):
-    steps = st.sampled_from([0, 1, 40_000, 100_000, 999_999, 3_000_000, 61_000_000, 900_000_000, HOUR, 9 * HOUR])
+    steps = st.sampled_from([0, 1, 10, 40_000, 100_000, 999_999, 3_000_000, 61_000_000, 900_000_000, HOUR, 9 * HOUR])
     at, found = START + draw(st.integers(0, HOUR)), []
     for _ in range(draw(st.integers(0, 40))):
         at += draw(steps)
@@ -143,3 +143,8 @@ def test_credits_that_came_later_are_there_later_and_included_ones_go_first_and_
 def test_a_service_that_is_gone_costs_nothing_and_is_still_limited():
     tested = side(plan(limit("hour", 1, "hour")), offered=services())
     assert [tested.ask(asked(START, service_id=OTHER, operation_id=None)) for _ in range(2)] == [True, False]
+
+
+def test_a_request_that_has_ended_makes_room_for_one_that_begins_in_that_moment():
+    tested = side(plan(limit("c", 1, "concurrent")))
+    assert [tested.ask(asked(START + at, total_us=10)) for at in (0, 9, 10)] == [True, False, True]
