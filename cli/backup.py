@@ -17,7 +17,8 @@ app = typer.Typer(add_completion=False)
 def main(
     path: Annotated[Path, typer.Argument(help="The file to write, or a directory for a file named by the time.")],
     without_logs: Annotated[
-        bool, typer.Option("--without-logs", help="Only the request logs that the ledger and the rollups still need.")
+        bool,
+        typer.Option("--without-logs", help="Of request logs only today, yesterday, and what is not summed up yet."),
     ] = False,
     with_secrets: Annotated[
         bool,

@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.backups.archive import StoredBackup
 from domain.backups.manifest import ForeignBackup, Manifest, SavedTable, fingerprints
+from domain.backups.needed_logs import note_left_out
 from domain.backups.settling import settle
 from domain.backups.tables import StoredTable, day_of, foreign_keys, has_relations, quoted, tables
 from domain.backups.taking import STANDARD, sealing_keys
@@ -76,6 +77,7 @@ async def load(connection: Any, dsn: str, backup: StoredBackup) -> Restored:
         wanted = [table for table in manifest.tables if table.name in there]
         await _fill(connection, backup, wanted, there)
         counted = await settle(connection)
+        await note_left_out(connection)
         holders = await connection.fetchval(_OPEN)
     strange = [table.name for table in manifest.tables if table.rows and table.name not in there]
     await connection.execute("analyze")

@@ -11,7 +11,8 @@ from typing import Any
 
 from domain.backups.archive import new_backup
 from domain.backups.manifest import Manifest, fingerprints
-from domain.backups.tables import StoredTable, day_of, quoted, sequences, tables
+from domain.backups.needed_logs import left_out
+from domain.backups.tables import StoredTable, quoted, sequences, tables
 from domain.faults import SchemaMismatch
 from domain.migrating import applied_migrations, known_migrations
 from domain.settings import Settings
@@ -21,11 +22,6 @@ STANDARD = """
 set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local bytea_output = 'hex';
 set local extra_float_digits = 1; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
 """
-# The ledger is proved by the rows that were charged, as far back as the restored partitions go; the rollups lack some.
-_NEEDED_LOGS = """
- where at >= current_date - 1 and cost_micro > 0
-    or at >= (select min(first_at) from usage_unfolded) and created_at in (select stored_at from usage_unfolded)
-"""
 
 
 async def take(
@@ -33,7 +29,7 @@ async def take(
 ) -> Manifest:
     """Write a backup to `path`, which must not be there; what is in it.
 
-    Without `logs` only those request logs are kept which the ledger and the rollups need. Raises Conflict,
+    Without `logs` only those days of request logs are kept which the ledger and the sums need. Raises Conflict,
     SchemaMismatch, OSError.
     """
     with new_backup(path) as backup:
@@ -47,8 +43,10 @@ async def take(
                 raise SchemaMismatch(
                     "The database is not at this version's schema: run `paid-endpoint migrate`, or that version."
                 )
+            found = await tables(connection)
+            skipped = set() if logs else await left_out(connection, found, datetime.now(UTC).date())
             saved = [
-                await backup.add(table, _rows_of(connection, table, logs=logs)) for table in await tables(connection)
+                await backup.add(table, _rows_of(connection, table)) for table in found if table.name not in skipped
             ]
             stands = await sequences(connection)
             server = await connection.fetchval("show server_version")
@@ -69,11 +67,8 @@ async def take(
     return manifest
 
 
-def _rows_of(
-    connection: Any, table: StoredTable, *, logs: bool
-) -> Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[int]]:
-    which = "" if logs or day_of(table.name) is None else _NEEDED_LOGS
-    statement = f"select {', '.join(map(quoted, table.columns))} from only {quoted(table.name)}{which}"
+def _rows_of(connection: Any, table: StoredTable) -> Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[int]]:
+    statement = f"select {', '.join(map(quoted, table.columns))} from only {quoted(table.name)}"
 
     async def rows(write: Callable[[bytes], Awaitable[None]]) -> int:
         done: str = await connection.copy_from_query(statement, output=write, format="text", timeout=None)

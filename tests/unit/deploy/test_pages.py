@@ -20,7 +20,7 @@ PAGES = [
 ]
 SETTINGS = {row.name for row in setting_rows(load_settings())}
 COMING = {"admin", "jobs"} - set(COMMANDS)
-OURS = re.compile(r"\b(?:GATEWAY|KEY|JOURNAL|PORTAL|DATABASE|REDIS|LOG|SECRET|MAIL)_[A-Z_]+\b")
+OURS = re.compile(r"\b(?:GATEWAY|KEY|JOURNAL|PORTAL|ADMIN|JOBS|DATABASE|REDIS|LOG|SECRET|MAIL)_[A-Z_]+\b")
 CALLED = re.compile(
     r"`(?:paid-endpoint )?((?:backup|restore|credits|services|logs|doctor|migrate|audit|keys)(?: [^`]*)?)`"
 )
