@@ -41,10 +41,9 @@ class Restored:
 
 def check_fits(manifest: Manifest, settings: Settings) -> None:
     """Whether this code and these secrets can serve what the backup holds. Raises ForeignBackup."""
-    known = known_migrations()
-    if set(manifest.migrations) != set(known):
+    if different := sorted(set(manifest.migrations) ^ set(known_migrations())):
         raise ForeignBackup(
-            f"The backup is of schema {manifest.version}, this version of {known[-1]}:"
+            f"The backup and this version differ in migration {different[-1]}:"
             " restore with the version that made it, then upgrade."
         )
     pairs = {"KEY_PEPPERS": (manifest.peppers, settings.keys.pepper_by_version)}

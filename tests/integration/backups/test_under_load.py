@@ -27,7 +27,7 @@ PRICE = 1_000
 CALLERS = 4
 LOADED_SECONDS = 1.0
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class Load:
@@ -117,7 +117,7 @@ async def test_journals_bring_back_what_is_newer_than_the_backup(instance, tmp_p
             assert there < instance.load.answered
 
             async with running(url, fresh.redis_url, instance.state) as after:
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + 60
                 while len(await logged(url)) < len(instance.load.answered):
                     assert time.monotonic() < deadline, "the journals are not stored"
                     await asyncio.sleep(0.1)

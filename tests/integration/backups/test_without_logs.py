@@ -19,7 +19,7 @@ SUM = "select coalesce(sum(requests), 0) from log_summary where day = $1"
 
 
 def noon(days_ago):
-    return datetime.now(UTC).replace(hour=12) - timedelta(days=days_ago)
+    return datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=days_ago)
 
 
 async def logged(connection, days_ago, rows, stored_at=None):

@@ -22,7 +22,7 @@ from tests.compose import VALUES, compose, image, seconds
 from tests.gateways import ROOT, free_port
 from tests.wire.upstream import RecordingUpstream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PROCESSES = [name for name in ("gateway", "portal", "admin", "jobs") if name in COMMANDS]
 
 
@@ -115,7 +115,7 @@ async def containers(server_urls, worker_number, tmp_path):
         made.end()
 
 
-def healthy_within(containers, name, patience=40):
+def healthy_within(containers, name, patience=90):
     deadline = time.monotonic() + patience
     while not containers.is_healthy(name):
         assert containers.running[name].poll() is None, (containers.folder / f"{name}.log").read_text()
