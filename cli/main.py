@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "what-if": ("cli.what_if", "Replay the past days against a draft of a plan."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
+    "backup": ("cli.backup", "Save the database in one file, while everything goes on."),
+    "restore": ("cli.restore", "Bring a backup into an empty database, whole or not at all."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
     "reports": ("cli.reports", "Show what goes on in the business and the installation."),
     "audit": ("cli.audit", "List, seal and verify the audit: who did what."),
