@@ -68,6 +68,9 @@ class Verb(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
+    TABLE_CREATE = "table.create"
+    TABLE_CHANGE = "table.change"
+    TABLE_DELETE = "table.delete"
 
 
 @dataclass(frozen=True, slots=True)

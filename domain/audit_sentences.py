@@ -56,6 +56,9 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
+    Verb.TABLE_CREATE: "added a row by hand: {object}",
+    Verb.TABLE_CHANGE: "changed a row by hand: {object}",
+    Verb.TABLE_DELETE: "deleted a row by hand: {object}",
 }
 _OBJECT = "{object}"
 
@@ -70,9 +73,10 @@ GROUPS: Mapping[str, str] = {
     "logs": "Request logs",
     "webhook": "Webhooks",
     "config": "Configuration",
+    "table": "Tables",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config"})
+OPERATORS_ONLY = frozenset({"config", "table"})
 """Groups of which no organization ever has an entry."""
 
 
