@@ -2,17 +2,21 @@
 
 import asyncpg
 from pydantic import ValidationError
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from admin.tables.questions import BadQuestion
 from domain.faults import Conflict, Fault, InvalidValue
 from portal.web.failures import field_errors, noted
+from portal.web.forgery import SAFE_METHODS
 
 _TOO_SLOW = "This took longer than two seconds, so it was given up. Filter by an id or an organization."
 
 
-def told(fault: Exception, visit_request: object) -> Response:
+def told(fault: Exception, request: Request) -> Response:
     """The sentence of a fault as JSON, under its status."""
+    if isinstance(fault, asyncpg.DataError) and request.method in SAFE_METHODS:
+        fault = BadQuestion("A value that was asked for fits no column of its kind.")
     if isinstance(fault, BadQuestion):
         return JSONResponse(str(fault), 400)
     if isinstance(fault, TimeoutError | asyncpg.QueryCanceledError):
@@ -20,7 +24,7 @@ def told(fault: Exception, visit_request: object) -> Response:
     if isinstance(fault, ValidationError):
         first = field_errors(fault)[0]
         return JSONResponse(f"{first['field']}: {first['message']}", 422)
-    failure = noted(_as_ours(fault), visit_request)  # type: ignore[arg-type]
+    failure = noted(_as_ours(fault), request)
     return JSONResponse(failure.detail, failure.status, dict(failure.headers))
 
 

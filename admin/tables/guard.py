@@ -17,7 +17,7 @@ from admin.tables import counting, questions
 from admin.tables.answers import told
 from admin.tables.page import page
 from admin.tables.panel import panel
-from admin.tables.permissions import WRITES, Verb, may_look, require_verb
+from admin.tables.permissions import PERMISSIONS, WRITES, Verb, may_look, require_verb
 from admin.tables.relay import ask, reading
 from admin.tables.shown import BY_NAME, TABLES, Shown
 from admin.tables.targets import Kind, Target, target_of
@@ -30,7 +30,7 @@ from admin.web.visit import Visit
 from domain import audit
 from domain.faults import Forbidden, NotFound, NotSignedIn
 from domain.identity.sessions import end_session
-from domain.operators import Right
+from domain.operators import Operator, Right
 from portal.web.cookies import clear_cookie
 from portal.web.forgery import SAFE_METHODS, require_form_token, require_same_site
 
@@ -93,7 +93,7 @@ async def _rows(visit: Visit, target: Target) -> Response:
     match target.verb:
         case Verb.SCHEMA:
             async with reading(visit):
-                return _schema(shown, await ask(visit))
+                return _schema(visit, shown, await ask(visit))
         case Verb.REFERENCES:
             return JSONResponse({"references": _references(visit, shown)})
         case Verb.COUNT:
@@ -113,13 +113,25 @@ async def _rows(visit: Visit, target: Target) -> Response:
         return await ask(visit, questions.written(asked))
 
 
-def _schema(shown: Shown, answer: Response) -> Response:
+def _schema(visit: Visit, shown: Shown, answer: Response) -> Response:
     """Piccolo's description of the table without what is never served, and with how a large one is filtered."""
     schema: dict[str, Any] = json.loads(bytes(answer.body))
     schema["properties"] = {name: value for name, value in schema["properties"].items() if name in shown.served}
     schema["required"] = [name for name in schema.get("required", ()) if name in shown.served]
     schema["extra"]["visible_fields_options"] = list(shown.served)
+    schema["extra"]["help_text"] = _help(visit.operator, shown)
     return JSONResponse(schema)
+
+
+def _help(operator: Operator, shown: Shown) -> str:
+    """What stands beside the table's name: what a row is, how a large table is asked, who may write it by hand."""
+    parts = [" ".join((shown.table.__doc__ or "").split())]
+    if shown.large:
+        parts.append("A large table: filters compare whole values, and the number of rows is an estimate.")
+    access = PERMISSIONS[shown.name]
+    if access.change is None or not operator.may(access.change):
+        parts.append(f"You can look here, and change nothing. {access.instead}")
+    return " ".join(parts)
 
 
 def _references(visit: Visit, shown: Shown) -> list[dict[str, str]]:

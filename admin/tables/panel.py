@@ -17,7 +17,7 @@ from admin.tables.shown import TABLES, Shown
 from schema.piccolo_app import APP_CONFIG
 from schema.users import User
 
-PAGE_SIZE = 25
+PAGE_SIZE = 15
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from piccolo.columns import Integer, Text, Varchar
+from piccolo.columns import BigInt, BigSerial, Text, Varchar
 from piccolo_api.crud.endpoints import MATCH_TYPES, OPERATOR_MAP
 from pydantic import ValidationError
 
@@ -78,8 +78,8 @@ def row_id(shown: Shown, text: str) -> Any:
         value = kind(text)
     except ValueError:
         raise NotFound("There is no row with this id.") from None
-    wide = _LARGEST_INTEGER if isinstance(shown.table._meta.primary_key, Integer) else 2**63 - 1  # noqa: SLF001
-    if kind is int and not 0 < value <= wide:
+    wide = isinstance(shown.table._meta.primary_key, BigInt | BigSerial)  # noqa: SLF001
+    if kind is int and not 0 < value <= (2**63 - 1 if wide else _LARGEST_INTEGER):
         raise NotFound("There is no row with this id.")
     return value
 

@@ -95,7 +95,7 @@ async def _record(
 
 async def _locked(connection: Any, shown: Shown, editor: Editor, key: Any) -> Row:
     """The row, kept from other edits until the end of the transaction. Raises NotFound."""
-    await connection.fetchval(editor.lock, key)
+    await connection.fetch(editor.lock, key)
     return await _read(connection, shown, key)
 
 

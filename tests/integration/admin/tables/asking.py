@@ -9,7 +9,7 @@ from tests.admins import OperatorBrowser
 API = "/tables/api/tables"
 
 
-async def ask(browser: OperatorBrowser, path: str, **query: Any) -> httpx2.Response:
+async def ask(browser: OperatorBrowser, path: str, /, **query: Any) -> httpx2.Response:
     """GET of a table, such as `plan/` or `plan/count/`."""
     return await browser.client.get(f"{API}/{path}", params=query)
 
