@@ -37,9 +37,9 @@ def of_rows(shown: Shown, given: Iterable[tuple[str, str]], *, paged: bool = Tru
     """The question of a list or, not `paged`, of a count. Raises BadQuestion."""
     asked = _collected(shown, given)
     pairs = _filters(shown, asked)
+    listed = [("__visible_fields", _visible(shown, asked)), ("__order", _order(shown, asked))]
     if paged:
-        pairs += [("__visible_fields", _visible(shown, asked)), ("__order", _order(shown, asked)), *_page(asked)]
-        pairs += _readable(asked)
+        pairs += [*listed, *_page(asked), *_readable(asked)]
     _checked(shown, pairs)
     return pairs
 

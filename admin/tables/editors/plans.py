@@ -61,9 +61,13 @@ async def _limit_of(connection: Any, values: Row) -> LimitSpec:
     service = operation = None
     if values.get("service_id"):
         service = await connection.fetchval("select slug from service where id = $1", values["service_id"])
+        if service is None:
+            raise InvalidValue("There is no such service.")
     if values.get("operation_id"):
         operation = await connection.fetchval(
-            "select name from operation where id = $1 and service_id = $2", values["operation_id"], values["service_id"]
+            "select name from operation where id = $1 and service_id = $2",
+            values["operation_id"],
+            values.get("service_id"),
         )
         if operation is None:
             raise InvalidValue("The operation is not one of the service.")

@@ -22,6 +22,6 @@ async def send(browser: OperatorBrowser, method: str, path: str, json: Any = Non
 
 async def row_of(browser: OperatorBrowser, table: str, row: Any) -> dict[str, Any]:
     """The row as the page shows it."""
-    answer = await ask(browser, f"{table}/{row}/", __readable="true")
+    answer = await ask(browser, f"{table}/{row}/")
     assert answer.status_code == 200, answer.text
     return answer.json()
