@@ -46,7 +46,7 @@ def print_rows(rows: Iterable[Any], columns: Sequence[str], *, as_json: bool) ->
     if as_json:
         print_json(found)
     elif found:
-        _print_table([name.replace("_", " ") for name in columns], [[row[name] for name in columns] for row in found])
+        print_table([name.replace("_", " ") for name in columns], [[row[name] for name in columns] for row in found])
     else:
         typer.echo("None.")
 
@@ -57,7 +57,7 @@ def print_record(record: Any, *, as_json: bool) -> None:
     if as_json:
         print_json(data)
     else:
-        _print_table(None, [[name.replace("_", " "), value] for name, value in data.items()])
+        print_table(None, [[name.replace("_", " "), value] for name, value in data.items()])
 
 
 def note(sentence: str) -> None:
@@ -83,7 +83,8 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _print_table(heads: list[str] | None, rows: list[list[Any]]) -> None:
+def print_table(heads: list[str] | None, rows: list[list[Any]]) -> None:
+    """A table on stdout; without heads, two columns of names and values."""
     # Imported here: rich takes longer to load than `--json` takes to answer.
     from rich.console import Console
 

@@ -71,6 +71,8 @@ class Verb(StrEnum):
     TABLE_CREATE = "table.create"
     TABLE_CHANGE = "table.change"
     TABLE_DELETE = "table.delete"
+    JOB_RUN = "job.run"
+    JOB_RETRY = "job.retry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.TABLE_CREATE: "added a row by hand: {object}",
     Verb.TABLE_CHANGE: "changed a row by hand: {object}",
     Verb.TABLE_DELETE: "deleted a row by hand: {object}",
+    Verb.JOB_RUN: "asked for the job {object}",
+    Verb.JOB_RETRY: "asked to try again the job {object}",
 }
 _OBJECT = "{object}"
 
@@ -77,6 +79,10 @@ GROUPS: Mapping[str, str] = {
 }
 """What verbs begin with, and what people call it."""
 OPERATORS_ONLY = frozenset({"config", "table"})
+    "job": "Jobs",
+}
+"""What verbs begin with, and what people call it."""
+OPERATORS_ONLY = frozenset({"config", "job"})
 """Groups of which no organization ever has an entry."""
 
 

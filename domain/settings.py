@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
+from domain.job_settings import JobSettings
 from domain.portal_settings import (
     AdminSettings,
     MailSettings,
@@ -44,6 +45,7 @@ __all__ = [
     "DatabaseSettings",
     "DevSettings",
     "GatewaySettings",
+    "JobSettings",
     "JournalSettings",
     "KeySettings",
     "LogSettings",
@@ -354,10 +356,12 @@ class Settings:
         self.mail = MailSettings()
         self.sign_in = SignInSettings()
         self.webhooks = WebhookSettings()
+        self.jobs = JobSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)
             self.portal = self.portal.moved(self.dev.port_offset)
+            self.jobs = self.jobs.moved(self.dev.port_offset)
             self.admin = self.admin.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:

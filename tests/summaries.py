@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 
 _FILL = """
 insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests,

@@ -3,14 +3,34 @@
 from admin.pages import (
     account,
     actions,
+    audit,
+    find,
     home,
+    jobs,
+    keys,
+    organizations,
+    plans,
+    reports,
+    requests,
     sign_in,
+    users,
+    what_if,
 )
 from admin.web.page import PageRoute
 
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *audit.PAGES,
+    *find.PAGES,
     *home.PAGES,
+    *jobs.PAGES,
+    *keys.PAGES,
+    *organizations.PAGES,
+    *plans.PAGES,
+    *reports.PAGES,
+    *requests.PAGES,
     *sign_in.PAGES,
+    *users.PAGES,
+    *what_if.PAGES,
 )

@@ -25,10 +25,11 @@ class Ports:
     valkey: int
     portal: int
     admin: int
+    jobs: int
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """From the settings; an internal port of 0 is off."""
+        """From the settings; an internal port of 0 is off, and so are jobs."""
         offset, gateway = settings.dev.port_offset, settings.gateway
         return cls(
             gateway=gateway.port,
@@ -38,6 +39,7 @@ class Ports:
             valkey=VALKEY_PORT + offset,
             portal=settings.portal.port,
             admin=settings.admin.port,
+            jobs=settings.jobs.port,
         )
 
 

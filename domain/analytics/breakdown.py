@@ -9,7 +9,7 @@ from domain.access import Access, Permission
 from domain.analytics import sources
 from domain.analytics.sources import SUMS, Filter, Parameters
 from domain.analytics.windows import Window
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 from domain.snapshots import NO_ID
 
 MOST = 20

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 
 NEWEST = 10
 _MOST_OF_A_MINUTE = 3_000

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.analytics.windows import Piece
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from domain.access import Access, Permission
-from domain.ingesting.summaries import EVERY
+from domain.ingesting.grains import EVERY
 from domain.snapshots import NO_ID
 
 MOST_DAYS = 90

@@ -13,15 +13,20 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.ingesting.organization_sums import add_to_organizations, mark_used
 from domain.ingesting.positions import ROLLUP, Move, move
+from domain.ingesting.refusals import add_to_refusals
 from domain.ingesting.rollup_writing import add_to_rollups, add_to_summaries
 from domain.ingesting.summaries import summaries
 from domain.ingesting.tallies import Tallies
 
 KEPT = {"minute": timedelta(hours=48), "hour": timedelta(days=90)}
 """How long rollups of a grain are kept; those of days stay."""
-SUMMARIES_KEPT = {"hour": timedelta(days=92)}
+SUMMARIES_KEPT = {"minute": timedelta(hours=48), "hour": timedelta(days=92)}
 """Of summaries: 90 days of every time zone, of which one may have 25 hours. Those of days and weeks stay."""
+ORGANIZATIONS_KEPT = {"day": timedelta(days=4), "week": timedelta(days=120)}
+"""Of `organization_usage`: days for windows of up to a day, weeks for those of up to 90. Months stay."""
+REFUSALS_KEPT = {"hour": timedelta(days=92), "day": timedelta(days=400)}
 
 _DELETED_AT_ONCE = 5_000
 _MOST_DELETES = 20
@@ -39,21 +44,33 @@ async def fold(
     """Add the tallies of everything up to `moves`; how many rollup rows changed. In doubt: read the positions."""
     rows = await asyncio.to_thread(tallies.rows)
     sums = await asyncio.to_thread(summaries, rows)
+    refusals = await asyncio.to_thread(tallies.refusals.rows)
     async with connection.transaction():
         await move(connection, ROLLUP, moves)
         if rows:
             await add_to_rollups(connection, rows)
         if sums:
+            # Those of all organizations come last: every ingester writes them, and waits for who does.
+            await add_to_organizations(connection, rows, sums)
+            await add_to_refusals(connection, refusals)
             await add_to_summaries(connection, sums)
         await connection.execute(_FOLDED, owner, batches)
+    await mark_used(connection, rows)
     return len(rows)
 
 
 async def delete_expired(connection: asyncpg.Connection) -> int:
     """Delete rollups and summaries that are old enough, in small steps, at most 100,000 of a grain; how many went."""
-    rollups = [await _delete(connection, "usage_rollup", grain, kept) for grain, kept in KEPT.items()]
-    sums = [await _delete(connection, "usage_summary", grain, kept) for grain, kept in SUMMARIES_KEPT.items()]
-    return sum(rollups) + sum(sums)
+    deleted = 0
+    for table, grains in (
+        ("usage_rollup", KEPT),
+        ("usage_summary", SUMMARIES_KEPT),
+        ("organization_usage", ORGANIZATIONS_KEPT),
+        ("refusal_summary", REFUSALS_KEPT),
+    ):
+        for grain, kept in grains.items():
+            deleted += await _delete(connection, table, grain, kept)
+    return deleted
 
 
 async def _delete(connection: asyncpg.Connection, table: str, grain: str, kept: timedelta) -> int:

@@ -6,45 +6,45 @@ are kept where EVERY stands for a dimension that is summed up:
     hours and days   of the organization, of each service, and of each operation
     weeks            of each key, without latencies and status classes, to find the keys that are used most
 
-What belongs to no organization has no summary.
+and where EVERY stands for the organization, of all of them and of what belongs to none: hours, days and weeks of everything, of each
+service, and of each operation; minutes of everything. They sort behind all others, so that ingesters, which all write
+these, lock them last.
 """
 
 from collections.abc import Mapping, Sequence
-from uuid import UUID
 
+from domain.ingesting.grains import EVERY, week_of
 from domain.ingesting.tallies import Key, Tally
 from domain.snapshots import NO_ID
 
-EVERY = UUID(int=2**128 - 1)
-"""Stands in summaries where a dimension is summed up."""
-
 _ALL, _NOBODY = EVERY.bytes, NO_ID.bytes
-_MINUTES_OF_A_DAY = 1_440
-_DAYS_BEFORE_MONDAY = 3
-"""The first of January 1970 was a Thursday."""
-
-
-def week_of(minute: int) -> int:
-    """First minute (since 1970) of the week that a minute lies in: Monday, UTC."""
-    day = minute // _MINUTES_OF_A_DAY
-    return (day - (day + _DAYS_BEFORE_MONDAY) % 7) * _MINUTES_OF_A_DAY
 
 
 def summaries(rows: Sequence[tuple[Key, Tally]]) -> list[tuple[Key, Tally]]:
     """The summaries of rollups, in the order of their keys, in which all ingesters write them."""
     operations: dict[Key, Tally] = {}
-    weeks: dict[Key, Tally] = {}
+    everybody: dict[Key, Tally] = {}
+    others: dict[Key, Tally] = {}
     for (dimensions, grain, bucket, status_class), tally in rows:
         organization = dimensions[:16]
-        if grain == "minute" or organization == _NOBODY:
+        if grain == "minute":
+            _sum_of(others, (_ALL * 4, grain, bucket, status_class)).add(tally)
             continue
-        _sum_of(operations, (organization + _ALL + dimensions[32:], grain, bucket, status_class)).add(tally)
-        if grain == "day":
+        sums = everybody if organization == _NOBODY else operations
+        kept = _ALL if organization == _NOBODY else organization
+        _sum_of(sums, (kept + _ALL + dimensions[32:], grain, bucket, status_class)).add(tally)
+        if grain == "day" and organization != _NOBODY:
             week = dimensions[:32] + _ALL + _ALL, "week", week_of(bucket), 0
-            _sum_of(weeks, week).add(tally, latency=False)
+            _sum_of(others, week).add(tally, latency=False)
+    for (dimensions, grain, bucket, status_class), tally in operations.items():
+        _sum_of(everybody, (_ALL + dimensions[16:], grain, bucket, status_class)).add(tally)
+    for (dimensions, grain, bucket, status_class), tally in list(everybody.items()):
+        if grain == "day":
+            _sum_of(everybody, (dimensions, "week", week_of(bucket), status_class)).add(tally)
+    operations |= everybody
     services = _summed(operations, 48)
     everything = _summed(services, 32)
-    return sorted([*operations.items(), *services.items(), *everything.items(), *weeks.items()], key=_key_of)
+    return sorted([*operations.items(), *services.items(), *everything.items(), *others.items()], key=_key_of)
 
 
 def _summed(rows: Mapping[Key, Tally], kept: int) -> dict[Key, Tally]:

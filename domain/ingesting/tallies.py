@@ -8,9 +8,11 @@ import struct
 from bisect import bisect_right
 
 from domain.histogram import EDGES_US
-from domain.journal.records import DIMENSIONS, OUTCOME_CODE
+from domain.ingesting.refusals import Refusals
+from domain.journal.decision import NO_LIMITS, SHADOW_AT, SHADOW_END
+from domain.journal.records import DIMENSIONS, FIXED_BYTES, OUTCOME_CODE
 
-_NUMBERS = struct.Struct("=qqqqqqHB")
+_NUMBERS = struct.Struct("=qqqqqqHBBHHHH")
 _NUMBERS_AT = 80
 _US_PER_MINUTE = 60_000_000
 _REFUSED = OUTCOME_CODE["refused"]
@@ -63,6 +65,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._minutes: dict[tuple[bytes, int, int], Tally] = {}
+        self.refusals = Refusals()
 
     def __len__(self) -> int:
         """How many different rows of the grain `minute` there are."""
@@ -70,9 +73,10 @@ class Tallies:
 
     def count(self, record: bytes) -> None:
         """Add one record of the journal."""
-        at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome = _NUMBERS.unpack_from(
-            record, _NUMBERS_AT
-        )
+        (
+            at_us, total_us, upstream_us, bytes_in, bytes_out, cost_micro, status, outcome, method, path, query, user_agent,
+            decision,
+        ) = _NUMBERS.unpack_from(record, _NUMBERS_AT)  # fmt: skip
         key = record[DIMENSIONS], at_us // _US_PER_MINUTE, status // 100
         tally = self._minutes.get(key)
         if tally is None:
@@ -82,6 +86,11 @@ class Tallies:
             tally.errors += 1
             if outcome == _REFUSED:
                 tally.refused += 1
+                self.refusals.count_refused(record, key[1])
+        if decision:
+            at = FIXED_BYTES + method + path + query + user_agent
+            if record[at + SHADOW_AT : at + SHADOW_END] != NO_LIMITS:
+                self.refusals.count_shadows(record, key[1], record[at : at + decision])
         tally.bytes_in += bytes_in
         tally.bytes_out += bytes_out
         if upstream_us > 0:

@@ -19,6 +19,8 @@ MOST_LIMITS = 16
 _HEAD = "=BBBBHHHHQ"
 _HEAD_BYTES = struct.calcsize(_HEAD)
 _FORMATS = tuple(struct.Struct(f"{_HEAD}{2 * count}q") for count in range(MOST_LIMITS + 1))
+SHADOW_AT, SHADOW_END, NO_LIMITS = 8, 10, bytes(2)
+"""Where a trace says which shadow limits had no room, and what stands there if all had."""
 _PLAN_BYTES = 16
 _LIMIT = struct.Struct("=16sq")
 
@@ -144,6 +146,12 @@ class DecisionForm:
         for name in names:
             mask |= self._bits.get(name, 0)
         return mask
+
+
+def shadow_limits(trace: bytes) -> list[UUID]:
+    """The shadow limits that had no room."""
+    decision = unpack_decision(trace)
+    return [] if decision is None else [limit.limit_id for limit in decision.limits if limit.shadow_violated]
 
 
 def unpack_decision(trace: bytes) -> Decision | None:

@@ -29,6 +29,8 @@ OUTCOMES = ("served", "refused", "failed", "cut", "gone")
 OUTCOME_CODE = {outcome: code for code, outcome in enumerate(OUTCOMES)}
 
 _FIXED = struct.Struct("=16s64sqqqqqqHBBHHHHBBBB")
+FIXED_BYTES = _FIXED.size
+"""Behind so many bytes the texts begin: method, path, query, user agent, decision, and the rest."""
 _KNOWN = struct.Struct("=16s32s32sqqqqqqHB5s2sHBBBB")
 """The same bytes as `_FIXED`, with the lengths of a `LinePart` in one, as those of a `FieldsPart`."""
 _LINE_LENGTHS, _FIELDS_LENGTH = struct.Struct("=BHH"), struct.Struct("=H")
@@ -230,6 +232,13 @@ def unpack(record: bytes) -> Recorded:
             texts[4] or None,
         ),
     )
+
+
+def refusal_texts(record: bytes) -> tuple[bytes, bytes]:
+    """Code of the refusal and name of the limit of a record that packing made; empty where there is none."""
+    *_, refusal, limit_name, client, trace_id = _fixed(record)
+    begin = len(record) - trace_id - client - limit_name - refusal
+    return record[begin : begin + refusal], record[begin + refusal : begin + refusal + limit_name]
 
 
 def _split(record: bytes) -> tuple[tuple[Any, ...], list[bytes]]:

@@ -1,5 +1,7 @@
 """What holds for every page of the back office: who gets in, what a form needs, that a change is written down."""
 
+import re
+
 import pyotp
 import pytest
 
@@ -86,7 +88,8 @@ async def test_where_a_second_factor_is_required_nothing_opens_without_one(datab
     "page", [page for page in PAGES if page.audience is not Audience.ANYONE], ids=lambda p: p.method + p.path
 )
 async def test_nobody_gets_in_without_a_session(office, page):
-    path = page.path.replace("{slug}", "suspend-organization")
+    path = page.path.replace("{slug}", "suspend-organization").replace("{user_id:int}", "1")
+    path = re.sub(r"\{\w+:uuid\}", "019ac0de-0000-7000-8000-000000000000", path)
     browser = office.browser()
     answer = await (browser.get(path) if page.method == "GET" else browser.post(path))
     assert answer.status_code == 303

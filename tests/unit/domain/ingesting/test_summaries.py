@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from domain.ingesting.summaries import EVERY, summaries, week_of
+from domain.ingesting.grains import EVERY, month_of, week_of
+from domain.ingesting.summaries import summaries
 from domain.ingesting.tallies import Tallies
 from tests.journals import dimensions, record
 
@@ -16,7 +17,22 @@ def counted(*records: bytes) -> dict[tuple, tuple]:
     tallies = Tallies()
     for one in records:
         tallies.count(one)
-    return {(key[0][16:], key[1], key[3]): tally for key, tally in summaries(tallies.rows())}
+    return {
+        (key[0][16:], key[1], key[3]): tally for key, tally in summaries(tallies.rows()) if key[0][:16] != EVERY.bytes
+    }
+
+
+def counted_of_all(*records: bytes) -> dict[tuple, int]:
+    tallies = Tallies()
+    for one in records:
+        tallies.count(one)
+    found = summaries(tallies.rows())
+    assert [key for key, _ in found] == sorted(key for key, _ in found)
+    return {
+        (key[0][32:48], key[0][48:], key[1], key[3]): tally.requests
+        for key, tally in found
+        if key[0][:16] == EVERY.bytes
+    }
 
 
 def at(moment: datetime) -> int:
@@ -46,6 +62,32 @@ def test_keys_are_summed_up_by_operation_service_and_organization():
 
 def test_what_belongs_to_nobody_has_no_summary():
     assert counted(record(dimensions=bytes(64), at_us=at(HOUR), status=401, outcome="refused")) == {}
+
+
+def test_all_organizations_and_nobody_are_summed_up_together():
+    service, operation, every = uuid4(), uuid4(), EVERY.bytes
+    calls = [
+        record(dimensions=dimensions(who, uuid4(), service, operation), at_us=at(HOUR + timedelta(minutes=minute)))
+        for minute, who in enumerate((uuid4(), uuid4(), None))
+    ]
+    rows = counted_of_all(*calls, record(dimensions=bytes(64), at_us=at(HOUR), status=401, outcome="refused"))
+    for grain in ("hour", "day", "week"):
+        assert rows[service.bytes, operation.bytes, grain, 2] == 3
+        assert rows[service.bytes, every, grain, 2] == 3
+        assert rows[every, every, grain, 2] == 3
+        assert (
+            rows[every, every, grain, 4]
+            == rows[bytes(16), every, grain, 4]
+            == rows[bytes(16), bytes(16), grain, 4]
+            == 1
+        )
+    assert rows[every, every, "minute", 2] == 1  # the last of three minutes: the dict keeps one
+    assert len(rows) == 3 * 6 + 2
+
+
+def test_months_begin_on_the_first():
+    moment = datetime(2026, 3, 31, 23, 59, tzinfo=UTC)
+    assert month_of(int(moment.timestamp()) // 60) * 60 == datetime(2026, 3, 1, tzinfo=UTC).timestamp()
 
 
 @pytest.mark.parametrize("days", range(14))

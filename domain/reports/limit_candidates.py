@@ -1,0 +1,96 @@
+"""Who may be close to a limit: every live subscription's limits against a row or three of its organization's usage.
+
+A limit's window lies within the day, or within this month and the last one, so these hold at least what the window does; and an
+organization at least what each of its keys used, each service and each operation.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from domain.billing_periods import anchor_of
+from domain.lifecycle import LIVE
+from domain.quotas.periods import window_begin
+from domain.reports.shapes import Named
+
+MOST = 200
+
+_SPEC = "id uuid, name text, amount bigint, period text, scope text, shadow boolean, service_id uuid, operation_id uuid, unit text"
+_NAMES = "l.name, l.amount, l.period, l.scope, l.shadow, l.service_id, l.operation_id, l.unit"
+# The limits of each plan, and of each version that a live subscription still has.
+_CANDIDATES = f"""
+with terms as materialized (
+    select l.plan_id, null::uuid as version_id, {_NAMES} from plan_limit l where l.period in ('hour', 'day', 'month')
+    union all
+    select v.plan_id, v.id, {_NAMES} from plan_version v, jsonb_to_recordset(v.terms->'limits') as l ({_SPEC})
+     where l.period in ('hour', 'day', 'month')
+       and exists (select 1 from subscription s where s.plan_version_id = v.id and s.state in {LIVE})
+), used as materialized (
+    select organization_id, coalesce(sum(requests - refused) filter (where grain = 'day'), 0) as today,
+           sum(requests - refused) filter (where grain = 'month') as months
+      from organization_usage
+     where ((grain = 'day' and bucket = $1) or (grain = 'month' and bucket >= $2))
+       and ($3::uuid is null or organization_id = $3)
+     group by 1
+), close as materialized (
+    select u.organization_id, s.plan_id, s.state, s.started_at, s.trial_ends_at, s.period_start, {_NAMES},
+           coalesce(o.amount, l.amount) as holds, coalesce(o.shadow, l.shadow) as only_counts,
+           case when l.period = 'month' then u.months else u.today end::float8 / coalesce(o.amount, l.amount) as at_most
+      from used u join subscription s on s.organization_id = u.organization_id and s.state in {LIVE}
+      join terms l on l.plan_id = s.plan_id and l.version_id is not distinct from s.plan_version_id
+      left join limit_override o on o.organization_id = u.organization_id and o.limit_name = l.name
+       and (o.until is null or o.until > $4)
+     where l.unit in ('requests', 'quota')
+     order by at_most desc, u.organization_id, l.name limit $5
+)
+select c.*, g.name as organization, g.slug, p.name as plan, p.slug as plan_slug
+  from close c join organization g on g.id = c.organization_id join plan p on p.id = c.plan_id
+ order by at_most desc, c.organization_id, c.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A limit of an organization with what holds for it; its window began at `since`. `at_most`: no larger share is used."""
+
+    organization: Named
+    plan: Named
+    name: str
+    amount: int
+    period: str
+    scope: str
+    unit: str
+    shadow: bool
+    service_id: UUID | None
+    operation_id: UUID | None
+    since: datetime
+    at_most: float
+
+
+async def find_candidates(connection: Any, now: datetime, organization_id: UUID | None) -> list[Candidate]:
+    """At most MOST, those first of which most can be used."""
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    last_month = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    rows = await connection.fetch(_CANDIDATES, today, last_month, organization_id, now, MOST)
+    return [_candidate(row, now) for row in rows]
+
+
+def _candidate(row: Any, now: datetime) -> Candidate:
+    paid_from = row["started_at"] if row["state"] == "trialing" else row["trial_ends_at"] or row["started_at"]
+    anchor = anchor_of(paid_from, row["period_start"])
+    began = window_begin(row["period"], anchor.timestamp(), now.timestamp())
+    return Candidate(
+        organization=Named(row["organization_id"], row["organization"], row["slug"]),
+        plan=Named(row["plan_id"], row["plan"], row["plan_slug"]),
+        name=row["name"],
+        amount=row["holds"],
+        period=row["period"],
+        scope=row["scope"],
+        unit=row["unit"],
+        shadow=row["only_counts"],
+        service_id=row["service_id"],
+        operation_id=row["operation_id"],
+        since=datetime.fromtimestamp(began, UTC),
+        at_most=row["at_most"],
+    )
