@@ -57,6 +57,7 @@ _ORGANIZATION = "The actions under /actions create, suspend and restore organiza
 _MESSAGES = "Programs of ours write it; the actions under /actions send a message again."
 _PLAN = "Plans come with their limits: `paid-endpoint plans create` or `paid-endpoint apply`. Make a plan inactive to end it."
 _SERVICE = "Logs and bills name it for ever: switch `enabled` off instead of deleting it."
+_CHAIN = "It is the chain that proves the audit: `paid-endpoint audit verify` reads it, and the sealer alone writes it."
 _OURS = "Programs of ours write it."
 
 _LOOK, _MONEY, _PEOPLE, _EDIT = Right.LOOK, Right.LOOK_MONEY, Right.LOOK_SIGN_INS, Right.EDIT_TABLES
@@ -97,6 +98,13 @@ PERMISSIONS: Mapping[str, Access] = {
     "webhook_event": Access(_LOOK, _APPEND_ONLY),
     "webhook_delivery": Access(_LOOK, _MESSAGES),
     "api_reply": Access(_PEOPLE, _OURS),
+    "notice": Access(_LOOK, _OURS),
+    "log_day": Access(_LOOK, _OURS),
+    "job": Access(_LOOK, "The jobs are those of this version; run one at /jobs."),
+    "job_run": Access(_LOOK, "The page /jobs runs jobs, and retries what failed."),
+    "audit_link": Access(Right.LOOK_AUDIT, _CHAIN),
+    "audit_seal": Access(Right.LOOK_AUDIT, _CHAIN),
+    "audit_unsealed": Access(Right.LOOK_AUDIT, _CHAIN),
     "audit_entry": Access(Right.LOOK_AUDIT, _APPEND_ONLY),
     "applied_config": Access(_LOOK, f"{_APPEND_ONLY} `paid-endpoint apply` writes it."),
 }

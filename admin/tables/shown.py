@@ -14,7 +14,7 @@ from piccolo.table import Table
 from schema.piccolo_app import APP_CONFIG
 
 CUSTOMERS, PEOPLE, SOLD, SERVICES = "Customers", "People and sign-ins", "What is sold", "Services"
-USAGE, MONEY, MESSAGES, RECORDS = "Usage", "Credits", "Messages", "Records"
+USAGE, MONEY, MESSAGES, RECORDS, RUNNING = "Usage", "Credits", "Messages", "Records", "Jobs"
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,7 @@ TABLES: tuple[Shown, ...] = (
         "-at",
         orders="at",
     ),
+    Shown("log_day", USAGE, "id day edition rows summarised_at dropped_at", "day edition", "-day"),
     Shown(
         "idempotent_request",
         USAGE,
@@ -269,14 +270,41 @@ TABLES: tuple[Shown, ...] = (
         "-created_at",
         orders="id created_at",
     ),
+    Shown("notice", MESSAGES, "id organization_id kind about created_at", "organization_id kind about", "-created_at"),
     Shown("api_reply", RECORDS, "id scope status created_at", "created_at status", "-created_at", hidden="key"),
     Shown(
         "audit_entry",
         RECORDS,
         "id created_at actor_kind actor_name verb object_type object_name organization_id reason",
-        "id organization_id actor_id object_type object_id created_at",
+        "id organization_id actor_id actor_name verb object_type object_id request_id created_at",
         "-created_at",
         orders="id created_at",
+    ),
+    Shown(
+        "audit_link",
+        RECORDS,
+        "position day entry_id created_at",
+        "position",
+        "-position",
+        link="position",
+        orders="position",
+    ),
+    Shown(
+        "audit_seal",
+        RECORDS,
+        "last_position first_position day created_at",
+        "day last_position",
+        "-last_position",
+        link="last_position",
+    ),
+    Shown("audit_unsealed", RECORDS, "id entry_id created_at", "id entry_id", "-id"),
+    Shown("job", RUNNING, "name description cron time_zone gone_at", "name gone_at", "name", link="name"),
+    Shown(
+        "job_run",
+        RUNNING,
+        "id name state attempt requested_by due_at started_at ended_at error",
+        "name state requested_by created_at retry_of",
+        "-created_at",
     ),
     Shown("applied_config", RECORDS, "id actor_name sha256 created_at", "actor_name sha256", "-created_at"),
 )

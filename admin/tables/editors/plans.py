@@ -15,8 +15,8 @@ _KINDS = ("price_micro", "quota_cost")
 
 
 async def _change_plan(connection: Any, row: Row, changes: Row) -> None:
-    no_calls = "trial_calls" in changes and changes["trial_calls"] is None
-    await plans.change(connection, row["slug"], no_trial_calls=no_calls, **changes)
+    nothing = {f"no_{name}": True for name in ("trial_calls", "log_days") if changes.get(name, 0) is None}
+    await plans.change(connection, row["slug"], **nothing, **changes)
 
 
 async def _slug(connection: Any, plan_id: UUID) -> str:
