@@ -76,13 +76,10 @@ GROUPS: Mapping[str, str] = {
     "webhook": "Webhooks",
     "config": "Configuration",
     "table": "Tables",
-}
-"""What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table"})
     "job": "Jobs",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "job"})
+OPERATORS_ONLY = frozenset({"config", "table", "job"})
 """Groups of which no organization ever has an entry."""
 
 
