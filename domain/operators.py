@@ -31,6 +31,8 @@ class Right(StrEnum):
     """Change rows of those tables that may be changed by hand."""
     LOOK_AUDIT = "look_audit"
     """Read what everybody did."""
+    RESET_FACTORS = "reset_factors"
+    """Take a person's second factor away."""
     OPERATORS = "operators"
     """Say who is an operator, and end their sessions."""
 

@@ -1,12 +1,37 @@
 """Every action of the back office."""
 
 from admin.actions import (
+    balances,
+    founding,
+    limiting,
+    mailing,
+    minting,
+    people,
+    replaying,
+    revoking,
+    shadowing,
+    subscribing,
     job_running,
     suspending,
+    switching,
+    undoing,
 )
 from admin.actions.action import Action
 
 ACTIONS: tuple[Action, ...] = (
+    *founding.ACTIONS,
+    *suspending.ACTIONS,
+    *people.ACTIONS,
+    *minting.ACTIONS,
+    *revoking.ACTIONS,
+    *balances.ACTIONS,
+    *subscribing.ACTIONS,
+    *limiting.ACTIONS,
+    *shadowing.ACTIONS,
+    *switching.ACTIONS,
+    *undoing.ACTIONS,
+    *replaying.ACTIONS,
+    *mailing.ACTIONS,
     *job_running.ACTIONS,
     *suspending.ACTIONS,
 )
