@@ -99,10 +99,6 @@ GROUPS: Mapping[str, str] = {
     "webhook": "Webhooks",
     "config": "Configuration",
     "table": "Tables",
-    "job": "Jobs",
-}
-"""What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table", "job"})
     "plan": "Plans",
     "service": "Services",
     "operation": "Operations",
@@ -110,7 +106,7 @@ OPERATORS_ONLY = frozenset({"config", "table", "job"})
     "job": "Jobs",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail", "job"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})
 """Groups of which no organization ever has an entry."""
 
 
