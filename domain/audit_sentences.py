@@ -69,6 +69,9 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
+    Verb.TABLE_CREATE: "added a row by hand: {object}",
+    Verb.TABLE_CHANGE: "changed a row by hand: {object}",
+    Verb.TABLE_DELETE: "deleted a row by hand: {object}",
     Verb.PLAN_ARCHIVE: "archived the plan {object}",
     Verb.PLAN_REOPEN: "reopened the plan {object}",
     Verb.PLAN_RESTORE: "put back earlier terms of the plan {object}",
@@ -98,6 +101,7 @@ GROUPS: Mapping[str, str] = {
     "logs": "Request logs",
     "webhook": "Webhooks",
     "config": "Configuration",
+    "table": "Tables",
     "plan": "Plans",
     "service": "Services",
     "operation": "Operations",
@@ -105,7 +109,7 @@ GROUPS: Mapping[str, str] = {
     "job": "Jobs",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail", "job"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})
 """Groups of which no organization ever has an entry."""
 
 
