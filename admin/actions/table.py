@@ -33,7 +33,6 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
-    *suspending.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}
