@@ -64,6 +64,8 @@ async def test_an_operation_is_switched_off_and_on_by_its_name_or_id(office, sup
     assert done.status_code == 200, done.text
     assert (await operations.fetch_operation(office.pool, forecast.id)).enabled
     assert [entry.verb for entry in await written(office, forecast.id)] == ["operation.disable", "operation.enable"]
+    form = await superuser.browser.get("/actions/disable-operation")
+    assert f'<option value="{name}">forecast</option>' in form.text
     answer = await superuser.browser.act("disable-operation", operation="no GET /such")
     assert (answer.status_code, "There is no operation no GET /such." in answer.text) == (404, True)
 
