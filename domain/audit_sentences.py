@@ -33,6 +33,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.TOKEN_CREATE: "created the access token {object}",
     Verb.TOKEN_REVOKE: "revoked the access token {object}",
     Verb.ORGANIZATION_CREATE: "created the organization {object}",
+    Verb.ORGANIZATION_IMPORT: "imported the organization {object}",
     Verb.ORGANIZATION_CHANGE: "changed the organization {object}",
     Verb.ORGANIZATION_CLOSE: "closed the organization {object}",
     Verb.ORGANIZATION_SUSPEND: "suspended the organization {object}",
@@ -44,6 +45,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.MEMBER_CHANGE_ROLE: "changed the role of {object}",
     Verb.MEMBER_REMOVE: "removed {object}",
     Verb.KEY_CREATE: "created the API key {object}",
+    Verb.KEY_IMPORT: "imported the API key {object}",
     Verb.KEY_CHANGE: "changed the API key {object}",
     Verb.KEY_ROTATE: "rotated the API key {object}",
     Verb.KEY_REVOKE: "revoked the API key {object}",
@@ -77,6 +79,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.OPERATION_ENABLE: "switched on the operation {object}",
     Verb.OPERATION_DISABLE: "switched off the operation {object}",
     Verb.MAIL_TEST: "sent a test mail to {object}",
+    Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
 }

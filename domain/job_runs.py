@@ -48,6 +48,7 @@ on conflict on constraint uq_job_run_ticket do update
  where r.state in ('waiting', 'running', 'retrying')
 returning id, attempt, arguments, requested_by
 """
+_KNOWN = "select exists (select from job_run where ticket = $1)"
 _BEAT = "update job_run set beat_at = $3 where id = $1 and attempt = $2 and state = 'running'"
 _PROGRESS = "update job_run set progress = $3::jsonb, beat_at = $4 where id = $1 and attempt = $2 and state = 'running'"
 _SUCCEED = """
@@ -166,6 +167,11 @@ async def begin(connection: Any, name: str, ticket: str, *, worker: str, now: da
     """Begin an attempt, under the job's lock; None if this run has ended already."""
     row = await connection.fetchrow(_BEGIN, name, ticket, now, worker)
     return None if row is None else Begun(row["id"], row["attempt"], stored_arguments(row["arguments"]))
+
+
+async def is_known(connection: Any, ticket: str) -> bool:
+    """Whether a run of this ticket was asked for or begun before."""
+    return bool(await connection.fetchval(_KNOWN, ticket))
 
 
 async def beat(connection: Any, run: Begun, now: datetime) -> None:

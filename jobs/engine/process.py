@@ -29,7 +29,8 @@ from jobs.work import utc_now
 log = logging.getLogger("paid_endpoint.jobs")
 
 BUSY_MILLISECONDS = 5_000
-AWAY_SECONDS = 1.0
+LONGEST_LOOK_SECONDS = 10.0
+"""A database that hangs is away, too."""
 _REDIS_FAULTS = (RedisError, OSError, TimeoutError)
 _DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -88,7 +89,8 @@ class Process:
             if self._redis.over():
                 self._upkeep.from_scratch()
             await self._keep_worker()
-            await self._upkeep.look()
+            async with asyncio.timeout(LONGEST_LOOK_SECONDS):
+                await self._upkeep.look()
             self._database.over()
         except _DATABASE_FAULTS as fault:
             self._database.met(fault)

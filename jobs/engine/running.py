@@ -14,7 +14,7 @@ import asyncpg
 from domain.databases import Pool
 from domain.faults import Fault
 from domain.job_locks import job_lock
-from domain.job_runs import Begun, beat, begin, error_text, fail, put_back, succeed, try_later
+from domain.job_runs import Begun, beat, begin, error_text, fail, is_known, put_back, succeed, try_later
 from domain.settings import Settings
 from jobs.engine.telling import Telling
 from jobs.registry import Job
@@ -29,7 +29,7 @@ _UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Outcome(Enum):
-    """BUSY: another run of the job is under way. OVER: this run had ended before. AGAIN: to be tried later."""
+    """BUSY: another run of the job is under way. OVER: this run had ended before, or is needless. AGAIN: to be tried later."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -56,7 +56,8 @@ async def perform(context: Context, job: Job, ticket: str) -> Outcome:
     """
     async with context.database.acquire() as connection, job_lock(connection, job.name) as free:
         if not free:
-            return Outcome.BUSY
+            # Time has come again while the job runs: the run that is under way will do, or the next one.
+            return Outcome.BUSY if await is_known(connection, ticket) else Outcome.OVER
         run = await begin(connection, job.name, ticket, worker=context.worker, now=utc_now())
         if run is None:
             return Outcome.OVER

@@ -21,6 +21,7 @@ LOOK_SECONDS = 1.0
 SCHEDULES_SECONDS = 60.0
 MISSED_SECONDS = 60.0
 LOST_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 SYSTEM = Actor(name="made up for a missed time")
 
 
@@ -39,7 +40,7 @@ class Upkeep:
     async def look(self) -> None:
         """Whatever is due of it."""
         now = time.monotonic()
-        async with self._context.database.acquire() as connection:
+        async with self._context.database.acquire(timeout=CONNECT_SECONDS) as connection:
             if not self._published:
                 await publish(connection, [job.record for job in JOBS])
                 self._published = True

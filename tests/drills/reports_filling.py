@@ -134,7 +134,9 @@ STATEMENTS = (
         f" select {_ORG}, g, b, {_SERVICE.format(n='i')}, {_OPERATION.format(n='i')}, r, '', md5('m' || i % 4 || 'hour')::uuid, 7"
         " from generate_series(1, $1::int / 10) i, unnest(array['rate_limited', 'shadow']) r,"
         " (select 'day' as g, date_trunc('day', now(), 'UTC') - d * interval '1 day' as b from generate_series(0, 29) d"
-        "  union all select 'hour', date_trunc('hour', now(), 'UTC') - d * interval '1 hour' from generate_series(0, 9) d) as x"
+        "  union all select 'hour', date_trunc('hour', now(), 'UTC') - d * interval '1 hour' from generate_series(0, 9) d"
+        "  union all select 'week', date_trunc('week', now(), 'UTC') - d * interval '7 days' from generate_series(0, 13) d) as x"
+        " where g <> 'week' or r = 'shadow'"
     ),
     (
         "insert into request_log (id, at, organization_id, method, path, status, outcome, total_us, bytes_in, bytes_out, created_at)"

@@ -9,14 +9,11 @@ from domain import job_runs
 from domain.audit import Actor
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.job_run_reading import fetch_run, list_runs, overview
+from jobs.engine.running import Outcome, perform
 from jobs.work import Finding
 from tests.integration.jobs.conftest import state_of, until, worker
 
 ACTOR = Actor("operator", 7, "ada@example.com")
-
-
-async def ask(pool, name: str, arguments: dict | None = None):
-    return await job_runs.request_run(pool, name, arguments or {}, ACTOR)
 
 
 async def published(pool, *jobs) -> None:
@@ -153,6 +150,26 @@ async def ended_later(pool, run_id):
         return found if found.ended_at else None
 
     return await until(look, 60)
+
+
+async def test_a_time_that_comes_while_the_job_runs_is_no_second_run(settings, own_pool, own_jobs):
+    begun, go_on = [], asyncio.Event()
+
+    async def long(work):
+        begun.append(1)
+        await go_on.wait()
+        return {}
+
+    job = own_jobs("long", long)
+    await published(own_pool, job)
+    run_id = await ask_now(own_pool, "long")
+    async with worker(settings) as running:
+        await until(lambda: asyncio.sleep(0, begun))
+        assert await perform(running.context, job, "repeat:long:1") is Outcome.OVER
+        assert await perform(running.context, job, f"run-{run_id}") is Outcome.BUSY
+        go_on.set()
+        assert (await ended(own_pool, run_id)).state == "succeeded"
+    assert await own_pool.fetchval("select count(*) from job_run") == 1
 
 
 async def test_a_worker_that_stops_puts_its_run_back_and_another_takes_it(settings, own_pool, own_jobs):
