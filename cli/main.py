@@ -9,9 +9,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("cli.up", "Run the whole product on this machine: databases, demo upstream, gateway, portal."),
+    "up": (
+        "cli.up",
+        "Run the whole product on this machine: databases, demo upstream, gateway, portal, back office, jobs.",
+    ),
     "gateway": ("cli.gateway", "Run the data plane: workers on one port."),
     "portal": ("cli.portal", "Run the customers' portal and its JSON API."),
+    "admin": ("cli.admin", "Run the operators' back office."),
+    "jobs": ("cli.jobs", "Run jobs by their schedules; look at their runs."),
     "migrate": ("cli.migrate", "Bring the database to this version's schema."),
     "seed": ("cli.seed", "Make the demo plans, people, keys and service, if missing."),
     "doctor": ("cli.doctor", "Check versions, settings, ports, clocks, pepper and reachability."),
@@ -23,10 +28,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "operations": ("cli.operations", "Create and list a service's operations."),
     "export": ("cli.export", "Print plans, services and operations as one YAML file."),
     "apply": ("cli.apply", "Make plans, services and operations what a file says."),
+    "what-if": ("cli.what_if", "Replay the past days against a draft of a plan."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
     "reports": ("cli.reports", "Show what goes on in the business and the installation."),
+    "audit": ("cli.audit", "List, seal and verify the audit: who did what."),
 }
 
 

@@ -33,6 +33,9 @@ Overages = Annotated[Overage | None, typer.Option(help="When quotas are used up:
 TrialDays = Annotated[int | None, typer.Option(help="Length of a trial; 0: none.")]
 TrialCalls = Annotated[int | None, typer.Option(help="Requests in a trial at the most.")]
 GraceDays = Annotated[int | None, typer.Option(help="Days for which an unpaid plan still applies.")]
+LogDays = Annotated[
+    int | None, typer.Option(min=0, help="Days of request logs; 0: as for everybody, LOG_RETENTION_DAYS.")
+]
 
 
 @app.command(
@@ -56,6 +59,7 @@ def create(
     trial_days: TrialDays = None,
     trial_calls: TrialCalls = None,
     grace_days: GraceDays = None,
+    log_days: LogDays = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a plan with its limits."""
@@ -75,6 +79,7 @@ def create(
             trial_days=trial_days or 0,
             trial_calls=trial_calls,
             grace_days=3 if grace_days is None else grace_days,
+            log_days=log_days or None,
         )
     )
     print_record(_readable(record, as_json=as_json), as_json=as_json)
@@ -96,6 +101,7 @@ def change(
     trial_days: TrialDays = None,
     trial_calls: TrialCalls = None,
     grace_days: GraceDays = None,
+    log_days: LogDays = None,
     at_once: Annotated[
         bool, typer.Option("--now", help="For everybody at once, also for those who keep older terms of this plan.")
     ] = False,
@@ -120,6 +126,8 @@ def change(
             trial_days=trial_days,
             trial_calls=trial_calls,
             grace_days=grace_days,
+            log_days=log_days or None,
+            no_log_days=log_days == 0,
             at_once=at_once,
         )
     )

@@ -1,12 +1,10 @@
 """`paid-endpoint portal`: the customers' pages and their API, as production runs it."""
 
-import logging
 from typing import Annotated
 
 import typer
 
-from cli.connecting import settings_or_fail
-from cli.output import fail
+from cli.faces import run_face
 
 app = typer.Typer()
 
@@ -19,14 +17,6 @@ def portal(
     ] = None,
 ) -> None:
     """Run the customers' portal and its JSON API. SIGTERM stops it."""
-    from portal.serving import serve
+    from portal.app import create_app
 
-    settings = settings_or_fail()
-    options = {"host": host, "port": port}
-    given = {name: value for name, value in options.items() if value is not None}
-    settings.portal = settings.portal.model_copy(update=given)
-    logging.basicConfig(level=settings.logs.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        serve(settings)
-    except ValueError as error:
-        fail(str(error))
+    run_face("portal", create_app, host=host, port=port)

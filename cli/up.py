@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.3
 def up(
     demo: Annotated[bool, typer.Option(help="Seed the demo and run its upstream.")] = True,
 ) -> None:
-    """Run databases, demo upstream, gateway and portal here, until Ctrl-C. Data, logs and keys are in `.data`.
+    """Run databases, demo upstream, gateway, portal, back office and jobs here, until Ctrl-C. Data, logs and keys are in `.data`.
 
     DATABASE_URL and REDIS_URL, if set, are used instead of databases of our own. PORT_OFFSET=n moves every port.
     SIGHUP reloads the gateway without a failed request.
@@ -60,6 +60,10 @@ def run(product: Product, console: Console) -> None:
             product.start_gateway()
         with console.status("Starting the portal"):
             product.start_portal()
+        with console.status("Starting the back office"):
+            product.start_admin()
+        with console.status("Starting the jobs"):
+            product.start_jobs()
         show_summary(console, product, demo_pairs, time.monotonic() - begin)
         watch(product, console)
     except StopRequested:

@@ -1,6 +1,8 @@
 """The audit trail: who did what to which thing, written in the transaction that did it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,6 +38,10 @@ class Verb(StrEnum):
     ACCOUNT_DELETE = "account.delete"
     ACCOUNT_KEEP = "account.keep"
     ACCOUNT_ERASE = "account.erase"
+    ACCOUNT_CREATE = "account.create"
+    ACCOUNT_SEND_LINK = "account.send_link"
+    ACCOUNT_RESET_FACTOR = "account.reset_factor"
+    ACCOUNT_END_ALL_SESSIONS = "account.end_all_sessions"
     TOKEN_CREATE = "token.create"  # noqa: S105  a verb
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  a verb
     ORGANIZATION_CREATE = "organization.create"
@@ -56,6 +62,13 @@ class Verb(StrEnum):
     SUBSCRIPTION_CHANGE = "subscription.change"
     SUBSCRIPTION_CANCEL = "subscription.cancel"
     SUBSCRIPTION_RESUME = "subscription.resume"
+    SUBSCRIPTION_EXTEND = "subscription.extend"
+    LIMIT_OVERRIDE = "limit.override"
+    LIMIT_END_OVERRIDE = "limit.end_override"
+    CREDITS_GRANT = "credits.grant"
+    CREDITS_ADJUST = "credits.adjust"
+    CREDITS_REFUND = "credits.refund"
+    CREDITS_BOOK_PAYMENT = "credits.book_payment"
     SPEND_CAP_CHANGE = "spend_cap.change"
     LOGS_EXPORT = "logs.export"
     WEBHOOK_CREATE = "webhook.create"
@@ -66,6 +79,18 @@ class Verb(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
+    PLAN_ARCHIVE = "plan.archive"
+    PLAN_REOPEN = "plan.reopen"
+    PLAN_RESTORE = "plan.restore"
+    PLAN_SHADOW_LIMIT = "plan.shadow_limit"
+    PLAN_ENFORCE_LIMIT = "plan.enforce_limit"
+    SERVICE_ENABLE = "service.enable"
+    SERVICE_DISABLE = "service.disable"
+    OPERATION_ENABLE = "operation.enable"
+    OPERATION_DISABLE = "operation.disable"
+    MAIL_TEST = "mail.test"
+    JOB_RUN = "job.run"
+    JOB_RETRY = "job.retry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +111,20 @@ class Thing:
     type: str
     id: str
     name: str = ""
+
+
+_written: ContextVar["list[Verb] | None"] = ContextVar("audit_entries_written", default=None)
+
+
+@contextmanager
+def collecting() -> "Iterator[list[Verb]]":
+    """The verbs of all entries that are written in this block, as they come: none means that nobody said what was done."""
+    verbs: list[Verb] = []
+    token = _written.set(verbs)
+    try:
+        yield verbs
+    finally:
+        _written.reset(token)
 
 
 async def record(
@@ -121,6 +160,8 @@ async def record(
         actor.address,
         actor.request_id,
     )
+    if (verbs := _written.get()) is not None:
+        verbs.append(verb)
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:

@@ -26,6 +26,10 @@ SENTENCES: Mapping[str, str] = {
     Verb.ACCOUNT_ERASE: "was erased, as asked",
     Verb.ACCOUNT_DELETE: "asked to delete their account",
     Verb.ACCOUNT_KEEP: "kept their account after all",
+    Verb.ACCOUNT_CREATE: "made the account {object}",
+    Verb.ACCOUNT_SEND_LINK: "mailed a new link to {object}",
+    Verb.ACCOUNT_RESET_FACTOR: "took the second factor away from {object}",
+    Verb.ACCOUNT_END_ALL_SESSIONS: "ended all sessions of {object}",
     Verb.TOKEN_CREATE: "created the access token {object}",
     Verb.TOKEN_REVOKE: "revoked the access token {object}",
     Verb.ORGANIZATION_CREATE: "created the organization {object}",
@@ -46,6 +50,13 @@ SENTENCES: Mapping[str, str] = {
     Verb.SUBSCRIPTION_CHANGE: "changed the subscription to {object}",
     Verb.SUBSCRIPTION_CANCEL: "cancelled the subscription {object}",
     Verb.SUBSCRIPTION_RESUME: "resumed the subscription {object}",
+    Verb.SUBSCRIPTION_EXTEND: "extended the subscription {object}",
+    Verb.LIMIT_OVERRIDE: "changed, for this organization, the limit {object}",
+    Verb.LIMIT_END_OVERRIDE: "put back to what the plan says the limit {object}",
+    Verb.CREDITS_GRANT: "gave credits to {object}",
+    Verb.CREDITS_ADJUST: "corrected the credits of {object}",
+    Verb.CREDITS_REFUND: "gave back the charge of the request {object}",
+    Verb.CREDITS_BOOK_PAYMENT: "booked the payment {object}",
     Verb.SPEND_CAP_CHANGE: "changed the spend cap of {object}",
     Verb.LOGS_EXPORT: "exported request logs",
     Verb.WEBHOOK_CREATE: "created the webhook endpoint {object}",
@@ -56,6 +67,18 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
+    Verb.PLAN_ARCHIVE: "archived the plan {object}",
+    Verb.PLAN_REOPEN: "reopened the plan {object}",
+    Verb.PLAN_RESTORE: "put back earlier terms of the plan {object}",
+    Verb.PLAN_SHADOW_LIMIT: "put in shadow the limit {object}",
+    Verb.PLAN_ENFORCE_LIMIT: "enforced the limit {object}",
+    Verb.SERVICE_ENABLE: "switched on the service {object}",
+    Verb.SERVICE_DISABLE: "switched off the service {object}",
+    Verb.OPERATION_ENABLE: "switched on the operation {object}",
+    Verb.OPERATION_DISABLE: "switched off the operation {object}",
+    Verb.MAIL_TEST: "sent a test mail to {object}",
+    Verb.JOB_RUN: "asked for the job {object}",
+    Verb.JOB_RETRY: "asked to try again the job {object}",
 }
 _OBJECT = "{object}"
 
@@ -67,12 +90,19 @@ GROUPS: Mapping[str, str] = {
     "key": "API keys",
     "subscription": "Subscription",
     "spend_cap": "Spend caps",
+    "limit": "Limits",
+    "credits": "Credits",
     "logs": "Request logs",
     "webhook": "Webhooks",
     "config": "Configuration",
+    "plan": "Plans",
+    "service": "Services",
+    "operation": "Operations",
+    "mail": "Mails",
+    "job": "Jobs",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config"})
+OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail", "job"})
 """Groups of which no organization ever has an entry."""
 
 

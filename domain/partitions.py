@@ -36,13 +36,18 @@ async def ensure_partitions(connection: Any, first: date, last: date) -> list[st
     return [partition_name(day) for day in missing]
 
 
-async def _missing(connection: Any, days: list[date]) -> list[date]:
+async def present_days(connection: Any) -> list[date]:
+    """The days that have a partition, oldest first."""
     rows = await connection.fetch(
         "select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid"
-        " where i.inhparent = 'request_log'::regclass"
+        " where i.inhparent = 'request_log'::regclass and c.relname ~ '^request_log_[0-9]{8}$'"
     )
-    present = {row["relname"] for row in rows}
-    return [day for day in days if partition_name(day) not in present]
+    return sorted(date.fromisoformat(row["relname"].removeprefix("request_log_")) for row in rows)
+
+
+async def _missing(connection: Any, days: list[date]) -> list[date]:
+    present = set(await present_days(connection))
+    return [day for day in days if day not in present]
 
 
 async def _create(connection: Any, day: date) -> None:

@@ -46,7 +46,7 @@ async def replace_limits(connection: Any, plan_id: UUID, limits: Sequence[LimitS
     Inside the caller's transaction, which holds the plan's row. Raises NotFound for a service or operation that is
     not there; InvalidValue for an operation's name that the service has several times.
     """
-    targets = [await _target(connection, spec) for spec in limits]
+    targets = [await target_of(connection, spec, lock=True) for spec in limits]
     kinds = (
         [spec.name for spec in limits],
         [spec.period for spec in limits],
@@ -61,16 +61,21 @@ async def replace_limits(connection: Any, plan_id: UUID, limits: Sequence[LimitS
     )
 
 
-async def _target(connection: Any, spec: LimitSpec) -> tuple[UUID | None, UUID | None]:
+async def target_of(connection: Any, spec: LimitSpec, *, lock: bool = False) -> tuple[UUID | None, UUID | None]:
+    """The service and operation that a limit is on, None where it is on all; `lock` keeps them until the transaction ends.
+
+    Raises NotFound for what is not there; InvalidValue for an operation's name that the service has several times.
+    """
     if spec.service is None:
         return None, None
-    service_id = await connection.fetchval("select id from service where slug = $1 for key share", spec.service)
+    share = " for key share" if lock else ""
+    service_id = await connection.fetchval(f"select id from service where slug = $1{share}", spec.service)
     if service_id is None:
         raise NotFound(f"There is no service {spec.service}, which the limit {spec.name} is on.")
     if spec.operation is None:
         return service_id, None
     rows = await connection.fetch(
-        "select id from operation where service_id = $1 and name = $2 for key share", service_id, spec.operation
+        f"select id from operation where service_id = $1 and name = $2{share}", service_id, spec.operation
     )
     if not rows:
         raise NotFound(

@@ -93,13 +93,19 @@ async def set_prices(connection: Any, plan_id: UUID, prices: Sequence[PriceSpec]
     Inside the caller's transaction, which holds the plan's row. Raises NotFound.
     """
     for spec in prices:
-        rows = await connection.fetch(f"{_OPERATIONS} for key share of o", spec.service, spec.operation, spec.by_path)
-        if not rows:
-            raise NotFound(f"There is no operation {spec.operation} of a service {spec.service}.")
         other = "quota_cost" if spec.kind == "price_micro" else "price_micro"
-        for row in rows:
+        for operation_id in await operations_of(connection, spec, lock=True):
             if spec.amount is not None:
-                await connection.execute(_SET.format(column=spec.kind), plan_id, row["id"], spec.amount)
+                await connection.execute(_SET.format(column=spec.kind), plan_id, operation_id, spec.amount)
                 continue
-            await connection.execute(_DROP.format(other=other), plan_id, row["id"])
-            await connection.execute(_RESET.format(column=spec.kind, other=other), plan_id, row["id"])
+            await connection.execute(_DROP.format(other=other), plan_id, operation_id)
+            await connection.execute(_RESET.format(column=spec.kind, other=other), plan_id, operation_id)
+
+
+async def operations_of(connection: Any, spec: PriceSpec, *, lock: bool = False) -> list[UUID]:
+    """The operations that a price is for, at least one; `lock` keeps them until the transaction ends. Raises NotFound."""
+    share = " for key share of o" if lock else ""
+    rows = await connection.fetch(f"{_OPERATIONS}{share}", spec.service, spec.operation, spec.by_path)
+    if not rows:
+        raise NotFound(f"There is no operation {spec.operation} of a service {spec.service}.")
+    return [row["id"] for row in rows]

@@ -15,20 +15,22 @@ from domain.plan_versions import edit_plans
 
 COLUMNS = (
     "p.id, p.slug, p.name, p.description, p.active, p.public, p.price_cents, p.currency::text as currency,"
-    " p.sort_order, p.overage, p.trial_days, p.trial_calls, p.grace_days, p.created_at"
+    " p.sort_order, p.overage, p.trial_days, p.trial_calls, p.grace_days, p.log_days, p.created_at"
 )
 LONGEST_DAYS = 365
 LONGEST_TRIAL_OF_CALLS = 28
 """Days: calls of a trial are counted by its months."""
 HIGHEST_RANK = 1_000_000
+MOST_LOG_DAYS = 3_650
 _BOUNDS = {
     "price_cents": (0, 10**12), "sort_order": (0, HIGHEST_RANK), "trial_days": (0, LONGEST_DAYS),
-    "trial_calls": (1, LARGEST_AMOUNT), "grace_days": (0, LONGEST_DAYS),
+    "trial_calls": (1, LARGEST_AMOUNT), "grace_days": (0, LONGEST_DAYS), "log_days": (1, MOST_LOG_DAYS),
 }  # fmt: skip
 CHANGEABLE = {*_BOUNDS, "name", "description", "active", "public", "overage"}
 _NAMED = {
     "price_cents": "The price in hundredths", "sort_order": "The rank", "trial_days": "The trial's number of days",
     "trial_calls": "The trial's number of calls", "grace_days": "The number of days of grace",
+    "log_days": "The number of days of logs",
 }  # fmt: skip
 
 
@@ -37,6 +39,7 @@ class PlanRecord:
     """One plan; `price_cents` a month, in hundredths of `currency`; limits by period, shortest first.
 
     `overage` is block or credits; `trial_days` 0 and no `trial_calls`: it is sold without a trial.
+    `log_days` None: request logs are kept as long as everybody's.
     """
 
     id: UUID
@@ -52,6 +55,7 @@ class PlanRecord:
     trial_days: int
     trial_calls: int | None
     grace_days: int
+    log_days: int | None
     created_at: datetime
     limits: tuple[LimitSpec, ...]
     prices: tuple[PlanPriceRecord, ...]
@@ -72,6 +76,7 @@ async def create(
     trial_days: int = 0,
     trial_calls: int | None = None,
     grace_days: int = 3,
+    log_days: int | None = None,
     prices: Sequence[PriceSpec] = (),
 ) -> PlanRecord:
     """A new plan with its limits and prices, in one transaction; without a name, the slug serves.
@@ -82,8 +87,9 @@ async def create(
         "slug": valid_slug(slug), "name": valid_name(name or slug), "description": description, "public": public,
         "price_cents": price_cents, "currency": currency, "sort_order": sort_order, "overage": overage,
         "trial_days": trial_days, "trial_calls": trial_calls, "grace_days": grace_days,
+        "log_days": log_days,
     }  # fmt: skip
-    _check(values)
+    check_terms(values)
     check_names(limits)
     async with connection.transaction():
         plan_id = await connection.fetchval(
@@ -120,22 +126,25 @@ async def change(
     prices: Sequence[PriceSpec] = (),
     at_once: bool = False,
     no_trial_calls: bool = False,
+    no_log_days: bool = False,
     **values: Any,
 ) -> PlanRecord:
     """Change what is given: columns of CHANGEABLE by name, and `prices`; `limits` replaces all of them.
 
     Who has subscribed keeps what was sold until the period ends; `at_once` is for everybody, also for those who keep
-    older terms of this plan (`plan_versions`). What is None stays; `no_trial_calls` takes a trial's number of calls away.
+    older terms of this plan (`plan_versions`). What is None stays; `no_trial_calls` takes a trial's number of calls away, `no_log_days` the plan's own days of logs.
     Raises NotFound, InvalidValue.
     """
     given = {name: value for name, value in values.items() if value is not None}
     if no_trial_calls:
         given["trial_calls"] = None
+    if no_log_days:
+        given["log_days"] = None
     if unknown := sorted(given.keys() - CHANGEABLE):
         raise InvalidValue(f"A plan's {unknown[0]} cannot be changed.")
     if "name" in given:
         given["name"] = valid_name(given["name"])
-    _check(given)
+    check_terms(given)
     if limits is not None:
         check_names(limits)
     plan_id = await connection.fetchval("select id from plan where slug = $1", slug)
@@ -153,7 +162,7 @@ async def change(
 
     async with connection.transaction():
         record = await edit_plans(connection, [plan_id], edit, at_once=at_once)
-        _check({"trial_days": record.trial_days, "trial_calls": record.trial_calls})
+        check_terms({"trial_days": record.trial_days, "trial_calls": record.trial_calls})
         return record
 
 
@@ -163,7 +172,7 @@ async def _records(connection: Any, rows: Sequence[Any]) -> list[PlanRecord]:
     return [PlanRecord(**dict(row), limits=limits.get(row["id"], ()), prices=prices.get(row["id"], ())) for row in rows]
 
 
-def _check(values: Mapping[str, Any]) -> None:
+def check_terms(values: Mapping[str, Any]) -> None:
     """Raise InvalidValue for what no plan can have; only what is given is looked at."""
     for name, (least, most) in _BOUNDS.items():
         value = values.get(name)

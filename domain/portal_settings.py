@@ -34,7 +34,49 @@ class SecretSettings(Concern, env_prefix="SECRET_"):
         return value
 
 
-class PortalSettings(Concern, env_prefix="PORTAL_"):
+class Face(Concern):
+    """What people open in a browser: the portal, the back office."""
+
+    host: str
+    port: Port
+    public_url: str
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode]
+
+    @property
+    def base_url(self) -> str:
+        """Where it is, without a slash at its end."""
+        return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach it over https."""
+        return self.base_url.startswith("https://")
+
+    def moved(self, offset: int) -> Self:
+        """The same with its port moved. Raises ValueError behind the last port."""
+        if self.port + offset > LAST_PORT:
+            raise ValueError(f"PORT_OFFSET: {offset} moves port {self.port} behind {LAST_PORT}")
+        return self.model_copy(update={"port": self.port + offset})
+
+    @field_validator("trusted_proxies", mode="before", check_fields=False)
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return split(value)
+
+    @field_validator("trusted_proxies", check_fields=False)
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return networks(value)
+
+    @field_validator("public_url", "gateway_url", check_fields=False)
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+
+class PortalSettings(Face, env_prefix="PORTAL_"):
     """Customers' pages and their JSON API."""
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
@@ -69,38 +111,33 @@ class PortalSettings(Concern, env_prefix="PORTAL_"):
         default=14, ge=0, le=365, description="An account that is deleted can be kept for this long."
     )
 
-    @property
-    def base_url(self) -> str:
-        """Where the portal is, without a slash at its end."""
-        return self.public_url.rstrip("/") or f"http://localhost:{self.port}"
 
-    @property
-    def secure(self) -> bool:
-        """Whether browsers reach it over https."""
-        return self.base_url.startswith("https://")
+class AdminSettings(Face, env_prefix="ADMIN_"):
+    """The operators' back office."""
 
-    def moved(self, offset: int) -> Self:
-        """The same with its port moved. Raises ValueError behind the last port."""
-        if self.port + offset > LAST_PORT:
-            raise ValueError(f"PORT_OFFSET: {offset} moves the portal's port behind {LAST_PORT}")
-        return self.model_copy(update={"port": self.port + offset})
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return split(value)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return networks(value)
-
-    @field_validator("public_url", "gateway_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
-        return value
+    host: str = Field(default="127.0.0.1", description="Address to bind.")
+    port: Port = Field(default=3001, description="Port of the back office.")
+    public_url: str = Field(
+        default="",
+        description="Where operators reach it, such as https://admin.example.com; empty: http://localhost with its port. With https, cookies are Secure and `__Host-`.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Networks whose X-Forwarded-For and -Proto are believed, comma-separated CIDR; loopback is not trusted by itself.",
+    )
+    session_idle_minutes: int = Field(
+        default=60, ge=1, le=1_440, description="An operator's session that was not used for this long ends."
+    )
+    session_hours: int = Field(
+        default=12, ge=1, le=168, description="It ends after this long, however much it is used."
+    )
+    factor_required: bool = Field(
+        default=True,
+        description="Whether operators must have a second factor: who has none can do nothing but set one up.",
+    )
+    acting_minutes: int = Field(
+        default=30, ge=1, le=480, description="An operator may act as a customer for this long, then has to ask again."
+    )
 
 
 class MailSettings(Concern, env_prefix="MAIL_"):

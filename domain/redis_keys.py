@@ -37,3 +37,7 @@ RECALLS = "pe:recall"
 def probe_key() -> str:
     """What a worker writes to find out whether Redis takes writes again."""
     return "pe:{probe}:w"
+
+
+JOBS_PREFIX = "pe:{jobs}"
+"""What the keys of BullMQ's queue begin with: one slot, as its scripts need in a cluster."""

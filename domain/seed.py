@@ -103,8 +103,8 @@ async def _seed_user(
         return None
     plaintext = password or generate_password()
     await connection.execute(
-        "insert into users (username, email, password, first_name, active, admin, superuser, email_verified_at)"
-        " values ($1, $1, $2, $3, true, $4, $4, now())",
+        "insert into users (username, email, password, first_name, active, admin, superuser, operator_role, email_verified_at)"
+        " values ($1, $1, $2, $3, true, $4, $4, case when $4 then 'superuser' end, now())",
         email,
         await hash_password(plaintext),
         "Operator" if operator else "Customer",

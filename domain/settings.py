@@ -14,7 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode
 
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
+from domain.job_settings import JobSettings
 from domain.portal_settings import (
+    AdminSettings,
     MailSettings,
     PortalSettings,
     SecretSettings,
@@ -38,10 +40,12 @@ __all__ = [
     "DATA_DIR",
     "ENV_FILES",
     "INSTANCE_FILE",
+    "AdminSettings",
     "CreditSettings",
     "DatabaseSettings",
     "DevSettings",
     "GatewaySettings",
+    "JobSettings",
     "JournalSettings",
     "KeySettings",
     "LogSettings",
@@ -348,13 +352,17 @@ class Settings:
         self.credits = CreditSettings()
         self.secrets = SecretSettings()
         self.portal = PortalSettings()
+        self.admin = AdminSettings()
         self.mail = MailSettings()
         self.sign_in = SignInSettings()
         self.webhooks = WebhookSettings()
+        self.jobs = JobSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)
             self.portal = self.portal.moved(self.dev.port_offset)
+            self.jobs = self.jobs.moved(self.dev.port_offset)
+            self.admin = self.admin.moved(self.dev.port_offset)
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

@@ -36,7 +36,7 @@ def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
 
     return Starlette(
         routes=routes(),
-        middleware=[Middleware(GuardedRequests, settings=settings)],
+        middleware=[Middleware(GuardedRequests, face=settings.portal)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,

@@ -1,11 +1,10 @@
-"""Erases accounts whose days of grace are over, and what is dead, once an hour in every portal: it may happen twice at once."""
+"""Erases accounts whose days of grace are over, once an hour in every portal: it may happen twice at once."""
 
 import asyncio
 import logging
 from datetime import UTC, datetime
 
 from domain.identity.deletion import delete_due
-from domain.identity.forgetting import forget_dead
 from portal.services import Services
 
 log = logging.getLogger("paid_endpoint.portal")
@@ -18,7 +17,6 @@ async def erase_due_accounts(services: Services) -> None:
         try:
             async with services.database.acquire() as connection:
                 erased = await delete_due(connection, services.settings.secrets, datetime.now(UTC))
-                await forget_dead(connection)
             if erased:
                 log.info("erased %s accounts", erased)
         except Exception:

@@ -1,8 +1,8 @@
-"""Who did what. Append-only by trigger."""
+"""Who did what, and the chain of hashes over it. Append-only by trigger."""
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, UUID, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, BigInt, BigSerial, Bytea, Date, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
@@ -45,6 +45,46 @@ class AuditEntry(Table, tablename="audit_entry"):
     request_id = Text(default="", help_text="The request that did it.")
 
     ck_audit_entry_actor_kind = Check("actor_kind in ('user', 'operator', 'system')")
+
+
+class AuditUnsealed(Table, tablename="audit_unsealed"):
+    """An entry that waits for its link: written by trigger with the entry, deleted in the transaction that links it."""
+
+    id = BigSerial(primary_key=True, help_text="In the order in which entries were written.")
+    created_at = Timestamptz(default=TimestamptzNow())
+    entry_id = UUID(default=None, required=True, help_text="The entry.")
+
+    uq_audit_unsealed_entry_id = Unique([entry_id])
+
+
+class AuditLink(Table, tablename="audit_link"):
+    """One link of the chain: an entry's place, and the hash over it and everything before. Written by the sealer only.
+
+    The entry is no foreign key: a link that has lost its entry is what verifying looks for.
+    """
+
+    position = BigInt(primary_key=True, default=None, required=True, help_text="From 1, without a gap.")
+    created_at = Timestamptz(default=None, required=True, help_text="When it was sealed.")
+    entry_id = UUID(default=None, required=True, help_text="The entry.")
+    day = Date(default=None, required=True, help_text="The chain's day (UTC); it never goes back.")
+    hash = Bytea(default=None, required=True, help_text="SHA-256 of the link before, this link and the entry.")
+
+    uq_audit_link_entry_id = Unique([entry_id])
+    ck_audit_link_position = Check("position > 0")
+    ck_audit_link_hash = Check("length(hash) = 32")
+
+
+class AuditSeal(Table, tablename="audit_seal"):
+    """Links of one day that were written at once, and the head that the chain had then."""
+
+    last_position = BigInt(primary_key=True, default=None, required=True, help_text="The last of its links.")
+    created_at = Timestamptz(default=None, required=True, help_text="When it was sealed.")
+    first_position = BigInt(default=None, required=True, help_text="The first of its links.")
+    day = Date(default=None, required=True, help_text="Their day (UTC).")
+    head = Bytea(default=None, required=True, help_text="The hash of the last link.")
+
+    ck_audit_seal_positions = Check("first_position > 0 and first_position <= last_position")
+    ck_audit_seal_head = Check("length(head) = 32")
 
 
 class ApiReply(Table, tablename="api_reply"):

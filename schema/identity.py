@@ -27,7 +27,10 @@ class LinkPurpose(StrEnum):
 
 
 class PortalSession(Table, tablename="portal_session"):
-    """A browser that is signed in to the portal, or that has yet to show its second factor."""
+    """A browser that is signed in to the portal or the back office, or that has yet to show its second factor.
+
+    An operator who acts as a customer has a session of the portal that names the organization.
+    """
 
     id = UUID(primary_key=True)
     created_at = Timestamptz(default=TimestamptzNow(), help_text="When it was signed in.")
@@ -39,8 +42,19 @@ class PortalSession(Table, tablename="portal_session"):
     expires_at = Timestamptz(default=None, required=True, help_text="Ends then, however much it is used.")
     address = Text(default="", help_text="The client's address when it was last seen.")
     user_agent = Text(default="", help_text="The browser, as it names itself; at most 400 characters.")
+    face = Text(default="portal", help_text="Where it is good: portal or admin.")
+    acting_for = ForeignKey(
+        Organization,
+        null=True,
+        index=False,
+        on_delete=OnDelete.cascade,
+        help_text="The organization that an operator acts as; null: nobody's but the user's own.",
+    )
+    acting_may_change = Boolean(default=False, help_text="Whether that operator may change things there.")
 
     uq_portal_session_token_digest = Unique([token_digest])
+    ck_portal_session_face = Check("face in ('portal', 'admin')")
+    ck_portal_session_acting = Check("acting_for is null or face = 'portal'")
     ck_portal_session_token_digest = Check("octet_length(token_digest) = 32")
 
 

@@ -1,11 +1,11 @@
-"""What leaves the product: the outbox, and customers' webhooks."""
+"""What leaves the product: the outbox, customers' webhooks, and what organizations have been told."""
 
 from enum import StrEnum
 
 from piccolo.columns import JSONB, UUID, Array, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
-from piccolo.constraints import Check
+from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
 from schema.accounts import Organization
@@ -97,3 +97,18 @@ class WebhookDelivery(Table, tablename="webhook_delivery"):
     last_error = Text(default="", help_text="What the last attempt met.")
 
     ck_webhook_delivery_state = Check("state in ('waiting', 'delivered', 'failed')")
+
+
+class Notice(Table, tablename="notice"):
+    """Something that an organization has been told, so that it is told once."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    organization_id = ForeignKey(
+        Organization, null=False, index=False, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    kind = Text(default=None, required=True, help_text="What it was told, such as trial_ending.")
+    about = Text(default=None, required=True, help_text="Of what: the same again is not told again.")
+
+    uq_notice_organization_id_kind_about = Unique([organization_id, kind, about])
+    ck_notice_kind = Check("kind ~ '^[a-z][a-z_]*$' and length(kind) <= 60 and length(about) <= 200")

@@ -72,6 +72,7 @@ class Plan(Table, tablename="plan"):
     trial_days = Integer(default=0, help_text="Length of a trial in days; 0: none.")
     trial_calls = BigInt(null=True, default=None, help_text="Most requests in a trial; null: as the plan's limits say.")
     grace_days = Integer(default=3, help_text="Days after an unpaid period in which the plan still applies.")
+    log_days = Integer(null=True, default=None, help_text="Days of request logs that are kept; null: as for everybody.")
 
     uq_plan_slug = Unique([slug])
     ck_plan_slug = Check("slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63")
@@ -79,6 +80,7 @@ class Plan(Table, tablename="plan"):
     ck_plan_price_cents = Check("price_cents >= 0")
     ck_plan_overage = Check("overage in ('block', 'credits')")
     ck_plan_days = Check("trial_days between 0 and 365 and grace_days between 0 and 365 and trial_calls > 0")
+    ck_plan_log_days = Check("log_days between 1 and 3650")
     ck_plan_currency = Check("currency ~ '^[A-Z][A-Z][A-Z]$'")
 
     @classmethod

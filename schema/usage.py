@@ -1,12 +1,14 @@
 """What happened: request logs. The table is made by a raw migration (Piccolo knows no partitions); this is its picture.
 
-Usage rollups have a composite primary key, which Piccolo cannot express: the migration alone describes them.
+Usage rollups and log summaries have composite primary keys, which Piccolo cannot express: the migrations alone describe
+them.
 """
 
 from enum import StrEnum
 
-from piccolo.columns import UUID, BigInt, Bytea, Column, SmallInt, Text, Timestamptz
-from piccolo.constraints import Check
+from piccolo.columns import UUID, BigInt, Bytea, Column, Date, SmallInt, Text, Timestamptz
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.constraints import Check, Unique
 from piccolo.table import Table
 
 
@@ -63,3 +65,21 @@ class RequestLog(Table, tablename="request_log"):
     decision = Bytea(null=True, default=None, help_text="Decision trace; `logs explain` expands it.")
 
     ck_request_log_outcome = Check("outcome in ('served', 'refused', 'failed', 'cut', 'gone')")
+
+
+class LogDay(Table, tablename="log_day"):
+    """What became of one UTC day of request logs: summed up, and let go.
+
+    Rows that come after their day was dropped (of a node that was away) get a table anew, and are one more `edition`.
+    """
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    day = Date(default=None, required=True, help_text="The day.")
+    edition = SmallInt(default=0, help_text="How often its table was dropped.")
+    rows = BigInt(default=0, help_text="Rows of the present table that the summaries hold.")
+    summarised_at = Timestamptz(null=True, default=None, help_text="When they were last compared; null: never.")
+    dropped_at = Timestamptz(null=True, default=None, help_text="When its table was last dropped; null: never.")
+
+    uq_log_day_day = Unique([day])
+    ck_log_day_counts = Check("edition >= 0 and rows >= 0")

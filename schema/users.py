@@ -10,7 +10,7 @@ from anyio.lowlevel import RunVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from piccolo.apps.user.tables import BaseUser
-from piccolo.columns import Timestamptz, Varchar
+from piccolo.columns import Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check
 
@@ -36,9 +36,14 @@ class User(BaseUser, tablename="users"):
     last_login = Timestamptz(null=True, default=None, help_text="When this user last signed in.")
     email_verified_at = Timestamptz(null=True, default=None, help_text="When the address was proven; null: not yet.")
     deletes_at = Timestamptz(null=True, default=None, help_text="The account is deleted then, unless it is kept.")
+    operator_role = Text(null=True, default=None, help_text="What they may do in the back office; null: a customer.")
 
     ck_users_email = Check("email = lower(email) and length(email) between 3 and 255")
     ck_users_username = Check("username = email")
+    ck_users_operator_role = Check("operator_role in ('superuser', 'admin', 'support', 'analyst', 'finance')")
+    ck_users_operator_flags = Check(
+        "admin = (operator_role is not null) and superuser = (operator_role is not distinct from 'superuser')"
+    )
 
     _min_password_length = 8
 

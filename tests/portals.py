@@ -59,7 +59,7 @@ class Browser:
         tied_to = self.client.cookies.get(cookie_name(portal, SESSION)) or self.client.cookies.get(
             cookie_name(portal, VISITOR), ""
         )
-        return form_token(self.settings, tied_to)
+        return form_token(self.settings.secrets, tied_to)
 
     async def get(self, path: str, **options) -> httpx2.Response:
         """GET without following redirects."""

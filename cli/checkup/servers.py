@@ -10,7 +10,9 @@ import redis.asyncio
 from redis.exceptions import RedisError
 
 from cli.checkup.finding import Finding, judge
+from cli.checkup.jobs import check_jobs
 from cli.setting_rows import redact
+from domain.audit_chain.standing import read_standing
 from domain.entitlements import LATE_JOB
 from domain.migrating import applied_migrations, known_migrations
 from domain.partitions import AHEAD, partition_name, today
@@ -42,6 +44,10 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
             yield await _check_peppers(connection, set(settings.keys.pepper_by_version))
         if await connection.fetchval("select to_regclass('plan_version')"):
             yield await _check_renewals(connection)
+        if await connection.fetchval("select to_regclass('job_run')"):
+            yield await check_jobs(connection)
+        if await connection.fetchval("select to_regclass('audit_seal')"):
+            yield await _check_audit(connection)
         before = time.time()
         theirs = float(await connection.fetchval("select extract(epoch from clock_timestamp())"))
         yield check_clock("clock of postgres", theirs, before, time.time())
@@ -102,7 +108,7 @@ async def _check_partitions(connection: Any) -> Finding:
         f"request logs have room for today and {max(ahead, 0)} more days" if there[0] else "none for today",
         fails=not there[0],
         warns=ahead < 2,
-        advice="Run: paid-endpoint migrate (it makes those of a week).",
+        advice="Run `paid-endpoint jobs`, which makes them each hour, or: paid-endpoint migrate.",
     )
 
 
@@ -129,7 +135,22 @@ async def _check_renewals(connection: Any) -> Finding:
         f"{overdue} subscriptions wait for what was due an hour ago" if overdue else "nothing is overdue",
         fails=False,
         warns=overdue > 0,
-        advice="Run it regularly: paid-endpoint subscriptions sweep",
+        advice="Run `paid-endpoint jobs`, or once: paid-endpoint subscriptions sweep",
+    )
+
+
+async def _check_audit(connection: Any) -> Finding:
+    """The last link only; the whole chain is for `audit verify`."""
+    found = await read_standing(connection)
+    late = found.waiting_since is not None and datetime.now(UTC) - found.waiting_since > LATE_JOB
+    if not found.sound:
+        detail = f"the last link, at position {found.position}, is not what was sealed"
+        return Finding("fail", "audit chain", detail, "Run: paid-endpoint audit verify")
+    return judge(
+        "audit chain",
+        f"{found.position} entries sealed, {found.waiting} wait",
+        warns=late,
+        advice="Run `paid-endpoint jobs`, or once: paid-endpoint audit seal",
     )
 
 

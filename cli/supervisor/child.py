@@ -1,4 +1,4 @@
-"""A program of ours as a child: the gateway, the demo upstream."""
+"""A program of ours as a child: the gateway, the portal, the demo upstream."""
 
 import http.client
 import signal
@@ -47,6 +47,11 @@ class Child(Server):
         """Pass SIGHUP on."""
         if self.process is not None and self.running:
             self.process.send_signal(signal.SIGHUP)
+
+    def tell_to_stop(self) -> None:
+        """Send the signal that ends it, without waiting."""
+        if self.process is not None and self.running:
+            self.process.send_signal(self.stop_signal)
 
     def answers(self) -> bool:
         """Whether it is ready now."""

@@ -9,7 +9,7 @@ from cli.supervisor.env_file import read_env_file, write_env_file
 from cli.supervisor.failures import SupervisorError
 from domain.settings import INSTANCE_FILE, DatabaseSettings, KeySettings, RedisSettings, SecretSettings, Settings
 
-DEMO_UPSTREAM_PORT, POSTGRES_PORT, VALKEY_PORT, ADMIN_PORT = 9992, 9995, 9996, 3001
+DEMO_UPSTREAM_PORT, POSTGRES_PORT, VALKEY_PORT = 9992, 9995, 9996
 _SECRETS = ("POSTGRES_PASSWORD", "APPLICATION_PASSWORD", "VALKEY_PASSWORD", "USER_PASSWORD", "ADMIN_PASSWORD")
 _DOTENV = Path(".env")
 
@@ -25,10 +25,11 @@ class Ports:
     valkey: int
     portal: int
     admin: int
+    jobs: int
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """From the settings; an internal port of 0 is off."""
+        """From the settings; an internal port of 0 is off, and so are jobs."""
         offset, gateway = settings.dev.port_offset, settings.gateway
         return cls(
             gateway=gateway.port,
@@ -37,7 +38,8 @@ class Ports:
             postgres=POSTGRES_PORT + offset,
             valkey=VALKEY_PORT + offset,
             portal=settings.portal.port,
-            admin=ADMIN_PORT + offset,
+            admin=settings.admin.port,
+            jobs=settings.jobs.port,
         )
 
 
@@ -85,6 +87,8 @@ class Instance:
             self.pairs["SECRET_KEYS"] = f"1:{secrets.token_hex(32)}"
         # A developer's webhooks go to programs on the same machine.
         self.pairs.setdefault("WEBHOOK_ALLOW_PRIVATE", "true")
+        # Who tries the demo signs in with the password of demo.env alone; anywhere else operators need a second factor.
+        self.pairs.setdefault("ADMIN_FACTOR_REQUIRED", "false")
         self.save()
 
     def save(self, **pairs: str) -> None:

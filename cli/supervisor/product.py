@@ -14,7 +14,9 @@ from cli.supervisor.server import Server
 from cli.supervisor.valkey import ValkeyServer
 from domain.settings import Settings, load_settings
 
-STOP_SECONDS = {"portal": 1.0, "gateway": 4.5, "upstream": 1.0, "valkey": 1.0, "postgres": 2.0}
+STOP_SECONDS = {
+    "admin": 0.5, "portal": 0.8, "gateway": 4.4, "jobs": 0.4, "upstream": 0.6, "valkey": 1.0, "postgres": 2.0,
+}  # fmt: skip
 """How long each may take to end by itself, in the order of stopping, and what those before left over: below 10 s together."""
 
 
@@ -49,8 +51,11 @@ class Product:
         ports, gateway = self.instance.ports, self._settings.gateway
         require_free(ports.gateway, "the gateway", gateway.host)
         require_free(ports.portal, "the portal", self._settings.portal.host)
+        require_free(ports.admin, "the back office", self._settings.admin.host)
         if ports.internal:
             require_free(ports.internal, "the gateway's metrics")
+        if ports.jobs:
+            require_free(ports.jobs, "the jobs", self._settings.jobs.host)
         if self.demo:
             require_free(ports.upstream, "the demo upstream")
 
@@ -99,6 +104,15 @@ class Product:
         """Start the portal and wait until it serves."""
         self._start_child("portal", "The portal", ["cli.main", "portal"], self.instance.ports.portal, "/health")
 
+    def start_jobs(self) -> None:
+        """Start the job workers and wait until they live; unless they are turned off with JOBS_PORT=0."""
+        if self.instance.ports.jobs:
+            self._start_child("jobs", "The job workers", ["cli.main", "jobs"], self.instance.ports.jobs, "/health")
+
+    def start_admin(self) -> None:
+        """Start the back office and wait until it serves."""
+        self._start_child("admin", "The back office", ["cli.main", "admin"], self.instance.ports.admin, "/health")
+
     def reload_gateway(self) -> None:
         """Pass a reload on to the gateway."""
         gateway = self.servers.get("gateway")
@@ -108,6 +122,9 @@ class Product:
     def stop(self) -> None:
         """Stop everything, what was started last first. What one does not need of its time, the next ones may."""
         spare = 0.0
+        jobs = self.servers.get("jobs")
+        if isinstance(jobs, Child):
+            jobs.tell_to_stop()  # so that jobs can end while the others do
         for name, seconds in STOP_SECONDS.items():
             spare += seconds
             if name in self.servers:

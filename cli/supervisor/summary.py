@@ -35,6 +35,7 @@ def _addresses(product: Product) -> list[tuple[str, str]]:
     rows = [("Gateway", f"http://127.0.0.1:{ports.gateway}"), ("Portal", portal)]
     if product.has_mailbox:
         rows.append(("Its mails", f"{portal}/dev/mailbox"))
+    rows.append(("Back office", f"http://localhost:{ports.admin}"))
     if ports.internal:
         rows.append(("Metrics", f"http://127.0.0.1:{ports.internal}/metrics"))
     if product.demo:

@@ -80,6 +80,7 @@ async def _change_plan(connection: Any, change: Change, present: Document, *, at
         prices=prices,
         at_once=at_once,
         no_trial_calls="trial_calls" in columns and columns["trial_calls"] is None,
+        no_log_days="log_days" in columns and columns["log_days"] is None,
         **{name: value for name, value in columns.items() if name != "currency"},
     )
 

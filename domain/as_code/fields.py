@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.limit_texts import LARGEST_AMOUNT
 from domain.plan_prices import LARGEST_QUOTA_COST
-from domain.plans import HIGHEST_RANK, LONGEST_DAYS
+from domain.plans import HIGHEST_RANK, LONGEST_DAYS, MOST_LOG_DAYS
 
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
@@ -44,6 +44,7 @@ PLAN = (
     Field("trial_days", "number", 0, "Length of a trial in days; 0: none.", most=LONGEST_DAYS),
     Field("trial_calls", "number", None, "Most requests in a trial; null: as the limits say.", least=1, most=LARGEST_AMOUNT, nullable=True),
     Field("grace_days", "number", 3, "Days after an unpaid period in which the plan still applies.", most=LONGEST_DAYS),
+    Field("log_days", "number", None, "Days of request logs that are kept; null: as for everybody.", least=1, most=MOST_LOG_DAYS, nullable=True),
     Field("limits", "limits", {}, "Enforced, by name: 1000/hour, 5/second per key on SERVICE:OPERATION, 10 concurrent."),
     Field("shadow_limits", "limits", {}, "The same, only counted."),
     Field("quotas", "limits", {}, "Units that operations take, by name: 50000/month, 2000/day on SERVICE."),

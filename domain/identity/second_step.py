@@ -9,6 +9,7 @@ from domain.faults import NotSignedIn
 from domain.identity.authenticators import take_code
 from domain.identity.proof import WrongProof
 from domain.identity.recovery_codes import use_code
+from domain.identity.sessions import PORTAL
 from domain.identity.throttle import Throttle
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
@@ -35,12 +36,13 @@ class SpentSession(NotSignedIn):
         super().__init__("Too many wrong codes. Sign in again.")
 
 
-async def waiting_session(connection: Any, token: str) -> Waiting:
+async def waiting_session(connection: Any, token: str, face: str = PORTAL) -> Waiting:
     """The session of a cookie's token that waits for its factor. Raises NotSignedIn."""
     row = await connection.fetchrow(
         "select s.id, s.user_id, u.email from portal_session s join users u on u.id = s.user_id and u.active"
-        " where s.token_digest = $1 and s.awaits_factor and s.expires_at > now()",
+        " where s.token_digest = $1 and s.awaits_factor and s.expires_at > now() and s.face = $2",
         digest_of(token),
+        face,
     )
     if row is None:
         raise NotSignedIn("Sign in first: nothing waits for a code in this browser, or it took too long.")

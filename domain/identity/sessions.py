@@ -13,6 +13,8 @@ from domain.random_tokens import NewToken, digest_of, new_token
 USER_AGENT_LENGTH = 400
 SEEN_EVERY = timedelta(minutes=1)
 """`last_seen_at` is written no more often."""
+PORTAL, ADMIN = "portal", "admin"
+"""The faces: a session is good on one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,15 @@ select s.id, s.user_id, u.email, trim(coalesce(u.first_name, '') || ' ' || coale
        s.last_seen_at < now() - $3::interval as stale
   from portal_session s join users u on u.id = s.user_id and u.active
   left join user_preference p on p.user_id = s.user_id
- where s.token_digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval
+ where s.token_digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval and s.face = $4
 """
 
 
 async def find_session(
-    connection: Any, token: str, *, idle: timedelta, address: str, user_agent: str
+    connection: Any, token: str, *, idle: timedelta, address: str, user_agent: str, face: str = PORTAL
 ) -> Session | None:
-    """The live session of a cookie's token, noted as seen; None if there is none any more."""
-    row = await connection.fetchrow(_FIND, digest_of(token), idle, SEEN_EVERY)
+    """The live session of a cookie's token on that face, noted as seen; None if there is none any more."""
+    row = await connection.fetchrow(_FIND, digest_of(token), idle, SEEN_EVERY, face)
     if row is None:
         return None
     values = dict(row)
@@ -62,19 +64,27 @@ async def find_session(
 
 
 async def begin_session(
-    connection: Any, user_id: int, *, lasts: timedelta, address: str, user_agent: str, awaits_factor: bool = False
+    connection: Any,
+    user_id: int,
+    *,
+    lasts: timedelta,
+    address: str,
+    user_agent: str,
+    awaits_factor: bool = False,
+    face: str = PORTAL,
 ) -> NewToken:
     """A new session with a new token, whatever the browser had before (A1)."""
     token = new_token()
     await connection.execute(
-        "insert into portal_session (user_id, token_digest, awaits_factor, expires_at, address, user_agent)"
-        " values ($1, $2, $3, now() + $4::interval, $5, $6)",
+        "insert into portal_session (user_id, token_digest, awaits_factor, expires_at, address, user_agent, face)"
+        " values ($1, $2, $3, now() + $4::interval, $5, $6, $7)",
         user_id,
         token.digest,
         awaits_factor,
         lasts,
         address,
         user_agent[:USER_AGENT_LENGTH],
+        face,
     )
     return token
 

@@ -185,7 +185,7 @@ async def keep_with_link(visit: Visit, body: LinkBody) -> None:
 def renewed(visit: Visit, token: str) -> Response:
     """The answer that gives the browser its session's new cookie."""
     until = datetime.now(UTC) + timedelta(minutes=visit.settings.portal.proof_minutes)
-    answer = RenewedAnswer(csrf=form_token(visit.settings, token), proven_until=until)
+    answer = RenewedAnswer(csrf=form_token(visit.settings.secrets, token), proven_until=until)
     response = Response(answer.model_dump_json(), media_type="application/json")
     give_session(visit, response, token)
     return response

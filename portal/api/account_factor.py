@@ -108,7 +108,7 @@ async def finish(visit: Visit, body: CodeBody) -> Response:
         await note_wrong(visit, waiting)
         return problem(visit.request, fault)
     begun = await begin_session(visit, waiting.user_id, how=how, factor_shown=True)
-    answer = SignedInAnswer(csrf=form_token(visit.settings, begun.token))
+    answer = SignedInAnswer(csrf=form_token(visit.settings.secrets, begun.token))
     response = Response(answer.model_dump_json(), media_type="application/json")
     begun.give(visit, response)
     return response

@@ -185,7 +185,7 @@ async def reset(visit: Visit, body: ResetBody) -> Response:
 
 async def _begun(visit: Visit, user_id: int, how: str) -> Response:
     begun = await begin(visit, user_id, how=how)
-    csrf = form_token(visit.settings, begun.token)
+    csrf = form_token(visit.settings.secrets, begun.token)
     if begun.awaits_factor:
         # Until the factor is shown nobody is signed in: forms are still tied to the visitor.
         answer = SessionAnswer(signed_in=False, awaits_factor=True, csrf=visit.csrf, user=None, organizations=[])

@@ -19,8 +19,8 @@ async def recognise_caller(visit: Visit, *, member: bool) -> None:
         return
     await recognise(visit)
     if visit.request.method not in SAFE_METHODS:
-        require_same_site(visit.request, visit.settings)
-        require_form_token(visit.settings, visit.tied_to, visit.request.headers.get(HEADER, ""))
+        require_same_site(visit.request, visit.settings.portal)
+        require_form_token(visit.settings.secrets, visit.tied_to, visit.request.headers.get(HEADER, ""))
     if member and visit.session is not None:
         await _choose(visit)
 

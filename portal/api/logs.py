@@ -14,6 +14,7 @@ from domain.decision_reading import Explanation, explain_entry
 from domain.faults import NotFound
 from domain.log_filters import OUTCOMES, REFUSALS, parse_search
 from domain.log_reading import LogEntry
+from domain.log_retention import kept_days
 from domain.log_search import find_log, search_logs
 from portal.api.endpoint import Endpoint
 from portal.api.models import Answer, Credits, ListPage, PageQuery, Query
@@ -197,9 +198,8 @@ async def show(visit: Visit, request_id: UUID) -> LogDetail:
     """GET /api/logs/{request_id}."""
     entry = await find_log(visit.connection, visit.access.organization_id, request_id)
     if entry is None:
-        raise NotFound(
-            f"There is no such request in the logs. They are kept for {visit.settings.logs.retention_days} days."
-        )
+        days = await kept_days(visit.connection, visit.access.organization_id, visit.settings.logs.retention_days)
+        raise NotFound(f"There is no such request in the logs. They are kept for {days} days.")
     return _detail(await explain_entry(visit.connection, entry))
 
 

@@ -18,6 +18,7 @@ from domain.log_choices import LogChoices, read_choices
 from domain.log_export import FORMATS
 from domain.log_filters import NAMES, parse_search
 from domain.log_reading import LogEntry
+from domain.log_retention import kept_days
 from domain.log_search import FoundLogs, LogSearch, find_log, has_logs, search_logs
 from domain.refusals import ALL, Refusal
 from domain.request_ids import time_of
@@ -95,15 +96,18 @@ async def show(visit: Visit) -> Page:
         found = await search_logs(visit.connection, visit.access.organization_id, wanted, after=parse_cursor(cursor))
     except InvalidValue as fault:
         return _page(visit, filters, choices, FoundLogs([], None), "refused", error=str(fault))
-    state = "rows" if found.entries else await _why_empty(visit, filters, wanted, found, now)
-    return _page(visit, filters, choices, found, state)
+    if found.entries:
+        return _page(visit, filters, choices, found, "rows")
+    kept = await _kept_days(visit)
+    state = await _why_empty(visit, filters, wanted, found, now - timedelta(days=kept + 1))
+    return _page(visit, filters, choices, found, state, kept=kept)
 
 
 async def show_one(visit: Visit, request_id: UUID) -> Page:
     """One request in full."""
     entry = await find_log(visit.connection, visit.access.organization_id, request_id)
     if entry is None:
-        days = visit.settings.logs.retention_days
+        days = await _kept_days(visit)
         raise NotFound(f"There is no such request in the logs. They are kept for {_days(days)}.")
     refusal = REFUSALS.get(entry.refusal or "")
     return LogPage(
@@ -153,21 +157,30 @@ def _filters(visit: Visit) -> dict[str, str]:
 
 
 async def _why_empty(
-    visit: Visit, filters: Mapping[str, str], wanted: LogSearch, found: FoundLogs, now: datetime
+    visit: Visit, filters: Mapping[str, str], wanted: LogSearch, found: FoundLogs, oldest: datetime
 ) -> str:
     if found.following is not None:
         return "further"
     if not filters and not visit.request.query_params.get("cursor"):
         return "none"
-    oldest = now - timedelta(days=visit.settings.logs.retention_days + 1)
     latest = time_of(wanted.request_id) if wanted.request_id else wanted.until
     if latest is not None and latest < oldest:
         return "beyond"
     return "unmatched" if await has_logs(visit.connection, visit.access.organization_id) else "none"
 
 
+async def _kept_days(visit: Visit) -> int:
+    return await kept_days(visit.connection, visit.access.organization_id, visit.settings.logs.retention_days)
+
+
 def _page(
-    visit: Visit, filters: dict[str, str], choices: LogChoices, found: FoundLogs, state: str, error: str = ""
+    visit: Visit,
+    filters: dict[str, str],
+    choices: LogChoices,
+    found: FoundLogs,
+    state: str,
+    error: str = "",
+    kept: int = 0,
 ) -> LogsPage:
     path = f"/o/{visit.access.slug}/logs"
     later = bool(visit.request.query_params.get("cursor"))
@@ -183,7 +196,7 @@ def _page(
         following=_url(path, {**filters, "cursor": str(found.following)}) if found.following else "",
         exports=[(one, _url(f"{path}/export", {**filters, "format": one})) for one in FORMATS],
         choices=choices,
-        kept_days=visit.settings.logs.retention_days,
+        kept_days=kept,
         titles={code: refusal.title for code, refusal in REFUSALS.items()},
         later=later,
         error=error,

@@ -118,7 +118,7 @@ async def page_of_fault(visit: Visit, fault: Exception) -> Response:
         return RedirectResponse(f"/sign-in?next={back}" if back else "/sign-in", status_code=303)
     if isinstance(fault, faults.ProofNeeded):
         return RedirectResponse(f"/prove?next={back}" if back else "/prove", status_code=303)
-    failure = _noted(fault, visit.request)
+    failure = noted(fault, visit.request)
     page = FailurePage(
         title=TITLES.get(failure.status, "Error"),
         status=failure.status,
@@ -132,7 +132,7 @@ async def page_of_fault(visit: Visit, fault: Exception) -> Response:
 
 def problem(request: Request, fault: Exception) -> Response:
     """RFC 9457 of a fault, for the API."""
-    failure = _noted(fault, request)
+    failure = noted(fault, request)
     document = {
         "type": "about:blank",
         "title": TITLES.get(failure.status, "Error"),
@@ -148,7 +148,8 @@ def problem(request: Request, fault: Exception) -> Response:
     return JSONResponse(document, failure.status, headers, media_type="application/problem+json")
 
 
-def _noted(fault: Exception, request: Request) -> Failure:
+def noted(fault: Exception, request: Request) -> Failure:
+    """How a fault is told; one that nobody foresaw goes to the log."""
     failure = failure_of(fault)
     if failure is None:
         log.error("request %s failed", request.state.request_id, exc_info=fault)

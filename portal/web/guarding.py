@@ -1,4 +1,4 @@
-"""What holds for every answer of the portal, whoever made it: the host is ours, a request id, the headers of case A9."""
+"""What holds for every answer that people see, whoever made it: the host is ours, a request id, the headers of case A9."""
 
 from collections.abc import Iterable
 from uuid import uuid4
@@ -6,7 +6,7 @@ from uuid import uuid4
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from domain.settings import Settings
+from domain.portal_settings import Face
 from portal.web.forgery import origins
 
 CONTENT_SECURITY_POLICY = (
@@ -29,10 +29,11 @@ _NO_STORE = (b"cache-control", b"no-store")
 class GuardedRequests:
     """Pure ASGI: refuses hosts that are not ours with 421, adds the fields. What an answer sets itself stays."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, face: Face) -> None:
         self._app = app
-        self._hosts = frozenset(origin.partition("://")[2].encode() for origin in origins(settings))
-        self._fields = (*_FIELDS, _NO_STORE, *((_HSTS,) if settings.portal.secure else ()))
+        self._setting = f"{face.model_config['env_prefix']}PUBLIC_URL"
+        self._hosts = frozenset(origin.partition("://")[2].encode() for origin in origins(face))
+        self._fields = (*_FIELDS, _NO_STORE, *((_HSTS,) if face.secure else ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
@@ -51,7 +52,7 @@ class GuardedRequests:
         if _host_of(scope) in self._hosts or scope["path"] == "/health":
             await self._app(scope, receive, guarded)
         else:
-            answer = PlainTextResponse("This host is not served here. Set PORTAL_PUBLIC_URL to its address.\n", 421)
+            answer = PlainTextResponse(f"This host is not served here. Set {self._setting} to its address.\n", 421)
             await answer(scope, receive, guarded)
 
 

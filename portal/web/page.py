@@ -51,8 +51,8 @@ class PageRoute:
         visit = Visit(request, services)
         try:
             if request.method not in SAFE_METHODS:
-                require_same_site(request, services.settings)
-                visit.form = await _fields(request)
+                require_same_site(request, services.settings.portal)
+                visit.form = await form_fields(request)
             async with working(visit):
                 await self._admit(visit)
                 if self.connected:
@@ -67,7 +67,7 @@ class PageRoute:
         if "organization" in visit.request.path_params:
             enter(visit, visit.request.path_params["organization"])
         if visit.request.method not in SAFE_METHODS:
-            require_form_token(visit.settings, visit.tied_to, str(visit.form.pop(FIELD, "")))
+            require_form_token(visit.settings.secrets, visit.tied_to, str(visit.form.pop(FIELD, "")))
         require(visit, self.audience, self.permission)
 
     async def _answer(self, visit: Visit) -> Response:
@@ -91,7 +91,7 @@ def see_other(path: str, *, done: str = "") -> RedirectResponse:
     return RedirectResponse(path, status_code=303)
 
 
-async def _fields(request: Request) -> dict[str, Any]:
+async def form_fields(request: Request) -> dict[str, Any]:
     """A form's fields. One that stands there several times is a list; files are not taken. Raises HTTPException."""
     # Multipart names its character set, and the sender would choose the decoder: slow ones, and ones that make surrogates.
     if request.headers.get("content-type", "").lstrip().lower().startswith("multipart/"):

@@ -1,4 +1,4 @@
-"""Jinja as the portal uses it: everything escaped, unknown names are errors, formats as filters."""
+"""Jinja as our pages use it: everything escaped, unknown names are errors, formats as filters."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from domain.identity.providers import offered
 from domain.settings import Settings
 from portal.web import formats
-from portal.web.assets import asset_url
+from portal.web.assets import ASSETS
 
 FOLDER = Path(__file__).resolve().parent.parent / "templates"
 
 
-class Templates:
-    """The templates of this process, compiled when first used."""
+class Jinja:
+    """The templates of these folders, compiled when first used; where a name stands in several, the first has it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, *folders: Path, **names: Any) -> None:
         self._environment = Environment(
-            loader=FileSystemLoader(FOLDER),
+            loader=FileSystemLoader(folders),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -26,10 +26,20 @@ class Templates:
             auto_reload=False,
         )
         self._environment.filters.update(formats.FILTERS)
-        self._environment.globals.update(
-            asset=asset_url, base_url=settings.portal.base_url, providers=lambda: offered(settings.sign_in)
-        )
+        self._environment.globals.update(names)
 
     def text(self, template: str, **context: Any) -> str:
         """What a template makes of its context. Raises jinja2.UndefinedError for a name that is not there."""
         return self._environment.get_template(template).render(**context)
+
+
+class Templates(Jinja):
+    """The portal's."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            FOLDER,
+            asset=ASSETS.url,
+            base_url=settings.portal.base_url,
+            providers=lambda: offered(settings.sign_in),
+        )

@@ -97,4 +97,4 @@ class Visit:
     @property
     def csrf(self) -> str:
         """The token for forms and for X-CSRF-Token."""
-        return form_token(self.settings, self.tied_to)
+        return form_token(self.settings.secrets, self.tied_to)

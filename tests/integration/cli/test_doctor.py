@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from cli.checkup.servers import check_clock, check_postgres, check_redis
 from cli.main import app
 from domain import keys, organizations, plans
+from domain.audit import Actor, Thing, Verb, record
+from domain.audit_chain.sealing import seal
 from domain.settings import load_settings
 
 PEPPER = "1:" + bytes(range(32)).hex()
@@ -28,7 +30,7 @@ def configured(monkeypatch, fresh_database_url, redis_url):
 async def test_healthy_servers(configured):
     settings = load_settings()
     postgres, redis = await status_of(check_postgres(settings)), await status_of(check_redis(settings))
-    wanted = ("postgres", "schema", "partitions", "peppers of keys", "renewals", "clock of postgres")
+    wanted = ("postgres", "schema", "partitions", "peppers of keys", "renewals", "audit chain", "clock of postgres")
     assert postgres == dict.fromkeys(wanted, "ok")
     assert redis == {
         "redis": "ok",
@@ -54,6 +56,25 @@ async def test_a_lost_pepper_is_found(configured, monkeypatch, fresh_database_ur
     findings = {finding.subject: finding async for finding in check_postgres(load_settings())}
     assert findings["peppers of keys"].status == "fail"
     assert "version 1" in findings["peppers of keys"].detail
+
+
+async def test_a_chain_that_nobody_seals_or_that_was_tampered_with_is_found(configured, fresh_database_url):
+    async def audit_chain():
+        return {finding.subject: finding async for finding in check_postgres(load_settings())}["audit chain"]
+
+    connection = await asyncpg.connect(fresh_database_url)
+    await record(connection, Actor(), Verb.CONFIG_APPLY, Thing("plan", "starter"))
+    assert (await audit_chain()).status == "ok"
+    await connection.execute("update audit_unsealed set created_at = now() - interval '2 hours'")
+    late = await audit_chain()
+    assert (late.status, "audit seal" in late.advice) == ("warn", True)
+    await seal(connection, most=10)
+    assert (await audit_chain()).status == "ok"
+    await connection.execute("set session_replication_role = replica")
+    await connection.execute("update audit_entry set reason = 'forged'")
+    wrong = await audit_chain()
+    assert (wrong.status, "audit verify" in wrong.advice) == ("fail", True)
+    await connection.close()
 
 
 async def test_renewals_that_nobody_made_are_found(configured, fresh_database_url):

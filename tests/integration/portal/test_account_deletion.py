@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain import keys
+from domain.audit_chain.sealing import seal
+from domain.audit_chain.verifying import verify
 from domain.identity.deletion import delete_due
 from tests.accounts import bearer
 from tests.mailboxes import link_to, mails_to, stranger
@@ -139,6 +141,20 @@ async def test_at_the_end_the_person_is_erased_and_organizations_without_others_
     assert {"account.delete", "account.erase"} <= {row["verb"] for row in verbs}
     assert (await bystander.browser.get("/api/organization")).json()["state"] == "active"
     assert "account_deleted" in [name for name, _ in await mails_to(portal, owner.email)]
+
+
+async def test_an_erased_person_leaves_the_chain_of_the_audit_sound(portal, owner):
+    async with portal.pool.acquire() as connection:
+        while await seal(connection, most=10_000):
+            pass
+        before = await verify(connection)
+        await owner.browser.api("POST", "/account/deletion")
+        await run(portal)
+        while await seal(connection, most=10_000):
+            pass
+        after = await verify(connection, expect=bytes.fromhex(before.head))
+    assert (before.breach, after.breach) == (None, None)
+    assert after.verified > before.verified
 
 
 async def test_the_address_is_free_again(portal, owner):

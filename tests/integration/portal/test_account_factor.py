@@ -40,7 +40,7 @@ async def half_signed_in(portal, person):
 
 def waiting_csrf(browser):
     """The token for forms while the code is missing: nobody is signed in, so it is tied to the browser."""
-    return form_token(browser.settings, browser.client.cookies[VISITOR])
+    return form_token(browser.settings.secrets, browser.client.cookies[VISITOR])
 
 
 async def show_code(browser, code):

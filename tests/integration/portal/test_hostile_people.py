@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pyotp
 import pytest
 
+from domain.forgetting import KINDS, ages, forget
 from domain.identity.deletion import delete_due
-from domain.identity.forgetting import forget_dead
 from domain.random_tokens import digest_of
 from tests.accounts import age_proof, bearer
 from tests.mailboxes import mails_to, new_email
@@ -101,7 +101,7 @@ async def test_what_is_dead_is_not_kept_and_what_lives_is(portal: Portal, owner:
             owner.user_id,
             digest_of(other.client.cookies["pe_session"]),
         )
-        await forget_dead(connection)
+        await forget_what_is_dead(connection, portal)
         counts = (
             "select (select count(*) from portal_session where user_id = $1),"
             " (select count(*) from user_link where user_id = $1),"
@@ -111,10 +111,16 @@ async def test_what_is_dead_is_not_kept_and_what_lives_is(portal: Portal, owner:
         assert tuple(left) == (1, 1, 1)
         for table, column in (("user_link", "expires_at"), ("api_reply", "created_at")):
             await connection.execute(f"update {table} set {column} = now() - interval '8 days'")
-        await forget_dead(connection)
+        await forget_what_is_dead(connection, portal)
         assert await connection.fetchval("select count(*) from api_reply") == 0
         assert await connection.fetchval("select count(*) from user_link where user_id = $1", owner.user_id) == 0
     assert (await owner.browser.get("/api/account")).status_code == 200
+
+
+async def forget_what_is_dead(connection, portal: Portal) -> None:
+    kept = ages(portal.settings)
+    for kind in KINDS:
+        await forget(connection, kind, datetime.now(UTC) - kept[kind])
 
 
 async def test_a_token_that_a_thief_makes_is_told_to_the_owner(portal: Portal, owner: Person):

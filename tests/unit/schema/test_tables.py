@@ -45,8 +45,15 @@ def test_the_app_has_all_tables():
         "webhook_event",
         "webhook_delivery",
         "audit_entry",
+        "audit_unsealed",
+        "audit_link",
+        "audit_seal",
         "api_reply",
         "applied_config",
+        "job",
+        "job_run",
+        "log_day",
+        "notice",
     }
 
 

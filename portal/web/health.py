@@ -1,16 +1,30 @@
 """Whether the process is alive, and whether it can work."""
 
 import asyncio
+from typing import Protocol
 
 import asyncpg
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from domain.databases import Pool
 from domain.faults import in_one_line
-from portal.services import Services
+from domain.redis_client import Client
 
 _SECONDS = 2.0
+
+
+class Parts(Protocol):
+    """What of an application's services is looked at."""
+
+    @property
+    def database(self) -> Pool:
+        """PostgreSQL."""
+
+    @property
+    def redis(self) -> Client:
+        """Redis."""
 
 
 async def health(request: Request) -> JSONResponse:
@@ -21,7 +35,7 @@ async def health(request: Request) -> JSONResponse:
 
 async def ready(request: Request) -> JSONResponse:
     """200 when the database answers, else 503 with the reason. Redis only bounds sign-ins; its absence is told, no more."""
-    services: Services = request.app.state.services
+    services: Parts = request.app.state.services
     reasons = {}
     try:
         await services.database.fetchval("select 1", timeout=_SECONDS)

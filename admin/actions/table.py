@@ -1,0 +1,41 @@
+"""Every action of the back office."""
+
+from admin.actions import (
+    balances,
+    founding,
+    limiting,
+    mailing,
+    minting,
+    people,
+    replaying,
+    revoking,
+    shadowing,
+    subscribing,
+    job_running,
+    suspending,
+    switching,
+    undoing,
+)
+from admin.actions.action import Action
+
+ACTIONS: tuple[Action, ...] = (
+    *founding.ACTIONS,
+    *suspending.ACTIONS,
+    *people.ACTIONS,
+    *minting.ACTIONS,
+    *revoking.ACTIONS,
+    *balances.ACTIONS,
+    *subscribing.ACTIONS,
+    *limiting.ACTIONS,
+    *shadowing.ACTIONS,
+    *switching.ACTIONS,
+    *undoing.ACTIONS,
+    *replaying.ACTIONS,
+    *mailing.ACTIONS,
+    *job_running.ACTIONS,
+    *suspending.ACTIONS,
+)
+
+BY_SLUG = {action.slug: action for action in ACTIONS}
+GROUPS = ("Customers", "Keys", "Credits", "Subscriptions and limits", "Services and plans", "Running it")
+"""Headings of the list, in their order."""

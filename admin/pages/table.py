@@ -1,0 +1,38 @@
+"""Every page of the back office and what each method of it does; actions have a table of their own."""
+
+from admin.pages import (
+    account,
+    actions,
+    audit,
+    find,
+    home,
+    jobs,
+    keys,
+    mails,
+    organizations,
+    plans,
+    reports,
+    requests,
+    sign_in,
+    users,
+    what_if,
+)
+from admin.web.page import PageRoute
+
+PAGES: tuple[PageRoute, ...] = (
+    *account.PAGES,
+    *actions.PAGES,
+    *audit.PAGES,
+    *find.PAGES,
+    *home.PAGES,
+    *mails.PAGES,
+    *jobs.PAGES,
+    *keys.PAGES,
+    *organizations.PAGES,
+    *plans.PAGES,
+    *reports.PAGES,
+    *requests.PAGES,
+    *sign_in.PAGES,
+    *users.PAGES,
+    *what_if.PAGES,
+)

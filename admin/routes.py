@@ -1,0 +1,13 @@
+"""Every route of the back office: pages and actions by two literal tables, piccolo-admin's tables, files."""
+
+from starlette.routing import BaseRoute, Route
+
+from admin.pages.table import PAGES
+from admin.web.templates import ASSETS
+from portal.web.dispatch import by_path
+from portal.web.health import health, ready
+
+
+def routes() -> list[BaseRoute]:
+    """All of them, for Starlette."""
+    return [Route("/health", health), Route("/ready", ready), ASSETS.route(), *by_path(PAGES)]

@@ -1,0 +1,33 @@
+"""Everything that a handler of the back office may use, opened by the lifespan."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from admin.web.templates import AdminTemplates
+from domain.databases import Pool, open_pool
+from domain.identity.throttle import Throttle
+from domain.redis_client import Client, open_client
+from domain.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One process's parts."""
+
+    settings: Settings
+    database: Pool
+    redis: Client
+    templates: AdminTemplates
+    throttle: Throttle
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open every part, close them in reverse. None of them fails because a server is away: they connect when used."""
+    async with AsyncExitStack() as stack:
+        pool = await open_pool(settings.database, "paid-endpoint admin")
+        stack.push_async_callback(pool.close)
+        redis: Client = open_client(settings.redis)
+        stack.push_async_callback(redis.aclose)
+        yield Services(settings, pool, redis, AdminTemplates(), Throttle(redis, settings.redis))

@@ -1,0 +1,160 @@
+"""What was asked, as it is stored: rows of request_log, rollups where these are gone, and credits that came and went."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from domain.ingesting.grains import EVERY
+from domain.partitions import partition_name
+from domain.refusals import OutOfCredits, QuotaExceeded, RateLimited, SpendCapReached, TooManyAtOnce
+from domain.snapshots import NO_ID
+
+DEMAND = frozenset(kind.code for kind in (RateLimited, QuotaExceeded, TooManyAtOnce, OutOfCredits, SpendCapReached))
+"""Requests that were refused so were asked for: other terms might have served them."""
+ROWS_AT_ONCE = 5_000
+_HOURS_KEPT = timedelta(days=89)
+
+_IS_DEMAND = "r.key_id is not null and r.service_id is not null and (r.outcome <> 'refused' or r.refusal = any($4))"
+_NUMBERS = f"""
+    select r.organization_id, count(*) as number from request_log r
+     where r.organization_id = any($1) and r.at >= $2 and r.at < $3 and {_IS_DEMAND} group by 1
+"""
+# Asked when it began: limits are decided at the head of a request, and `at` is the end of its answer.
+_ROWS = f"""
+    select o.place, r.key_id, r.service_id, r.operation_id,
+           round(date_part('epoch', r.at) * 1000000)::bigint - r.total_us as begun_us, r.total_us, r.status, r.outcome,
+           r.refusal, r.upstream_us is not null, r.cost_micro, r.id{{more}}
+      from unnest($1::uuid[]) with ordinality as o (id, place) join request_log r on r.organization_id = o.id
+     where r.at >= $2 and r.at < $3 and {_IS_DEMAND}
+     order by o.place, begun_us, r.id
+"""
+_MORE = ", r.bytes_in, r.bytes_out, r.query, r.path"
+_PARTITIONS = """
+    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
+     where i.inhparent = 'request_log'::regclass
+"""
+_ROLLUPS = """
+    select r.organization_id, r.key_id, r.service_id, r.operation_id, r.bucket, r.grain,
+           sum(r.requests)::bigint as requests, sum(r.refused)::bigint as refused, sum(r.cost_micro)::bigint as cost_micro,
+           coalesce(sum(r.requests) filter (where r.status_class between 1 and 3), 0)::bigint as good
+      from usage_rollup r
+     where r.organization_id = any($1) and r.service_id <> $5
+       and (r.grain = 'hour' and r.bucket >= greatest($2::timestamptz, $4::timestamptz) and r.bucket < $3
+            or r.grain = 'day' and r.bucket >= $2 and r.bucket < least($3::timestamptz, $4::timestamptz))
+     group by 1, 2, 3, 4, 5, 6 order by r.organization_id, r.bucket, r.key_id
+"""
+_USED = """
+    select r.key_id, r.service_id, r.operation_id, sum(r.requests - r.refused)::bigint as requests,
+           sum(r.cost_micro)::bigint as cost_micro
+      from {table} r
+     where r.organization_id = $1 and r.grain = $2 and r.bucket >= $3 and r.bucket < $4 and {which} group by 1, 2, 3
+"""
+_MOVED = """
+    select organization_id, round(date_part('epoch', created_at) * 1000000)::bigint as at,
+           case when credit = 'credits' then amount_micro else -amount_micro end as micro
+      from credit_entry where organization_id = any($1) and created_at >= $2 and type <> 'usage'
+     order by organization_id, number
+"""
+_SPENT = """
+    select organization_id, sum(amount_micro)::bigint from credit_entry
+     where organization_id = any($1) and created_at >= $2 and type = 'usage' group by 1
+"""
+
+
+class Rolled(NamedTuple):
+    """One hour or day of one key and operation. `good` were answered with less than 400."""
+
+    organization_id: UUID
+    key_id: UUID
+    service_id: UUID
+    operation_id: UUID | None
+    bucket: datetime
+    grain: str
+    requests: int
+    refused: int
+    cost_micro: int
+    good: int
+
+
+class Used(NamedTuple):
+    """What was let through of one key (or of all, EVERY) to one operation, and what it was charged."""
+
+    key_id: UUID
+    service_id: UUID
+    operation_id: UUID | None
+    requests: int
+    cost_micro: int
+
+
+async def exact_from(connection: Any, since: datetime, until: datetime) -> datetime:
+    """From when on the log has every day; `until` if it has not even the last."""
+    present = {row["relname"] for row in await connection.fetch(_PARTITIONS)}
+    day = _day_of(until - timedelta(microseconds=1))
+    while day >= since.date() and partition_name(day) in present:
+        day -= timedelta(days=1)
+    return min(max(datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1), since), until)
+
+
+async def numbers_of_rows(connection: Any, ids: Sequence[UUID], since: datetime, until: datetime) -> dict[UUID, int]:
+    """How many rows there are of each organization that has any."""
+    rows = await connection.fetch(_NUMBERS, list(ids), since, until, list(DEMAND))
+    return {row["organization_id"]: row["number"] for row in rows}
+
+
+async def read_rows(
+    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, *, formulas: bool
+) -> AsyncIterator[list[Any]]:
+    """Rows of these organizations, one after the other as they are given, in the order in which they were asked; in pieces,
+    by a cursor of the caller's transaction. The organization's place in `ids` from 1 on, then what makes an `Asked`; what
+    only formulas need is left out unless `formulas`.
+    """
+    more = _MORE if formulas else ""
+    cursor = await connection.cursor(_ROWS.format(more=more), list(ids), since, until, list(DEMAND))
+    while rows := await cursor.fetch(ROWS_AT_ONCE):
+        yield rows
+
+
+async def read_rollups(
+    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, now: datetime
+) -> list[Rolled]:
+    """By organization and time: hours as far as they are kept, days before."""
+    kept = (now - _HOURS_KEPT).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    rows = await connection.fetch(_ROLLUPS, list(ids), since, until, kept, NO_ID)
+    return [Rolled(*row)._replace(operation_id=_known(row["operation_id"])) for row in rows]
+
+
+async def used_between(
+    connection: Any, organization_id: UUID, since: datetime, until: datetime, now: datetime, *, by_key: bool
+) -> list[Used]:
+    """What was let through, from the hour (90 days ago: the day) of `since` on; never too little."""
+    grain = "hour" if since > now - _HOURS_KEPT else "day"
+    begin = since.replace(minute=0, second=0, microsecond=0)
+    begin = begin if grain == "hour" else begin.replace(hour=0)
+    every = f"'{EVERY}'"
+    table, which = "usage_summary", f"r.key_id = {every} and r.service_id <> {every} and r.operation_id <> {every}"
+    if by_key:
+        table, which = "usage_rollup", "true"
+    rows = await connection.fetch(_USED.format(table=table, which=which), organization_id, grain, begin, until)
+    return [Used(*row)._replace(operation_id=_known(row["operation_id"])) for row in rows]
+
+
+async def read_movements(
+    connection: Any, ids: Sequence[UUID], since: datetime
+) -> tuple[dict[UUID, int], dict[UUID, list[tuple[int, int]]]]:
+    """What balances have changed by since then; and what moved otherwise than by usage, as `Purse` wants it."""
+    spent = await connection.fetch(_SPENT, list(ids), since)
+    changed = {organization_id: -micro for organization_id, micro in spent}
+    moved: dict[UUID, list[tuple[int, int]]] = {}
+    for organization_id, at, micro in await connection.fetch(_MOVED, list(ids), since):
+        changed[organization_id] = changed.get(organization_id, 0) + micro
+        moved.setdefault(organization_id, []).append((at, micro))
+    return changed, moved
+
+
+def _day_of(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _known(operation_id: UUID) -> UUID | None:
+    return None if operation_id == NO_ID else operation_id

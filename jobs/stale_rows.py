@@ -1,0 +1,21 @@
+"""Deletes what nobody needs any more, in bounded batches: dead sessions and links, sent mails, old runs of jobs."""
+
+from domain.forgetting import BATCH, KINDS, ages, forget
+from domain.job_run_reading import delete_old
+from jobs.work import Result, Work
+
+
+async def run(work: Work) -> Result:
+    """How many rows of each kind went."""
+    kept, deleted = ages(work.settings), dict.fromkeys(KINDS, 0)
+    async with work.database.acquire() as connection:
+        for number, kind in enumerate(KINDS):
+            await work.progress(number, len(KINDS), kind)
+            while step := await forget(connection, kind, work.now - kept[kind]):
+                deleted[kind] += step
+                if step < BATCH:
+                    break
+        runs = 0
+        while step := await delete_old(connection, work.now, work.settings.jobs.history_days):
+            runs += step
+    return {kind: count for kind, count in deleted.items() if count} | {"runs of jobs": runs}

@@ -1,0 +1,183 @@
+"""Every job: what it leaves behind, that a second run changes nothing, and F3: that SIGKILL in its middle changes nothing.
+
+Each test has a copy of one database. A trigger makes the job's own statement sleep at its n-th row, in a process of
+`paid-endpoint jobs run NAME --here`; that process is killed there, and the job is run again to its end.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from domain.settings import KeySettings
+from jobs.registry import JOBS, job_named
+from jobs.work import Work
+from tests.conftest import copy_template, database_of, in_own_thread
+from tests.databases import PEPPERS
+from tests.integration.jobs.conftest import SECRETS, job_settings
+from tests.integration.jobs.worlds import build, picture
+
+ROOT = Path(__file__).resolve().parents[3]
+SLEEP_SECONDS = 1.5
+
+CHANGES = {
+    "log-partitions": {"days", "partitions", "summaries", "logs"},
+    "log-summaries": {"days", "summaries"},
+    "subscriptions": {"subscriptions"},
+    "reminders": {"notices", "mails"},
+    "credit-sweep": {"reservations", "accounts", "leases", "credit_lease"},
+    "credit-expiry": {"entries", "accounts", "grants"},
+    "ledger-reconciliation": set(),
+    "stale-rows": {
+        "portal_session", "user_link", "access_token", "invitation", "api_reply", "mails", "idempotent_request",
+        "webhook_delivery", "webhook_event", "notices",
+    },
+    "key-hygiene": set(),
+    "audit-seal": {"sealed", "unsealed"},
+}  # fmt: skip
+"""What each job changes in that world, and it changes nothing else."""
+
+# Where a job is stopped in its middle: the table whose rows it writes, and at which row.
+STOPS = [
+    ("log-partitions", "log_summary", 2), ("log-partitions", "log_day", 3), ("log-partitions", "log_day", 9),
+    ("log-summaries", "log_summary", 5), ("log-summaries", "log_day", 4),
+    ("subscriptions", "subscription", 1), ("subscriptions", "subscription", 3),
+    ("reminders", "notice", 2), ("reminders", "outbox_message", 1), ("reminders", "outbox_message", 2),
+    ("credit-sweep", "credit_account", 2), ("credit-sweep", "credit_lease", 2),
+    ("credit-expiry", "credit_grant", 3), ("credit-expiry", "credit_entry", 2),
+    ("audit-seal", "audit_link", 3), ("stale-rows", "user_link", 2), ("stale-rows", "webhook_event", 1),
+]  # fmt: skip
+
+_STOP = """
+create sequence stop_here;
+create function stop_here() returns trigger language plpgsql as $$
+begin
+    if nextval('stop_here') = {nth} then perform pg_sleep({seconds}); end if;
+    return coalesce(new, old);
+end $$;
+create trigger stop_here before insert or update or delete on {table} for each row execute function stop_here();
+"""
+_SLEEPS = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+_QUIET = "select count(*) = 1 from pg_stat_activity where datname = current_database()"
+
+
+@pytest.fixture(scope="module")
+def world(server_urls, worker_number) -> str:
+    """Name of a database that is copied for each test, and that nobody is connected to."""
+    name = f"world_{worker_number}"
+
+    async def make() -> None:
+        connection = await asyncpg.connect(await copy_template(server_urls[0], name))
+        await build(connection)
+        await connection.close()
+
+    in_own_thread(make)
+    return name
+
+
+async def copy(server_urls, world: str, name: str) -> str:
+    connection = await asyncpg.connect(server_urls[0])
+    await connection.execute(f"drop database if exists {name} with (force)")
+    await connection.execute(f"create database {name} template {world}")
+    await connection.close()
+    return database_of(server_urls[0], name)
+
+
+@pytest.fixture
+async def twins(server_urls, world, worker_number) -> AsyncIterator[tuple[str, str]]:
+    """Two copies of the world."""
+    names = [f"twin_{side}_{worker_number}" for side in "ab"]
+    yield tuple([await copy(server_urls, world, name) for name in names])
+    connection = await asyncpg.connect(server_urls[0])
+    for name in names:
+        await connection.execute(f"drop database if exists {name} with (force)")
+    await connection.close()
+
+
+async def seen(dsn: str) -> dict:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await picture(connection)
+    finally:
+        await connection.close()
+
+
+async def run(dsn: str, name: str):
+    settings = job_settings(dsn, "redis://127.0.0.1:1/0")
+    settings.keys = KeySettings(peppers=PEPPERS)
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
+        return await job_named(name).load()(Work(pool, None, settings))
+
+
+def command(dsn: str, *arguments: str):
+    environment = {
+        **os.environ, "DATABASE_URL": dsn, "REDIS_URL": "redis://127.0.0.1:1/0", "SECRET_KEYS": SECRETS,
+        "KEY_PEPPERS": PEPPERS, "JOBS_PORT": "0",
+    }  # fmt: skip
+    return asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli.main", "jobs", *arguments, cwd=ROOT, env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def until(connection, statement: str, seconds: float = 20) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if await connection.fetchval(statement):
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"did not happen: {statement}")
+
+
+def test_no_job_is_left_out():
+    assert CHANGES.keys() == {job.name for job in JOBS}
+    assert {name for name, _, _ in STOPS} == {name for name, changes in CHANGES.items() if changes}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_a_job_changes_what_it_is_for_and_a_second_run_nothing(twins, name):
+    before = await seen(twins[1])
+    await run(twins[0], name)
+    once = await seen(twins[0])
+    changed = {part for part in before if before[part] != once[part]}
+    if name == "subscriptions":
+        changed -= {"webhook_event", "webhook_delivery"}  # it tells of them
+    assert changed == CHANGES[name]
+    await run(twins[0], name)
+    assert await seen(twins[0]) == once
+
+
+@pytest.mark.parametrize(("name", "table", "nth"), STOPS)
+async def test_f3_a_job_that_is_killed_in_its_middle_and_run_again_ends_like_one_that_was_not(twins, name, table, nth):
+    killed, undisturbed = twins
+    await run(undisturbed, name)
+    connection = await asyncpg.connect(killed)
+    await connection.execute(_STOP.format(table=table, nth=nth, seconds=SLEEP_SECONDS))
+    process = await command(killed, "run", name, "--here")
+    await until(connection, _SLEEPS)
+    process.send_signal(signal.SIGKILL)
+    await process.wait()
+    assert await connection.fetchval("select state from job_run") == "running"
+    # What the server had begun for the dead one, it ends or takes back by itself.
+    await until(connection, _QUIET)
+    again = await command(killed, "run", name, "--here", "--json")
+    out, errors = await asyncio.wait_for(again.communicate(), 60)
+    assert again.returncode == 0, (out, errors)
+    assert await connection.fetchval("select count(*) from job_run where state = 'succeeded'") == 1
+    await connection.close()
+    assert await seen(killed) == await seen(undisturbed)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_two_at_once_end_like_one(twins, name):
+    """Without the lock that keeps them apart: a connection that is lost gives it back while its job goes on."""
+    together, alone = twins
+    await run(alone, name)
+    done = await asyncio.gather(*(run(together, name) for _ in range(2)), return_exceptions=True)
+    assert not all(isinstance(one, BaseException) for one in done), done
+    await run(together, name)
+    assert await seen(together) == await seen(alone)
