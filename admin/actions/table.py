@@ -3,6 +3,7 @@
 from admin.actions import (
     balances,
     founding,
+    job_running,
     limiting,
     mailing,
     minting,
@@ -11,7 +12,6 @@ from admin.actions import (
     revoking,
     shadowing,
     subscribing,
-    job_running,
     suspending,
     switching,
     undoing,
