@@ -97,6 +97,13 @@ class Verb(StrEnum):
     CONFIG_IMPORT = "config.import"
     JOB_RUN = "job.run"
     JOB_RETRY = "job.retry"
+    OPERATOR_ACT_ASK = "operator.act_ask"
+    OPERATOR_ACT_BEGIN = "operator.act_begin"
+    OPERATOR_ACT_REQUEST = "operator.act_request"
+    OPERATOR_ACT_END = "operator.act_end"
+    OPERATOR_APPOINT = "operator.appoint"
+    OPERATOR_DISMISS = "operator.dismiss"
+    OPERATOR_END_SESSIONS = "operator.end_sessions"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,13 @@ SENTENCES: Mapping[str, str] = {
     Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
+    Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
+    Verb.OPERATOR_ACT_BEGIN: "began to act as {object}",
+    Verb.OPERATOR_ACT_REQUEST: "acted as the organization: {object}",
+    Verb.OPERATOR_ACT_END: "acts no longer as {object}",
+    Verb.OPERATOR_APPOINT: "gave a role in the back office to {object}",
+    Verb.OPERATOR_DISMISS: "took the role in the back office from {object}",
+    Verb.OPERATOR_END_SESSIONS: "ended the sessions of the operator {object}",
 }
 _OBJECT = "{object}"
 
@@ -107,6 +114,7 @@ GROUPS: Mapping[str, str] = {
     "operation": "Operations",
     "mail": "Mails",
     "job": "Jobs",
+    "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
 OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})
