@@ -44,7 +44,8 @@ class Operator(Customer):
         return self.up.demo()["ADMIN_URL"].replace("127.0.0.1", "localhost")
 
     async def set_up_factor(self) -> None:
-        """From the page that nothing leads past, to the recovery codes that are kept."""
+        """From the warning that stands on every page, to the recovery codes that are kept."""
+        await self.press("Set up a second factor.")
         await self.fill(password=self.password)
         await self.press("Begin")
         secret = await self.page.locator(".copyable code").first.inner_text()

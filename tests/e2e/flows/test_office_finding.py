@@ -17,14 +17,13 @@ pytestmark = [
 ]
 
 
-async def test_nothing_opens_before_a_second_factor_is_set_up_and_then_signing_in_asks_for_it(up, browser, scripted):
+async def test_an_operator_sets_up_a_second_factor_and_signing_in_asks_for_it_from_then_on(up, browser, scripted):
     newcomer = await appointed(up, browser, scripted=scripted)
     await newcomer.sign_in()
-    await newcomer.says("Set up a second factor")
-    await newcomer.go("/organizations")
-    await newcomer.says("Set up a second factor")
+    await newcomer.says("A password alone opens this back office")
     await newcomer.set_up_factor()
     assert await newcomer.page.locator("h1").inner_text() == "Overview"
+    assert await newcomer.page.get_by_text("A password alone").count() == 0
     await newcomer.sign_out()
     await newcomer.go("/audit")
     await newcomer.fill(email=newcomer.email, password=newcomer.password)
