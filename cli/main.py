@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "operations": ("cli.operations", "Create and list a service's operations."),
     "export": ("cli.export", "Print plans, services and operations as one YAML file."),
     "apply": ("cli.apply", "Make plans, services and operations what a file says."),
+    "import-legacy": ("cli.import_legacy", "Import clients, plans and keys of an older installation."),
     "what-if": ("cli.what_if", "Replay the past days against a draft of a plan."),
     "keys": ("cli.keys", "Create, list, rotate, restrict and revoke API keys."),
     "credits": ("cli.credits", "Grant, correct and refund credits; read and reconcile the ledger."),
