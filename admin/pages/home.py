@@ -53,7 +53,7 @@ async def show(visit: Visit) -> Page:
     return HomePage(
         counts=counts,
         traffic=traffic,
-        drawings=tuple(draw("Requests of the last hour", traffic.series))[:1],
+        drawings=tuple(draw("Requests of the last hour", traffic.series, traffic.columns))[:1],
         waiting=(*_of_customers(counts), *_of_health(health)),
     )
 
