@@ -88,14 +88,14 @@ async def work(site: OfficeSite, sample: Sample) -> dict[str, Any]:
 
 # Their requests are some of Acme's, each under an id of its own.
 _LIKE_ACME = """
-with some as (
+with chosen as (
     select l.id from request_log l join organization o on o.id = l.organization_id and o.slug = 'acme-weather'
-     where l.at < $4 order by md5(l.id::text || $1::text) limit $3)
+     where l.at < $4 order by md5(l.id::text || $1::uuid::text) limit $3)
 insert into request_log
 select (jsonb_populate_record(r, jsonb_build_object(
-           'id', (left(r.id::text, 24) || left(md5(r.id::text || $1::text), 12))::uuid, 'organization_id', $1::uuid,
+           'id', (left(r.id::text, 24) || left(md5(r.id::text || $1::uuid::text), 12))::uuid, 'organization_id', $1::uuid,
            'key_id', ($2::uuid[])[1 + (random() * (cardinality($2::uuid[]) - 1))::int]))).*
-  from request_log r where r.id in (select id from some)
+  from request_log r where r.id in (select id from chosen)
 """
 _ROWS = "select * from request_log"
 _SHIFTS, _SHARE = 12, 0.2
