@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
 
+from admin.actions.wording import counted
 from admin.web.layout import Page
 from admin.web.page import PageRoute
 from admin.web.report_charts import draw
@@ -66,11 +67,11 @@ async def _report(visit: Visit, slug: str, now: datetime) -> Report:
 def _of_customers(counts: Any) -> list[Waiting]:
     found = []
     if counts["past_due"]:
-        found.append(Waiting(f"{counts['past_due']:,} subscriptions are past due.", "/plans"))
+        found.append(Waiting(f"{counted(counts['past_due'], 'subscription')} past due.", "/plans"))
     if counts["suspended"]:
         found.append(
             Waiting(
-                f"{counts['suspended']:,} suspended: their keys are refused until somebody restores them.",
+                f"{counted(counts['suspended'], 'organization')} suspended: refused until somebody restores them.",
                 "/organizations?state=suspended",
                 "info",
             )

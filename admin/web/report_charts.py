@@ -15,6 +15,8 @@ from portal.web.formats import THIN, credits_, number, short_number
 _MOST_LABELS = {"wide": 12, "narrow": 5}
 _COLOURS = (1, 2, 3, 4, 5, 6)
 _DAY_SECONDS = 86_400
+_WHOLES = frozenset({"requests", "net"})
+"""Lines that hold other lines of their chart: nothing is stacked on them."""
 _CATEGORY = 14
 """Characters of a category below its slot."""
 
@@ -32,16 +34,17 @@ def draw(title: str, series: Series | None, columns: Sequence[Column] = ()) -> t
     """The charts; none for a report without a series, or with one of nothing. Lines have the titles of their columns."""
     if series is None or not series.x:
         return ()
+    stacked = not _WHOLES.intersection(line.name for line in series.lines)
     titles = {column.name: column.title for column in columns}
     lines = [replace(line, name=titles.get(line.name) or _words(line.name)) for line in series.lines]
     units = list(dict.fromkeys(line.unit for line in lines))
     return tuple(
-        _drawn(title, series, unit, [line for line in lines if line.unit == unit], index)
+        _drawn(title, series, unit, [line for line in lines if line.unit == unit], index, stacked=stacked)
         for index, unit in enumerate(units)
     )
 
 
-def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int) -> Drawing:
+def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int, *, stacked: bool) -> Drawing:
     shown = _format(unit)
     slots = [_name(x) for x in series.x]
     whole = unit in ("count", "credits_micro")
@@ -49,7 +52,7 @@ def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int)
     chart = Chart(
         name=f"report-{index}",
         title=title if index == 0 else f"{title}: {words}",
-        kind="columns" if whole else "lines",
+        kind="columns" if whole and (stacked or len(lines) == 1) else "lines",
         slots=slots,
         lanes=tuple(Lane(line.name, _COLOURS[at % len(_COLOURS)], list(line.values)) for at, line in enumerate(lines)),
         format_=shown,
