@@ -178,6 +178,16 @@ async def _look(
     connection: Any, wanted: AuditSearch, after: Cursor | None, size: int, most: int
 ) -> tuple[list[Any], Cursor | None]:
     """Look at `size` entries behind `after`: at most `most` that match or are the last; where it ended; None: at the end."""
+    statement, values = _statement(wanted, after, size, most)
+    try:
+        rows = await connection.fetch(statement, *values, timeout=STATEMENT_SECONDS)
+    except asyncpg.QueryCanceledError as fault:
+        raise TimeoutError from fault
+    full = len(rows) == most or (bool(rows) and rows[-1]["number"] == size)
+    return rows, Cursor(rows[-1]["created_at"], rows[-1]["id"]) if full else None
+
+
+def _statement(wanted: AuditSearch, after: Cursor | None, size: int, most: int) -> tuple[str, list[Any]]:
     values: list[Any] = []
 
     def place(value: Any) -> str:
@@ -197,12 +207,7 @@ async def _look(
         size=place(size),
         most=place(most),
     )
-    try:
-        rows = await connection.fetch(statement, *values, timeout=STATEMENT_SECONDS)
-    except asyncpg.QueryCanceledError as fault:
-        raise TimeoutError from fault
-    full = len(rows) == most or (bool(rows) and rows[-1]["number"] == size)
-    return rows, Cursor(rows[-1]["created_at"], rows[-1]["id"]) if full else None
+    return statement, values
 
 
 def _conditions(wanted: AuditSearch, place: Callable[[Any], str]) -> tuple[list[str], list[str]]:

@@ -80,6 +80,11 @@ def parse(presented: bytes) -> ParsedKey | None:
     return ParsedKey(environment=found[1].decode(), public_id=found[2].decode())
 
 
+def holds_key(text: str) -> bool:
+    """Whether something in our format stands in a text, whatever its checksum."""
+    return KEY_PATTERN.search(text.encode("utf-8", "replace")) is not None
+
+
 def crc_ok(presented: bytes) -> bool:
     """Whether this is a key in our format with a right checksum: False can never be a key of ours."""
     if parse(presented) is None:

@@ -167,6 +167,23 @@ def extended(subscription: Subscription, by: timedelta) -> Subscription:
     return replace(subscription, trial_ends_at=end, period_end=end, cancel_at=cancel_at)
 
 
+def prolonged(subscription: Subscription, terms: Terms, by: timedelta) -> Subscription:
+    """What runs ends later: a trial, a paid period, or the grace of one that is not paid. Raises Conflict, InvalidValue.
+
+    A cancellation at its end moves with it; later periods are counted from the new end.
+    """
+    if not timedelta(0) < by <= LONGEST_EXTENSION:
+        raise InvalidValue(f"A subscription is extended by at most {LONGEST_EXTENSION.days} days.")
+    _must_live(subscription)
+    if subscription.state == "trialing":
+        return extended(subscription, by)
+    if subscription.state == "past_due":
+        return replace(subscription, grace_until=grace_end(subscription, terms) + by)
+    end = subscription.period_end + by
+    cancel_at = end if subscription.cancel_at == subscription.period_end else subscription.cancel_at
+    return replace(subscription, period_end=end, cancel_at=cancel_at)
+
+
 def _must_live(subscription: Subscription) -> None:
     if not subscription.live:
         raise Conflict("The organization has no live subscription.")
@@ -187,7 +204,8 @@ def _begun_at(subscription: Subscription, at: datetime) -> Subscription:
 
 def _renewed(subscription: Subscription) -> Subscription:
     """The period that follows."""
-    anchor, begin = subscription.anchor, subscription.period_end
+    begin = subscription.period_end
+    anchor = anchor_of(subscription.anchor, begin)  # a period that was extended begins another row of months
     return replace(
         subscription,
         plan_id=subscription.next_plan_id or subscription.plan_id,

@@ -13,6 +13,8 @@ class Right(StrEnum):
     """See customers, keys, plans, services, logs; no money and no people's sign-ins."""
     LOOK_MONEY = "look_money"
     """See ledgers, revenue, payments."""
+    LOOK_SIGN_INS = "look_sign_ins"
+    """See what people sign in with: sessions, links, factors, tokens; never a secret."""
     ANALYSE = "analyse"
     """Reports, what-if."""
     SUPPORT = "support"
@@ -29,6 +31,8 @@ class Right(StrEnum):
     """Change rows of those tables that may be changed by hand."""
     LOOK_AUDIT = "look_audit"
     """Read what everybody did."""
+    RESET_FACTORS = "reset_factors"
+    """Take a person's second factor away."""
     OPERATORS = "operators"
     """Say who is an operator, and end their sessions."""
 

@@ -68,6 +68,19 @@ async def followed_plans(connection: Any) -> list[UUID]:
     return [row["plan_id"] for row in await connection.fetch(_FOLLOWED)]
 
 
+async def keep_version(connection: Any, plan_id: UUID, terms: str) -> UUID:
+    """The version of a plan with these terms, made if there is none; the caller holds the plan's row."""
+    version_id: UUID = await connection.fetchval(_VERSION, plan_id, terms)
+    return version_id
+
+
+async def pin_from(connection: Any, old_id: UUID, new_id: UUID) -> None:
+    """Pin the live subscriptions that have one version to another one of the same plan."""
+    await connection.execute(
+        f"update subscription set plan_version_id = $2 where plan_version_id = $1 and state in {LIVE}", old_id, new_id
+    )
+
+
 async def edit_plans(
     connection: Any, plan_ids: Sequence[UUID], edit: Callable[[], Awaitable[T]], *, at_once: bool = False
 ) -> T:
@@ -98,6 +111,6 @@ async def edit_plans(
         # Pinned before the edit: gateways hear of it in this order, and no customer meets the new terms in between.
         await attempt.rollback()
         for plan_id in changed:
-            version_id = await connection.fetchval(_VERSION, plan_id, terms_to_json(sold[plan_id]))
+            version_id = await keep_version(connection, plan_id, terms_to_json(sold[plan_id]))
             await connection.execute(_PIN, plan_id, version_id)
         return await edit()

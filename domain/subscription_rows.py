@@ -79,6 +79,19 @@ async def transition(
     return await _moved(connection, row, move, now or row["now"])
 
 
+async def foresee(connection: Any, organization_id: UUID, move: Move) -> tuple[Subscription, Subscription, datetime]:
+    """The subscription as it is settled now, what `move` would make of it, and that moment. Nothing is stored.
+
+    Raises what `move` raises; NotFound without any subscription.
+    """
+    row = await connection.fetchrow(_SELECT + _OF_ORGANIZATION, organization_id)
+    if row is None:
+        raise NotFound("The organization has no subscription.")
+    terms, now = Terms(row["free"], row["grace_days"]), row["now"]
+    before = settled(_subscription(row), terms, now)
+    return before, move(before, terms, now), now
+
+
 async def settle(connection: Any, subscription_id: UUID, now: datetime) -> tuple[Subscription, Subscription] | None:
     """Store what is due of one subscription: as it was, and as it is. None: nothing is due, or somebody else is at it.
 

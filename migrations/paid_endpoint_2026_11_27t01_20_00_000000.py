@@ -43,7 +43,6 @@ create table refusal_summary (
     primary key (organization_id, grain, bucket, service_id, operation_id, refusal, limit_name, limit_id)
 ) with (fillfactor = 70);
 create index refusal_summary_bucket on refusal_summary (grain, bucket);
-create index refusal_summary_shadow on refusal_summary (grain, bucket) where refusal = 'shadow';
 comment on table refusal_summary is
     'Refused requests by reason; refusal shadow: admitted, but a shadow limit (limit_id) had no room.'
     ' Organization ffffffff-ffff-ffff-ffff-ffffffffffff: all of them together.';
@@ -103,6 +102,10 @@ create trigger users_milestone after update of email_verified_at on users
 
 # Of the sums over everybody, those of services and those of operations: a window is one range of either.
 INDEXES = f"""
+create index refusal_summary_shadow on refusal_summary (grain, bucket)
+    where refusal = 'shadow' and organization_id <> {EVERY};
+create index refusal_summary_all_shadow on refusal_summary (grain, bucket)
+    where refusal = 'shadow' and organization_id = {EVERY};
 create index usage_summary_services on usage_summary (bucket)
     where organization_id = {EVERY} and operation_id = {EVERY};
 create index usage_summary_operations on usage_summary (bucket)
@@ -113,9 +116,6 @@ create index api_key_hygiene on api_key (last_used_at, id)
     include (created_at, expires_at, allowed_ips, organization_id) where revoked_at is null;
 create index outbox_message_failed on outbox_message (ended_at) where state = 'failed';
 create index webhook_delivery_failed on webhook_delivery (ended_at) where state = 'failed';
-create index subscription_live_plan on subscription (plan_id, organization_id)
-    where state in ('trialing', 'active', 'past_due');
-create index organization_created_at on organization (created_at desc);
 """
 
 SUMS = "requests, errors, refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro"
@@ -174,7 +174,7 @@ select o.id, o.created_at,
 """
 
 BACKWARDS = f"""
-drop index usage_summary_services, usage_summary_operations, organization_created_at, subscription_live_plan, webhook_delivery_failed, outbox_message_failed,
+drop index usage_summary_services, usage_summary_operations, webhook_delivery_failed, outbox_message_failed,
     api_key_hygiene, credit_entry_flow;
 drop function paid_endpoint_milestone() cascade;
 drop table organization_milestone, refusal_summary, organization_usage, usage_summary_minute;

@@ -20,6 +20,8 @@ from tests.portals import Browser, Portal
 
 _HIDDEN = re.compile(r'<input type="hidden" name="(once|seen)" value="([^"]*)">')
 
+_ANY_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
+
 
 class OperatorBrowser(Browser):
     """A client with cookies of the back office."""
@@ -41,11 +43,18 @@ class OperatorBrowser(Browser):
             data = {FIELD: token, **(data or {})}
         return await super().post(path, data, **options)
 
-    async def preview(self, slug: str, **values) -> httpx2.Response:
+    async def preview(self, slug: str, /, **values) -> httpx2.Response:
         """What the action would do."""
         return await self.post(f"/actions/{slug}/preview", values)
 
-    async def act(self, slug: str, reason: str = "a test", **values) -> httpx2.Response:
+    async def look(self, slug: str, /, **values) -> dict[str, str]:
+        """The fields of the form that would do it, without a reason; for what happens between looking and doing."""
+        seen = await self.preview(slug, **values)
+        assert seen.status_code == 200, seen.text
+        form = seen.text.split('class="stack spaced"')[1].split("</form>")[0]
+        return {name: unescape(value) for name, value in _ANY_HIDDEN.findall(form) if name != FIELD}
+
+    async def act(self, slug: str, /, reason: str = "a test", **values) -> httpx2.Response:
         """Look at what the action would do, then do it. The preview's answer if that tells of a mistake."""
         seen = await self.preview(slug, **values)
         hidden = dict(_HIDDEN.findall(unescape(seen.text)))

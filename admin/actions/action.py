@@ -5,8 +5,8 @@ only if it is the one that the operator saw. Each form is good once, so a second
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -26,8 +26,9 @@ class Values(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of an action's form. `kind`: text, area, number, date, moment, choice or check.
+    """One field of an action's form. `kind`: text, area, number, date, moment, choice, check or hidden.
 
+    `secret`: what is posted in it never stands in a page. A hidden field holds what a preview carries to the second form.
     `options` are what may be chosen, or read them; a field with options and kind text suggests them.
     """
 
@@ -40,29 +41,40 @@ class Field:
     value: str = ""
     """What stands there at first."""
     options: Options | Callable[[Visit], Awaitable[Options]] = ()
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an action would do now: sentences, what changes (name, now, then), what to think of first."""
+    """What an action would do now: sentences, what changes (name, now, then), what to think of first.
+
+    `notes` are told too, but may move by themselves until it is done, such as a balance. `carried` are values of hidden
+    fields for the second form, in the place of secret ones.
+    """
 
     sentences: tuple[str, ...]
     changes: tuple[tuple[str, str, str], ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    carried: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same preview."""
+        """The same for the same preview, whatever its notes say."""
         return hashlib.sha256(repr((self.sentences, self.changes, self.warnings)).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
-    """What was done. `shown_once` are secrets with their labels; `links` lead on, as label and path."""
+    """What was done. `shown_once` are secrets with their labels; `links` lead on, as label and path.
+
+    `report` says more, line by line.
+    """
 
     sentence: str
     links: tuple[tuple[str, str], ...] = ()
     shown_once: tuple[tuple[str, str], ...] = ()
+    report: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,40 @@
 """Every action of the back office."""
 
 from admin.actions import (
+    acting,
+    balances,
+    founding,
     job_running,
+    limiting,
+    mailing,
+    minting,
+    people,
+    replaying,
+    revoking,
+    shadowing,
+    subscribing,
     suspending,
+    switching,
+    undoing,
 )
 from admin.actions.action import Action
 
 ACTIONS: tuple[Action, ...] = (
-    *job_running.ACTIONS,
+    *acting.ACTIONS,
+    *founding.ACTIONS,
     *suspending.ACTIONS,
+    *people.ACTIONS,
+    *minting.ACTIONS,
+    *revoking.ACTIONS,
+    *balances.ACTIONS,
+    *subscribing.ACTIONS,
+    *limiting.ACTIONS,
+    *shadowing.ACTIONS,
+    *switching.ACTIONS,
+    *undoing.ACTIONS,
+    *replaying.ACTIONS,
+    *mailing.ACTIONS,
+    *job_running.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}

@@ -16,6 +16,7 @@ from admin.web.visit import Visit
 from domain import api_replies
 from domain.audit import TEXT_LENGTH
 from domain.faults import Conflict, Fault, InvalidValue, NotFound
+from domain.key_format import holds_key
 from domain.operators import Right
 from portal.web.failures import field_errors, status_of
 
@@ -80,6 +81,7 @@ async def preview(visit: Visit, slug: str) -> Page | Response:
     """POST /actions/{slug}/preview: what it would do."""
     action, given = _action(visit, slug), _given(visit)
     try:
+        _require_no_key(visit, action)
         values = action.model(**given)
         made = await action.preview(visit, values)
     except (ValidationError, Fault) as fault:
@@ -91,6 +93,7 @@ async def carry_out(visit: Visit, slug: str) -> Page | Response:
     """POST /actions/{slug}: do it."""
     action, given, reason = _action(visit, slug), _given(visit), visit.text("reason")
     try:
+        _require_no_key(visit, action)
         values = action.model(**given)
         made = await action.preview(visit, values)
     except (ValidationError, Fault) as fault:
@@ -137,11 +140,20 @@ def _given(visit: Visit) -> dict[str, Any]:
     return {name: value for name, value in visit.form.items() if name not in _OURS and value != ""}
 
 
+def _require_no_key(visit: Visit, action: Action) -> None:
+    """Raise InvalidValue for a whole API key where none belongs: it would be shown, and stand in the audit for good."""
+    secret = {field.name for field in action.fields if field.secret}
+    if any(holds_key(str(value)) for name, value in visit.form.items() if name not in secret):
+        raise InvalidValue(
+            "A whole API key stands in this form. Name a key by how it begins; who has seen this one may use it."
+        )
+
+
 async def _previewed(visit: Visit, action: Action, given: dict[str, Any], made: Preview, **more: Any) -> ActionPage:
     once = visit.text("once") or secrets.token_urlsafe(18)
     if more.get("status") == 409:
         once = secrets.token_urlsafe(18)
-    fields = await _filled(visit, action, given, {})
+    fields = await _filled(visit, action, {**given, **made.carried}, {})
     return ActionPage(title=action.title, action=action, fields=fields, preview=made, once=once, **more)
 
 
@@ -150,6 +162,7 @@ async def _wrong(visit: Visit, action: Action, given: dict[str, Any], fault: Val
     status, text = 422, "Some values are not valid."
     if isinstance(fault, ValidationError):
         errors = {error["field"].partition(".")[0]: error["message"] for error in field_errors(fault)}
+        text = errors.pop("", text)
     else:
         status, text = status_of(fault), str(fault)
     fields = await _filled(visit, action, given, errors)
@@ -162,7 +175,9 @@ async def _filled(visit: Visit, action: Action, given: dict[str, Any], errors: d
     for field in action.fields:
         options = await field.options(visit) if callable(field.options) else field.options
         value = given.get(field.name, "")
-        filled.append(Filled(field, value if isinstance(value, str) else "", options, errors.get(field.name, "")))
+        # Who pastes a whole API key into any field does not get it back in a page.
+        shown = isinstance(value, str) and not field.secret and not holds_key(value)
+        filled.append(Filled(field, value if shown else "", options, errors.get(field.name, "")))
     return tuple(filled)
 
 

@@ -130,6 +130,15 @@ async def _audit(connection: Any, actor: Actor, verb: Verb, change: Change, appl
     )
 
 
+async def foresee_roll_back(connection: Any, applied_id: UUID, *, prune: bool = False) -> Differences:
+    """What going back to a text of the history would change now; only reads. Raises NotFound, Mistaken."""
+    document = parse_document(await history.text_of_applied(connection, applied_id))
+    present = await read_present(connection)
+    if mistakes := mistakes_of(document, present):
+        raise Mistaken(mistakes)
+    return differences_of(document, present, prune=prune)
+
+
 async def roll_back(
     connection: Any,
     applied_id: UUID,

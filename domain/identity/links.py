@@ -37,9 +37,18 @@ class Link:
 
 
 async def new_link(
-    connection: Any, user_id: int, email: str, purpose: str, *, organization_name: str | None = None
+    connection: Any,
+    user_id: int,
+    email: str,
+    purpose: str,
+    *,
+    organization_name: str | None = None,
+    lives: timedelta | None = None,
 ) -> str:
-    """The token of a new link. Those that were mailed before stay good: an attacker who asks for more voids none."""
+    """The token of a new link. Those that were mailed before stay good: an attacker who asks for more voids none.
+
+    `lives` None: as long as links of this purpose do. One that nobody asked for has to wait until it is read.
+    """
     token = new_token()
     await connection.execute(
         "insert into user_link (user_id, purpose, token_digest, email, expires_at, organization_name)"
@@ -48,7 +57,7 @@ async def new_link(
         purpose,
         token.digest,
         email,
-        LIVES[purpose],
+        lives or LIVES[purpose],
         organization_name,
     )
     return token.text

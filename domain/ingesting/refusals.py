@@ -1,6 +1,6 @@
 """Refused requests by reason, and admitted ones for which a shadow limit had no room: `refusal_summary` in the making.
 
-Hours and days of each organization, hours, days and weeks of all together (EVERY). SHADOW stands as the reason of what was not refused.
+Hours and days of each organization, hours, days and weeks of all together (EVERY) and of what shadow limits would have refused. SHADOW stands as the reason of what was not refused.
 """
 
 from collections.abc import Sequence
@@ -67,6 +67,8 @@ class Refusals:
             places = [(EVERY, "hour", hour), (EVERY, "day", day), (EVERY, "week", week_of(day))]
             if organization != NO_ID:
                 places += [(organization, "hour", hour), (organization, "day", day)]
+                if limit_id != NO_ID:
+                    places.append((organization, "week", week_of(day)))
             for owner, grain, minute in places:
                 row = RefusalRow(
                     owner, grain, EPOCH + timedelta(minutes=minute), service, operation, *texts, limit_id

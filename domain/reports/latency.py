@@ -6,7 +6,7 @@ from domain.reports import sums
 from domain.reports.shapes import Chart, Column, Line, Report, ReportChoice
 from domain.reports.words import id_text, latency_ms, log_filters, milliseconds, read_names, up_to
 
-CANDIDATES = 100
+CANDIDATES = 60
 """Operations with the longest mean, of which the slowest by percentile are found: each costs a histogram a day."""
 
 _LATENCY = (

@@ -98,7 +98,7 @@ async def limit_pressure(connection: Any, choice: ReportChoice) -> Report:
         slug="limit-pressure",
         title="Limit pressure",
         sentence="What limits and quotas by the hour, day and month count in the window that runs now (a month from the hour in"
-        " which it began), from sums of usage; of each key, the busiest three. Requests that were paid for beyond a quota count"
+        " which it began), from sums of usage, without those that are nearly unused; of each key, the busiest three. Requests that were paid for beyond a quota count"
         " too."
         + (f" All others have used at most {percent(least, 1)} %." if least is not None else "")
         + f" {await up_to(connection, choice)}",

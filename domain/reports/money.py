@@ -14,8 +14,9 @@ from domain.reports.shapes import Chart, Column, Fact, Line, Report, ReportChoic
 from domain.reports.windows import DAY, whole_days
 from domain.reports.words import log_filters, up_to
 
+# A place among the days is found faster than a day of a time zone is cut off.
 _ENTRIES = """
-select date_trunc('day', created_at, 'UTC') as day, type, credit = 'credits' as incoming, sum(amount_micro)::bigint as amount
+select width_bucket(created_at, $3::timestamptz[]) as place, type, credit = 'credits' as incoming, sum(amount_micro)::bigint as amount
   from credit_entry where type <> 'usage' and created_at >= $1 and created_at < $2 {whose} group by 1, 2, 3
 """
 _OWNED = """
@@ -95,13 +96,14 @@ async def _flows(connection: Any, choice: ReportChoice) -> dict[datetime, dict[s
     """The figures of each day."""
     flows: dict[datetime, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SIGNS, 0))
     window, organization = choice.window, choice.organization
-    whose, values = ("and organization_id = $3", [organization.id]) if organization else ("", [])
+    whose, values = ("and organization_id = $4", [organization.id]) if organization else ("", [])
     # Until the end of its last day: entries of the present day are in it.
-    for day, type_, incoming, amount in await connection.fetch(
-        _ENTRIES.format(whose=whose), window.since, window.buckets[-1] + DAY, *values
+    days = list(window.buckets)
+    for place, type_, incoming, amount in await connection.fetch(
+        _ENTRIES.format(whose=whose), window.since, days[-1] + DAY, days, *values
     ):
         name, sign = _PLACES[type_, incoming]
-        flows[day][name] += sign * amount
+        flows[days[place - 1]][name] += sign * amount
     for day, row in (await sums.by_time(connection, choice)).items():
         flows[day]["spent"] += row["cost_micro"]
     return flows

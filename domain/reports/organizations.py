@@ -1,8 +1,8 @@
 """Top and fading organizations.
 
 100,000 of them have a sum in every day; so candidates are found in a row of each a day, week or month that covers the window
-(`organization_usage`), and only theirs are summed up exactly. Who is no candidate had less in the cover than the last of
-them, and so in the window: the sentence says how much that is.
+(`organization_usage`), and only theirs are summed up exactly. Who is no candidate had at most what the last of them had in
+each, and so in the window: the sentence says how much that is.
 """
 
 from datetime import datetime, timedelta
@@ -13,17 +13,26 @@ from domain.reports.shapes import Chart, Column, Line, Named, Report, ReportChoi
 from domain.reports.windows import DAY, floor
 from domain.reports.words import change_percent, log_filters, percent, up_to
 
-CANDIDATES = 300
+CANDIDATES = 200
 ORDERS = {"requests": "requests", "credits": "cost_micro"}
 FADING_DAYS = 7 * DAY
 _DAYS_KEPT, _WEEKS_KEPT = timedelta(days=3), timedelta(days=112)
 _LONGEST_BY_WEEKS = 16 * DAY
 
+# The first of each bucket: nobody else had more than the least of them, in each.
 _CANDIDATES = """
-select organization_id, sum({figure})::bigint as most from organization_usage
- where grain = $1 and bucket >= date_trunc($1, $2::timestamptz, 'UTC') and bucket < $3
-   and ($4::uuid is null or organization_id = $4)
- group by 1 having sum({figure}) > 0 order by most desc, 1 limit {candidates}
+select b.bucket, first.organization_id, first.most
+  from (select generate_series(date_trunc($1, $2::timestamptz, 'UTC') at time zone 'UTC', ($3::timestamptz at time zone 'UTC')
+               - interval '1 microsecond', ('1 ' || $1)::interval) at time zone 'UTC' as bucket) as b
+  cross join lateral (
+       select organization_id, {figure} as most from organization_usage
+        where grain = $1 and bucket = b.bucket and {figure} > 0 and ($4::uuid is null or organization_id = $4)
+        order by {figure} desc, organization_id limit {candidates}) as first
+"""
+_AMONG = """
+with first as materialized ({candidates}), candidate as materialized (select distinct organization_id from first),
+least as (select sum(most)::bigint as most, max(full_) as full_ from (
+    select min(most) * (count(*) >= {count})::int as most, (count(*) >= {count})::int as full_ from first group by bucket) as b)
 """
 _EXACT = f"""
 cross join lateral (
@@ -45,21 +54,22 @@ _NAMED = """
   left join subscription s on s.organization_id = o.id and s.state in ('trialing', 'active', 'past_due')
   left join plan p on p.id = s.plan_id
 """
+_NAMES = "o.id, o.name, o.slug, p.id as plan_id, p.name as plan, p.slug as plan_slug"
 _TOP = f"""
-with candidate as materialized ({{candidates}})
-select o.id, o.name, o.slug, p.id as plan_id, p.name as plan, p.slug as plan_slug, w.*,
-       (select count(*) from candidate) as candidates, (select min(most) from candidate) as least
-  from candidate c {{exact}} {_NAMED}
- where w.{{figure}} > 0 order by w.{{figure}} desc, o.id limit $6
+{{among}}
+select {_NAMES}, c.*, (select full_ from least) as more, (select most from least) as least
+  from (select c.organization_id, w.* from candidate c {{exact}} where w.{{figure}} > 0
+         order by w.{{figure}} desc, 1 limit $6) as c {_NAMED}
+ order by c.{{figure}} desc, o.id
 """
 _FADING = f"""
-with candidate as materialized ({{candidates}})
-select o.id, o.name, o.slug, p.id as plan_id, p.name as plan, p.slug as plan_slug, b.requests as before, n.requests as now,
-       b.cost_micro as spent_before, n.cost_micro as spent_now,
-       (select count(*) from candidate) as candidates, (select min(most) from candidate) as least
-  from candidate c {_EXACT.format(grain="'day'", since="$2", until="$3", name="b")}
-  {_EXACT.format(grain="'day'", since="$3", until="$5", name="n")} {_NAMED}
- where n.requests < b.requests order by b.requests - n.requests desc, o.id limit $6
+{{among}}
+select {_NAMES}, c.*, (select full_ from least) as more, (select most from least) as least
+  from (select c.organization_id, b.requests as before, n.requests as now, b.cost_micro as spent_before,
+               n.cost_micro as spent_now from candidate c {_EXACT.format(grain="'day'", since="$2", until="$3", name="b")}
+  {_EXACT.format(grain="'day'", since="$3", until="$5", name="n")}
+         where n.requests < b.requests order by b.requests - n.requests desc, 1 limit $6) as c {_NAMED}
+ order by c.before - c.now desc, o.id
 """
 _EXACT_WINDOW = _EXACT.format(grain="$5", since="$2", until="$3", name="w")
 _WHO = (Column("organization", "Organization", "organization"), Column("plan", "Plan", "plan"))
@@ -85,11 +95,9 @@ async def top_organizations(connection: Any, choice: ReportChoice) -> Report:
     """By requests or by credits spent, as `which` says."""
     window, figure = choice.window, ORDERS[choice.which or "requests"]
     cover = cover_of(window.since, window.until, window.now)
-    candidates = _CANDIDATES.format(figure=figure, candidates=CANDIDATES)
+    among = _among(figure)
     found = await connection.fetch(
-        _TOP.format(
-            candidates=candidates, figure=figure, exact=_EXACT_WEEKS if window.grain == "week" else _EXACT_WINDOW
-        ),
+        _TOP.format(among=among, figure=figure, exact=_EXACT_WEEKS if window.grain == "week" else _EXACT_WINDOW),
         *(cover, window.since, window.until, choice.organization.id if choice.organization else None, window.grain),
         choice.limit + 1,
     )
@@ -120,9 +128,9 @@ async def fading_organizations(connection: Any, choice: ReportChoice) -> Report:
     middle = until - FADING_DAYS
     since = middle - FADING_DAYS
     cover = cover_of(since, middle, choice.window.now)
-    candidates = _CANDIDATES.format(figure="requests", candidates=CANDIDATES)
+    among = _among("requests")
     found = await connection.fetch(
-        _FADING.format(candidates=candidates),
+        _FADING.format(among=among),
         *(cover, since, middle, choice.organization.id if choice.organization else None, until),
         choice.limit + 1,
     )
@@ -163,7 +171,11 @@ def _who(row: Any) -> tuple[Named, Named | None]:
     return Named(row["id"], row["name"], row["slug"]), plan
 
 
+def _among(figure: str) -> str:
+    return _AMONG.format(candidates=_CANDIDATES.format(figure=figure, candidates=CANDIDATES), count=CANDIDATES)
+
+
 def _left_out(found: list[Any], cover: str) -> str:
-    if not found or found[0]["candidates"] < CANDIDATES:
+    if not found or not found[0]["more"]:
         return ""
-    return f" Compared are the {CANDIDATES} that used most by the {cover}; all others had at most {found[0]['least']} each."
+    return f" Compared are the first {CANDIDATES} of each {cover}; all others had at most {found[0]['least']} each."

@@ -1,5 +1,7 @@
 """Every report that there is, by its slug."""
 
+from dataclasses import replace
+
 from domain.reports.errors import errors_by_operation, errors_by_service
 from domain.reports.growth import cohorts, funnel
 from domain.reports.health import system_health
@@ -8,6 +10,7 @@ from domain.reports.latency import latency_by_operation, latency_by_service, slo
 from domain.reports.limit_pressure import limit_pressure
 from domain.reports.money import credit_flows
 from domain.reports.organizations import ORDERS, fading_organizations, top_organizations
+from domain.reports.planning import planned
 from domain.reports.refusals import most_refused
 from domain.reports.shadows import shadow_limits
 from domain.reports.shapes import ReportKind
@@ -61,5 +64,5 @@ _KINDS = (
     ReportKind("system-health", "System health", "Does the installation keep up?", (), system_health, "1h"),
 )  # fmt: skip
 
-REPORTS: dict[str, ReportKind] = {kind.slug: kind for kind in _KINDS}
+REPORTS: dict[str, ReportKind] = {kind.slug: replace(kind, make=planned(kind.make)) for kind in _KINDS}
 """In the order in which they are shown."""

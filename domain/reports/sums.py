@@ -62,9 +62,13 @@ def _of(choice: ReportChoice) -> str:
 
 
 def grain_of(choice: ReportChoice) -> str:
-    """Of which grain sums are read: an organization has no sums of weeks, but few of days."""
-    grain = choice.window.grain
-    return "day" if grain == "week" and choice.organization else grain
+    """Of which grain sums are read."""
+    return grain_of_one(choice) if choice.organization else choice.window.grain
+
+
+def grain_of_one(choice: ReportChoice) -> str:
+    """Of which grain those of one organization are read: it has no sums of weeks, but few of days."""
+    return "day" if choice.window.grain == "week" else choice.window.grain
 
 
 def _bounds(choice: ReportChoice) -> tuple[Any, ...]:

@@ -70,6 +70,12 @@ STATEMENTS = (
         " 'credits', 1000000, n * 1000000, n from generate_series(1, $1::int) i, generate_series(1, 5) n"
     ),
     (
+        "insert into credit_entry (id, created_at, organization_id, type, debit, credit, amount_micro, balance_after_micro, number,"
+        " requests, stored_at, first_at, last_at) select gen_random_uuid(), now() - n * interval '9 days', md5('o' || i)::uuid,"
+        " 'usage', 'credits', 'usage', 1000, 1000, 5 + n, 1, now(), now(), now()"
+        " from generate_series(1, $1::int) i, generate_series(1, 10) n"
+    ),
+    (
         f"insert into organization_usage (grain, bucket, organization_id, requests, errors, refused, cost_micro) select g, b, {_ORG},"
         " 1 + 40000000 / (i + 20) / w, 3000000 / (i + 20) / w, 1000000 / (i + 20) / w, 5000000000 / (i + 20) / w"
         " from (select 'day' as g, 30 as w, date_trunc('day', now(), 'UTC') - d * interval '1 day' as b from generate_series(0, 3) d"
@@ -134,7 +140,9 @@ STATEMENTS = (
         f" select {_ORG}, g, b, {_SERVICE.format(n='i')}, {_OPERATION.format(n='i')}, r, '', md5('m' || i % 4 || 'hour')::uuid, 7"
         " from generate_series(1, $1::int / 10) i, unnest(array['rate_limited', 'shadow']) r,"
         " (select 'day' as g, date_trunc('day', now(), 'UTC') - d * interval '1 day' as b from generate_series(0, 29) d"
-        "  union all select 'hour', date_trunc('hour', now(), 'UTC') - d * interval '1 hour' from generate_series(0, 9) d) as x"
+        "  union all select 'hour', date_trunc('hour', now(), 'UTC') - d * interval '1 hour' from generate_series(0, 9) d"
+        "  union all select 'week', date_trunc('week', now(), 'UTC') - d * interval '7 days' from generate_series(0, 13) d) as x"
+        " where g <> 'week' or r = 'shadow'"
     ),
     (
         "insert into request_log (id, at, organization_id, method, path, status, outcome, total_us, bytes_in, bytes_out, created_at)"

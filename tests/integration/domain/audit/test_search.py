@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
-from domain import organizations, plans
+from domain import audit_search, organizations, plans
 from domain.audit import Actor, Thing, Verb, record
 from domain.audit_chain.sealing import seal
 from domain.audit_search import AuditSearch, search_audit
@@ -138,6 +139,33 @@ async def test_a_search_that_runs_out_of_time_says_how_far_it_came(connection):
     everything = (await search_audit(connection, AuditSearch(), limit=100)).events
     assert found.looked_back_to == everything[2].created_at
     assert found.following.id == everything[2].id
+
+
+@pytest.mark.parametrize(
+    ("fields", "index"),
+    [
+        ({}, "created_at"),
+        ({"organization_id": "acme"}, "organization_id"),
+        ({"organization_id": "acme", "verb": "key.create"}, "organization_verb"),
+        ({"unowned": True}, "unowned"),
+        ({"actor_id": 7, "organization_id": "acme"}, "actor_id"),
+        ({"actor_name": "cli:root"}, "actor_name"),
+        ({"verb": "key.create", "unowned": True}, "verb"),
+        ({"verb": "key"}, "noun"),
+        ({"object_type": "api_key", "object_id": "3", "verb": "key"}, "object"),
+        ({"request_id": "request-1", "actor_id": 7}, "request_id"),
+    ],
+)
+async def test_each_search_goes_along_an_index_in_its_order(connection, lived, fields, index):
+    fields = {key: lived[1][value] if key == "organization_id" else value for key, value in fields.items()}
+    after = (await search_audit(connection, AuditSearch(), limit=1)).following
+    for place in (None, after):
+        statement, values = audit_search._statement(AuditSearch(**fields), place, 500, 51)
+        async with connection.transaction():
+            await connection.execute(audit_search._PLANNING)
+            plan = "\n".join(row[0] for row in await connection.fetch(f"explain {statement}", *values))
+        assert f"using audit_entry_{index} on audit_entry" in plan, plan
+        assert not re.search("Sort|Seq Scan", plan), plan
 
 
 @pytest.mark.parametrize(

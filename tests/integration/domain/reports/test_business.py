@@ -235,3 +235,19 @@ async def test_system_health_sees_what_waits(shop, reports, database):
 
 def test_no_refusal_is_counted_where_none_was():
     assert Refusals().rows() == []
+
+
+async def test_the_last_run_of_each_job_is_told_where_runs_are_kept(reports, database):
+    await database.execute(
+        "create table if not exists job_run (id uuid primary key default gen_random_uuid(), name text, state text,"
+        " created_at timestamptz, ended_at timestamptz, ticket text)"
+    )
+    await database.execute(
+        "insert into job_run (ticket, name, state, created_at, ended_at) values"
+        " ('1', 'tidy', 'failed', now() - interval '2 h', now()), ('2', 'tidy', 'succeeded', now(), now()),"
+        " ('3', 'mail', 'failed', now(), now()), ('4', 'zip', 'running', now(), null)"
+    )
+    rows = [row for row in rows_of(await reports.make("system-health")) if row["part"] == "job"]
+    assert [(row["what"], row["value"], row["state"]) for row in rows] == [
+        ("mail", "failed", "failed"), ("tidy", "succeeded", "ok"), ("zip", "running", "ok"),
+    ]  # fmt: skip

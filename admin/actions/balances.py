@@ -1,0 +1,235 @@
+"""Actions on an organization's credits: given, corrected, given back for one request, booked for a payment."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field as Constraint
+
+from admin.actions.action import Action, Field, Outcome, Preview, Values
+from admin.actions.kinds import Credits, Moment, SignedCredits
+from admin.actions.organization_field import ORGANIZATION, Slug
+from admin.actions.wording import credits_, to_organization, utc
+from admin.web.visit import Visit
+from domain.credits.accounts import fetch_balance
+from domain.credits.adjusting import NotAvailable
+from domain.faults import InvalidValue
+from domain.operating import credits as operating
+from domain.operators import Right
+from domain.organizations import OrganizationRecord, fetch_organization
+from schema.credits import EntryType
+
+Said = Annotated[str, Constraint(min_length=1, max_length=200)]
+SAID = Field("said", "What the customer reads", hint="In their statement, beside the amount.")
+
+
+class Grant(Values):
+    """How many credits for whom."""
+
+    organization: Slug
+    credits: Credits
+    kind: Literal["bonus", "purchase"] = "bonus"
+    expires_at: Moment | None = None
+    said: Said
+
+
+class Adjustment(Values):
+    """How many credits more, or fewer."""
+
+    organization: Slug
+    credits: SignedCredits
+    said: Said
+
+
+class Refund(Values):
+    """Which request's charge."""
+
+    request_id: UUID
+    said: Said
+
+
+class BankTransfer(Values):
+    """Which payment, for whom, and what it buys."""
+
+    organization: Slug
+    credits: Credits
+    paid: Annotated[str, Constraint(pattern=r"^[0-9]{1,9}(\.[0-9]{2})? [A-Z]{3}$")]
+    reference: Annotated[str, Constraint(min_length=3, max_length=operating.LONGEST_REFERENCE)]
+
+    @property
+    def payment(self) -> operating.Payment:
+        """The same for the domain."""
+        return operating.payment_of(self.credits, self.reference, self.paid)
+
+
+async def _preview_giving(visit: Visit, values: Grant) -> Preview:
+    found = await fetch_organization(visit.connection, values.organization)
+    now = await visit.connection.fetchval("select now()")
+    if values.expires_at is not None and values.expires_at <= now:
+        raise InvalidValue(f"Credits expire in the future; {utc(values.expires_at)} is past.")
+    end = f"What is left of them on {utc(values.expires_at)} is lost." if values.expires_at else "They never expire."
+    burned = "before what was bought" if values.kind == "bonus" else "after what was given"
+    return Preview(
+        (
+            f"{found.name} gets {credits_(values.credits)} credits, as a {values.kind}. {end}",
+            f"They are spent {burned}. The statement says: {values.said}",
+        ),
+        notes=await _balance_notes(visit, found, values.credits),
+    )
+
+
+async def _give(visit: Visit, values: Grant, reason: str) -> Outcome:
+    found = await fetch_organization(visit.connection, values.organization)
+    await operating.give(
+        visit.connection,
+        visit.actor,
+        found,
+        amount_micro=values.credits,
+        kind=EntryType(values.kind),
+        expires_at=values.expires_at,
+        said=values.said,
+        reason=reason,
+    )
+    return Outcome(f"{found.name} has {credits_(values.credits)} credits more.", to_organization(found))
+
+
+async def _preview_correcting(visit: Visit, values: Adjustment) -> Preview:
+    found = await fetch_organization(visit.connection, values.organization)
+    if values.credits > 0:
+        sentence = f"{found.name} gets {credits_(values.credits)} credits, as a correction that never expires."
+    else:
+        balance = await fetch_balance(visit.connection, found.id)
+        if -values.credits > balance.available_micro:
+            raise NotAvailable(
+                f"{credits_(-values.credits)} credits cannot be taken: {credits_(balance.available_micro)} of"
+                f" {credits_(balance.balance_micro)} are available; the rest is held for requests."
+            )
+        sentence = f"{credits_(-values.credits)} credits are taken from {found.name}, what would be spent next first."
+    return Preview(
+        (sentence, f"The statement says: {values.said}"), notes=await _balance_notes(visit, found, values.credits)
+    )
+
+
+async def _correct(visit: Visit, values: Adjustment, reason: str) -> Outcome:
+    found = await fetch_organization(visit.connection, values.organization)
+    await operating.correct(
+        visit.connection, visit.actor, found, amount_micro=values.credits, said=values.said, reason=reason
+    )
+    what = "more" if values.credits > 0 else "fewer"
+    return Outcome(f"{found.name} has {credits_(abs(values.credits))} credits {what}.", to_organization(found))
+
+
+async def _preview_giving_back(visit: Visit, values: Refund) -> Preview:
+    charge = await operating.find_charge(visit.connection, values.request_id)
+    request, found = charge.request, charge.organization
+    asked = f"{request.method} {request.path} cost on {utc(request.at)} (it was answered {request.status})"
+    return Preview(
+        (
+            f"{found.name} gets the {credits_(request.cost_micro)} credits back that {asked}.",
+            f"They never expire. The statement says: {values.said}",
+        ),
+        (("Charge of the request", credits_(request.cost_micro), "0"),),
+        notes=await _balance_notes(visit, found, request.cost_micro),
+    )
+
+
+async def _give_back(visit: Visit, values: Refund, reason: str) -> Outcome:
+    entry = await operating.give_charge_back(
+        visit.connection, visit.actor, values.request_id, said=values.said, reason=reason
+    )
+    found = await fetch_organization(visit.connection, entry.organization_id)
+    links = (*to_organization(found), ("To the request", f"/requests/{values.request_id}"))
+    return Outcome(f"{found.name} has {credits_(entry.amount_micro)} credits back.", links)
+
+
+async def _preview_booking(visit: Visit, values: BankTransfer) -> Preview:
+    found = await fetch_organization(visit.connection, values.organization)
+    await operating.require_unbooked(visit.connection, values.payment)
+    return Preview(
+        (
+            f"The payment of {values.paid} with the reference {values.payment.reference} is booked for {found.name}.",
+            f"It buys {credits_(values.credits)} credits, which never expire.",
+            "No other payment can be booked under this reference, for whomever.",
+        ),
+        (("Payment", "not booked", "booked"),),
+        notes=await _balance_notes(visit, found, values.credits),
+    )
+
+
+async def _book(visit: Visit, values: BankTransfer, reason: str) -> Outcome:
+    found = await fetch_organization(visit.connection, values.organization)
+    await operating.book_payment(visit.connection, visit.actor, found, values.payment, reason=reason)
+    return Outcome(f"{found.name} has {credits_(values.credits)} credits for {values.paid}.", to_organization(found))
+
+
+async def _balance_notes(visit: Visit, found: OrganizationRecord, more: int) -> tuple[str, ...]:
+    balance = (await fetch_balance(visit.connection, found.id)).balance_micro
+    moves = "It moves with the organization's requests until then."
+    return (f"Balance now {credits_(balance)} credits, then {credits_(balance + more)}. {moves}",)
+
+
+_CREDITS = Field("credits", "Credits", hint="With a point: 12.5", maxlength=20)
+
+ACTIONS = (
+    Action(
+        slug="grant-credits",
+        title="Grant credits",
+        group="Credits",
+        right=Right.MONEY,
+        summary="An organization gets credits, for good or until a moment.",
+        model=Grant,
+        fields=(
+            ORGANIZATION,
+            _CREDITS,
+            Field("kind", "Kind", "choice", options=(("bonus", "Bonus: given"), ("purchase", "Purchase: paid for"))),
+            Field("expires_at", "Expires", "moment", required=False, hint="In UTC. Empty: never."),
+            SAID,
+        ),
+        preview=_preview_giving,
+        carry_out=_give,
+        button="Grant",
+    ),
+    Action(
+        slug="adjust-credits",
+        title="Adjust credits",
+        group="Credits",
+        right=Right.MONEY,
+        summary="A balance is corrected, up or down.",
+        model=Adjustment,
+        fields=(ORGANIZATION, Field("credits", "Credits", hint="-5 takes 5 away.", maxlength=20), SAID),
+        preview=_preview_correcting,
+        carry_out=_correct,
+        button="Adjust",
+    ),
+    Action(
+        slug="refund-request",
+        title="Give a request's charge back",
+        group="Credits",
+        right=Right.MONEY,
+        summary="What one request cost comes back, once.",
+        model=Refund,
+        fields=(
+            Field("request_id", "Request id", maxlength=36, hint="From the log, or X-Request-Id of the answer."),
+            SAID,
+        ),
+        preview=_preview_giving_back,
+        carry_out=_give_back,
+        button="Give back",
+    ),
+    Action(
+        slug="book-payment",
+        title="Approve a bank transfer",
+        group="Credits",
+        right=Right.MONEY,
+        summary="Money that came in by itself buys credits; each payment once.",
+        model=BankTransfer,
+        fields=(
+            ORGANIZATION,
+            _CREDITS,
+            Field("paid", "Money received", hint="Sum and currency: 49.00 EUR", maxlength=20),
+            Field("reference", "Payment's reference", hint="From the bank's statement.", maxlength=120),
+        ),
+        preview=_preview_booking,
+        carry_out=_book,
+        button="Approve",
+    ),
+)
