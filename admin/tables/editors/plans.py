@@ -15,7 +15,9 @@ _KINDS = ("price_micro", "quota_cost")
 
 
 async def _change_plan(connection: Any, row: Row, changes: Row) -> None:
-    nothing = {f"no_{name}": True for name in ("trial_calls", "log_days") if changes.get(name, 0) is None}
+    nothing: dict[str, Any] = {
+        f"no_{name}": True for name in ("trial_calls", "log_days") if changes.get(name, 0) is None
+    }
     await plans.change(connection, row["slug"], **nothing, **changes)
 
 

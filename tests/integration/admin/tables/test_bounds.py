@@ -63,7 +63,7 @@ async def test_a_statement_that_lasts_too_long_is_given_up_with_a_sentence(fille
 
 
 @pytest.mark.parametrize("shown", [shown for shown in TABLES if shown.large], ids=lambda shown: shown.name)
-async def test_a_large_table_is_ordered_and_filtered_by_an_index(filled, office, shown):
+async def test_a_large_table_is_ordered_and_filtered_by_an_index(office, shown):
     columns = {*shown.orders.split(), *shown.filters.split()}
     defined = await office.pool.fetch("select indexdef from pg_indexes where tablename = $1", shown.name)
     indexed = [row["indexdef"].partition(" USING btree (")[2] for row in defined]
