@@ -126,6 +126,7 @@ async def test_a_limit_is_added_with_the_pickers(office, browser, plan):
     window = await opened(office, browser, "admin")
     page = window.page
     await window.go("plan_limit/add")
+    await expect(page.locator("select[name=scope]").first).to_have_value("organization")  # what a new row begins with
     await page.locator("[name=name]").first.fill("minute")
     await page.locator("[name=amount]").first.fill("5")
     await page.locator("select[name=period]").select_option("minute")
