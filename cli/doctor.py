@@ -12,6 +12,7 @@ from rich.console import Console
 from cli.checkup.configuration import check_pepper
 from cli.checkup.finding import Finding
 from cli.checkup.machine import check_machine
+from cli.checkup.production import check_production
 from cli.checkup.servers import check_postgres, check_redis
 from cli.checkup.state_folder import check_state_folder
 from cli.setting_faults import setting_faults
@@ -57,7 +58,8 @@ def examine() -> list[Finding]:
     except ValueError as error:
         advice = "Correct it; `.env.example` says what each setting takes."
         return [Finding("fail", "settings", setting_faults(error), advice)]
-    findings = [Finding("ok", "settings", "valid"), check_pepper(settings), *check_machine(settings)]
+    findings = [Finding("ok", "settings", "valid"), check_pepper(settings), *check_production(settings)]
+    findings += check_machine(settings)
     findings += check_state_folder(settings)
     return findings + asyncio.run(_examine_servers(settings))
 

@@ -45,6 +45,7 @@ class Verb(StrEnum):
     TOKEN_CREATE = "token.create"  # noqa: S105  a verb
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  a verb
     ORGANIZATION_CREATE = "organization.create"
+    ORGANIZATION_IMPORT = "organization.import"
     ORGANIZATION_CHANGE = "organization.change"
     ORGANIZATION_CLOSE = "organization.close"
     ORGANIZATION_SUSPEND = "organization.suspend"
@@ -56,6 +57,7 @@ class Verb(StrEnum):
     MEMBER_CHANGE_ROLE = "member.change_role"
     MEMBER_REMOVE = "member.remove"
     KEY_CREATE = "key.create"
+    KEY_IMPORT = "key.import"
     KEY_CHANGE = "key.change"
     KEY_ROTATE = "key.rotate"
     KEY_REVOKE = "key.revoke"
@@ -92,8 +94,16 @@ class Verb(StrEnum):
     OPERATION_ENABLE = "operation.enable"
     OPERATION_DISABLE = "operation.disable"
     MAIL_TEST = "mail.test"
+    CONFIG_IMPORT = "config.import"
     JOB_RUN = "job.run"
     JOB_RETRY = "job.retry"
+    OPERATOR_ACT_ASK = "operator.act_ask"
+    OPERATOR_ACT_BEGIN = "operator.act_begin"
+    OPERATOR_ACT_REQUEST = "operator.act_request"
+    OPERATOR_ACT_END = "operator.act_end"
+    OPERATOR_APPOINT = "operator.appoint"
+    OPERATOR_DISMISS = "operator.dismiss"
+    OPERATOR_END_SESSIONS = "operator.end_sessions"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.TOKEN_CREATE: "created the access token {object}",
     Verb.TOKEN_REVOKE: "revoked the access token {object}",
     Verb.ORGANIZATION_CREATE: "created the organization {object}",
+    Verb.ORGANIZATION_IMPORT: "imported the organization {object}",
     Verb.ORGANIZATION_CHANGE: "changed the organization {object}",
     Verb.ORGANIZATION_CLOSE: "closed the organization {object}",
     Verb.ORGANIZATION_SUSPEND: "suspended the organization {object}",
@@ -44,6 +45,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.MEMBER_CHANGE_ROLE: "changed the role of {object}",
     Verb.MEMBER_REMOVE: "removed {object}",
     Verb.KEY_CREATE: "created the API key {object}",
+    Verb.KEY_IMPORT: "imported the API key {object}",
     Verb.KEY_CHANGE: "changed the API key {object}",
     Verb.KEY_ROTATE: "rotated the API key {object}",
     Verb.KEY_REVOKE: "revoked the API key {object}",
@@ -80,8 +82,16 @@ SENTENCES: Mapping[str, str] = {
     Verb.OPERATION_ENABLE: "switched on the operation {object}",
     Verb.OPERATION_DISABLE: "switched off the operation {object}",
     Verb.MAIL_TEST: "sent a test mail to {object}",
+    Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
+    Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
+    Verb.OPERATOR_ACT_BEGIN: "began to act as {object}",
+    Verb.OPERATOR_ACT_REQUEST: "acted as the organization: {object}",
+    Verb.OPERATOR_ACT_END: "acts no longer as {object}",
+    Verb.OPERATOR_APPOINT: "gave a role in the back office to {object}",
+    Verb.OPERATOR_DISMISS: "took the role in the back office from {object}",
+    Verb.OPERATOR_END_SESSIONS: "ended the sessions of the operator {object}",
 }
 _OBJECT = "{object}"
 
@@ -104,6 +114,7 @@ GROUPS: Mapping[str, str] = {
     "operation": "Operations",
     "mail": "Mails",
     "job": "Jobs",
+    "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
 OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})

@@ -81,6 +81,11 @@ async def _drop(connection: Any, day: date) -> str:
     return "it is in use"
 
 
+async def note_dropped(connection: Any, day: date) -> None:
+    """The day's rows are gone and its summaries stay: what comes later is another edition beside them."""
+    await connection.execute(_DROPPED, day)
+
+
 async def _drop_once(connection: Any, day: date) -> None:
     table = partition_name(day)
     async with connection.transaction():
@@ -90,7 +95,7 @@ async def _drop_once(connection: Any, day: date) -> None:
         if await connection.fetchval(_UNFOLDED.format(table=table)):
             raise asyncpg.LockNotAvailableError("rows came meanwhile")
         await summarise(connection, day)
-        await connection.execute(_DROPPED, day)
+        await note_dropped(connection, day)
         await connection.execute(_DROP.format(table=table))
 
 

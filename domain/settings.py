@@ -162,7 +162,10 @@ class GatewaySettings(Concern, env_prefix="GATEWAY_"):
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: Port = Field(default=9990, description="Port of the proxy.")
-    internal_port: Port = Field(default=9991, description="Port of /metrics; bound to 127.0.0.1 only; 0 turns it off.")
+    internal_host: str = Field(
+        default="127.0.0.1", description="Address of /metrics. Anybody who reaches it can read it: never a public one."
+    )
+    internal_port: Port = Field(default=9991, description="Port of /metrics; 0 turns it off.")
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=256, description="Worker processes; default: cores."
     )

@@ -152,7 +152,8 @@ async def _close_pool(pool: Any) -> None:
 async def _published(services: Services) -> AsyncIterator[None]:
     """Keep this worker's counts where a scrape of any worker finds them."""
     shared = SharedCounts(os.getppid())
-    port = MetricsPort(services.settings.gateway.internal_port, shared)
+    gateway = services.settings.gateway
+    port = MetricsPort(gateway.internal_host, gateway.internal_port, shared)
     await port.start()
     task = asyncio.create_task(_publish(services, shared))
     try:

@@ -1,4 +1,4 @@
-"""GET /metrics on a port of its own, on loopback: never on the port that the world reaches.
+"""GET /metrics on a port of its own, on loopback unless told otherwise: never on the port that the world reaches.
 
 Every worker listens with SO_REUSEPORT and answers for all of them, so it does not matter which one a scrape meets.
 """
@@ -18,22 +18,23 @@ _SECONDS = 2.0
 class MetricsPort:
     """Listens while it is started; port 0 turns it off. A port that is taken is logged, not fatal."""
 
-    def __init__(self, port: int, shared: SharedCounts) -> None:
-        self._port, self._shared = port, shared
+    def __init__(self, host: str, port: int, shared: SharedCounts) -> None:
+        self._host, self._port, self._shared = host, port, shared
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Begin to listen."""
         if not self._port:
             return
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
-            listener.bind(("127.0.0.1", self._port))
+            listener.bind((self._host, self._port))
         except OSError as fault:
             listener.close()
-            logger.warning("metrics are off: port %d: %s", self._port, fault.strerror)
+            logger.warning("metrics are off: %s:%d: %s", self._host, self._port, fault.strerror)
             return
         self._server = await asyncio.start_server(self._serve, sock=listener, limit=_HEAD_BYTES)
 

@@ -1,6 +1,7 @@
 """Who was an operator before there were roles has one; the flags that piccolo-admin reads say what the role says."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+from piccolo.constraints import Check
 from piccolo.engine.finder import engine_finder
 
 ID = "2026-11-27T01:00:10:000000"
@@ -10,14 +11,11 @@ DESCRIPTION = "roles of present operators"
 FORWARDS = """
 update users set operator_role = case when superuser then 'superuser' when admin then 'admin' end,
                  admin = admin or superuser;
-alter table users add constraint ck_users_operator_flags check (
-    admin = (operator_role is not null) and superuser = (operator_role is not distinct from 'superuser'));
 create index users_operator_role on users (operator_role) where operator_role is not null;
 """
 
 BACKWARDS = """
 drop index users_operator_role;
-alter table users drop constraint ck_users_operator_flags;
 """
 
 
@@ -35,6 +33,17 @@ async def forwards():
     async def run_backwards():
         await _execute(BACKWARDS)
 
+    # Raw statements run before constraints are added: by then every row fulfils this one.
+    manager.add_constraint(
+        table_class_name="User",
+        tablename="users",
+        constraint_name="ck_users_operator_flags",
+        constraint_class=Check,
+        params={
+            "condition": "admin = (operator_role is not null) and superuser = (operator_role is not distinct from 'superuser')"
+        },
+        schema=None,
+    )
     manager.add_raw(run)
     manager.add_raw_backwards(run_backwards)
     return manager

@@ -21,6 +21,7 @@ APP_CONFIG = AppConfig(
             "schema.messages",
             "schema.audit",
             "schema.configuration",
+            "schema.legacy",
             "schema.jobs",
         ],
         exclude_imported=True,

@@ -1,8 +1,10 @@
 """Every action of the back office."""
 
 from admin.actions import (
+    acting,
     balances,
     founding,
+    job_running,
     limiting,
     mailing,
     minting,
@@ -11,7 +13,6 @@ from admin.actions import (
     revoking,
     shadowing,
     subscribing,
-    job_running,
     suspending,
     switching,
     undoing,
@@ -19,6 +20,7 @@ from admin.actions import (
 from admin.actions.action import Action
 
 ACTIONS: tuple[Action, ...] = (
+    *acting.ACTIONS,
     *founding.ACTIONS,
     *suspending.ACTIONS,
     *people.ACTIONS,
@@ -33,7 +35,6 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
-    *suspending.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from cli.checkup.finding import Finding, judge
 from cli.checkup.jobs import check_jobs
+from cli.checkup.production import check_database_server
 from cli.setting_rows import redact
 from domain.audit_chain.standing import read_standing
 from domain.entitlements import LATE_JOB
@@ -38,6 +39,8 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
         text = await connection.fetchval("show server_version")
         old = number < OLDEST_POSTGRES
         yield judge("postgres", f"{redact(url)}, version {text}", fails=old, advice="Use PostgreSQL 15 or newer.")
+        for finding in await check_database_server(connection, settings):
+            yield finding
         yield await _check_schema(connection)
         yield await _check_partitions(connection)
         if await connection.fetchval("select to_regclass('api_key')"):
@@ -70,6 +73,7 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
             yield await _check_redis_setting(
                 client, "appendonly", "yes", "Set it, or counts are lost when Redis restarts.", fails=False
             )
+            yield await _check_append_only_file(client)
             before = time.time()
             seconds, microseconds = await client.time()
             yield check_clock("clock of redis", seconds + microseconds / 1e6, before, time.time())
@@ -165,3 +169,13 @@ async def _check_redis_setting(client: Any, name: str, wanted: str, advice: str,
         return Finding("warn", f"redis {name}", "cannot be asked here", f"Make sure that it is `{wanted}`.")
     wrong = found != wanted
     return judge(f"redis {name}", found, fails=wrong and fails, warns=wrong, advice=f"Wanted: {wanted}. {advice}")
+
+
+async def _check_append_only_file(client: Any) -> Finding:
+    said = await client.info("persistence")
+    return judge(
+        "redis writes",
+        str(said.get("aof_last_write_status", "unknown")),
+        fails=said.get("aof_last_write_status") == "err",
+        advice="Its last write to the append-only file failed: look at its disk.",
+    )

@@ -47,7 +47,7 @@ async def new_link(
 ) -> str:
     """The token of a new link. Those that were mailed before stay good: an attacker who asks for more voids none.
 
-    `lives`: how long it is good, if not as long as others of its purpose.
+    `lives` None: as long as links of this purpose do. One that nobody asked for has to wait until it is read.
     """
     token = new_token()
     await connection.execute(
@@ -57,7 +57,7 @@ async def new_link(
         purpose,
         token.digest,
         email,
-        LIVES[purpose] if lives is None else lives,
+        lives or LIVES[purpose],
         organization_name,
     )
     return token.text

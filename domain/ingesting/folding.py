@@ -9,16 +9,17 @@ times what storing the batch costs. Readers stay right in between: batches not f
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
 from domain.ingesting.organization_sums import add_to_organizations, mark_used
 from domain.ingesting.positions import ROLLUP, Move, move
-from domain.ingesting.refusals import add_to_refusals
+from domain.ingesting.refusals import RefusalRow, add_to_refusals
 from domain.ingesting.rollup_writing import add_to_rollups, add_to_summaries
 from domain.ingesting.summaries import summaries
-from domain.ingesting.tallies import Tallies
+from domain.ingesting.tallies import Key, Tallies, Tally
 
 KEPT = {"minute": timedelta(hours=48), "hour": timedelta(days=90)}
 """How long rollups of a grain are kept; those of days stay."""
@@ -42,21 +43,41 @@ async def fold(
     connection: asyncpg.Connection, tallies: Tallies, moves: Sequence[Move], owner: UUID, batches: Sequence[datetime]
 ) -> int:
     """Add the tallies of everything up to `moves`; how many rollup rows changed. In doubt: read the positions."""
-    rows = await asyncio.to_thread(tallies.rows)
-    sums = await asyncio.to_thread(summaries, rows)
-    refusals = await asyncio.to_thread(tallies.refusals.rows)
+    sums = await asyncio.to_thread(_sums, tallies)
     async with connection.transaction():
         await move(connection, ROLLUP, moves)
-        if rows:
-            await add_to_rollups(connection, rows)
-        if sums:
-            # Those of all organizations come last: every ingester writes them, and waits for who does.
-            await add_to_organizations(connection, rows, sums)
-            await add_to_refusals(connection, refusals)
-            await add_to_summaries(connection, sums)
+        await _add(connection, sums)
         await connection.execute(_FOLDED, owner, batches)
-    await mark_used(connection, rows)
-    return len(rows)
+    await mark_used(connection, sums.rollups)
+    return len(sums.rollups)
+
+
+async def merge(connection: asyncpg.Connection, tallies: Tallies) -> None:
+    """Add tallies in the caller's transaction, and move nothing. The connection has run STAGE."""
+    sums = _sums(tallies)
+    await _add(connection, sums)
+    await mark_used(connection, sums.rollups)
+
+
+class _Sums(NamedTuple):
+    rollups: Sequence[tuple[Key, Tally]]
+    summaries: Sequence[tuple[Key, Tally]]
+    refusals: Sequence[tuple[RefusalRow, int]]
+
+
+def _sums(tallies: Tallies) -> _Sums:
+    rows = tallies.rows()
+    return _Sums(rows, summaries(rows), tallies.refusals.rows())
+
+
+async def _add(connection: asyncpg.Connection, sums: _Sums) -> None:
+    if sums.rollups:
+        await add_to_rollups(connection, sums.rollups)
+    if sums.summaries:
+        # Those of all organizations come last: every ingester writes them, and waits for who does.
+        await add_to_organizations(connection, sums.rollups, sums.summaries)
+        await add_to_refusals(connection, sums.refusals)
+        await add_to_summaries(connection, sums.summaries)
 
 
 async def delete_expired(connection: asyncpg.Connection) -> int:

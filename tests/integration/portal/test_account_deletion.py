@@ -81,7 +81,7 @@ async def test_whoever_joined_meanwhile_does_not_lose_the_organization(portal, o
 
 
 async def test_an_operator_is_not_deleted_by_the_portal(portal, owner):
-    await portal.pool.execute("update users set admin = true where id = $1", owner.user_id)
+    await portal.pool.execute("update users set admin = true, operator_role = 'admin' where id = $1", owner.user_id)
     assert (await owner.browser.api("POST", "/account/deletion")).status_code == 409
 
 

@@ -50,6 +50,7 @@ def test_the_app_has_all_tables():
         "audit_seal",
         "api_reply",
         "applied_config",
+        "legacy_row",
         "job",
         "job_run",
         "log_day",

@@ -1,0 +1,44 @@
+"""`paid-endpoint backup`: everything that PostgreSQL holds, of one moment, in one file."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.connecting import with_connection
+from cli.output import JsonOption, fail, note, print_json
+from domain.backups.taking import take
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: paid-endpoint backup /var/backups/")
+def main(
+    path: Annotated[Path, typer.Argument(help="The file to write, or a directory for a file named by the time.")],
+    without_logs: Annotated[
+        bool,
+        typer.Option("--without-logs", help="Of request logs only today, yesterday, and what is not summed up yet."),
+    ] = False,
+    with_secrets: Annotated[
+        bool,
+        typer.Option("--with-secrets", help="KEY_PEPPERS and SECRET_KEYS too: whoever has the file has everything."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Save the database while everything goes on. Neither Redis nor the journals need to be saved."""
+    file = path / f"paid-endpoint-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip" if path.is_dir() else path
+    if not file.parent.is_dir():
+        fail(f"{file.parent} is no directory.")
+    manifest = with_connection(
+        lambda connection, settings: take(connection, settings, file, logs=not without_logs, secrets=with_secrets)
+    )
+    if as_json:
+        summary = {"file": str(file), "made_at": manifest.made_at, "schema": manifest.version, "rows": manifest.rows}
+        print_json({**summary, "bytes": file.stat().st_size, "logs": manifest.logs, "secrets": manifest.secrets})
+        return
+    typer.echo(f"{file}: {len(manifest.tables)} tables, {manifest.rows} rows, {file.stat().st_size / 1e6:.1f} MB.")
+    if with_secrets:
+        note("It holds the secrets of this instance: keep it as you keep them.")
+    else:
+        note("KEY_PEPPERS and SECRET_KEYS are not in it; without them it is of no use. Keep them elsewhere.")

@@ -1,0 +1,74 @@
+"""Every metric and label that alerts and dashboard name is one that a running gateway shows."""
+
+import asyncio
+import json
+import re
+import urllib.request
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.compose import strictly
+from tests.deploy import DEPLOY, METRIC
+from tests.gateways import connected, make_service, make_tenant, running_gateway
+from tests.wire.upstream import RecordingUpstream
+
+SCRAPED = {"instance", "job"}
+
+
+def named():
+    """Expressions by where they stand."""
+    (rules,) = strictly((DEPLOY / "prometheus/alerts.yml").read_text())
+    found = {alert["alert"]: alert["expr"] for alert in rules["groups"][0]["rules"]}
+    dashboard = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            found[f"{panel['title']} {target['refId']}"] = target["expr"]
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            found[f"variable {variable['name']}"] = variable["query"]
+    return found
+
+
+async def shown(fresh_database_url, redis_url):
+    """Samples and their labels, after a request that was served and one that is malformed."""
+    upstream = RecordingUpstream().start()
+    try:
+        async with connected(fresh_database_url) as connection:
+            tenant = await make_tenant(connection, "metered")
+            await make_service(connection, "plain", "/plain", upstream.port)
+        async with running_gateway(fresh_database_url, redis_url) as gateway:
+            assert (await gateway.ask(gateway.request("/plain/x", tenant.key))).status == 200
+            assert (await gateway.ask(b"GET / HTTP/1.1\r\n\r\n")).status == 400
+            host, port = gateway.internal_address
+            samples = {}
+            for _ in range(60):
+                text = urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5).read().decode()
+                samples = {}
+                for family in text_string_to_metric_families(text):
+                    for sample in family.samples:
+                        samples.setdefault(sample.name, set()).update(sample.labels)
+                if {
+                    "paid_endpoint_exchanges_total",
+                    "paid_endpoint_guard_refusals_total",
+                    "paid_endpoint_log_lag_seconds",
+                } <= set(samples):
+                    return samples
+                await asyncio.sleep(0.1)
+            return samples
+    finally:
+        upstream.stop()
+
+
+async def test_what_is_named_is_there(fresh_database_url, redis_url):
+    samples = await shown(fresh_database_url, redis_url)
+    wrong = {}
+    for where, expression in named().items():
+        metrics = set(METRIC.findall(expression))
+        labels = set(re.findall(r"(?:by|without) \(([^)]*)\)", expression))
+        used = {name.strip() for part in labels for name in part.split(",")}
+        used |= set(re.findall(r"[{,]\s*(\w+)\s*[=!]~?", expression))
+        known = SCRAPED.union(*(samples.get(metric, set()) for metric in metrics))
+        if metrics - set(samples) or used - known:
+            wrong[where] = (metrics - set(samples), used - known)
+        assert metrics or "up{" in expression, where
+    assert wrong == {}
