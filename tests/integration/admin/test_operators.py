@@ -2,12 +2,20 @@
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from domain.audit import Actor
 from domain.faults import Conflict
 from domain.operating.operators import end_operator_sessions, list_operators, set_operator_role
 from domain.operators import OperatorRole
+
+
+@pytest.fixture
+async def fresh_pool(fresh_database_url):
+    """A database without any operator."""
+    async with asyncpg.create_pool(fresh_database_url, min_size=0, max_size=4) as pool:
+        yield pool
 
 
 async def appoint(operator, **values):
