@@ -23,8 +23,10 @@ class Permission(StrEnum):
     """Make, change and revoke keys; keep webhooks."""
     BUY = "buy"
     """Change the subscription and the spend caps."""
+    AUDIT_VIEW = "audit_view"
+    """Read who did what."""
     MANAGE = "manage"
-    """Invite and remove people, change roles, rename the organization, read its audit."""
+    """Invite and remove people, change roles, rename the organization."""
     OWN = "own"
     """Hand the organization to somebody else, close it."""
 
@@ -39,13 +41,19 @@ ROLES: dict[str, frozenset[Permission]] = {
 }
 """Every role and all that it may do."""
 
-CHANGES = frozenset(Permission) - {Permission.VIEW, Permission.BILLING_VIEW}
+CHANGES = frozenset(Permission) - {Permission.VIEW, Permission.BILLING_VIEW, Permission.AUDIT_VIEW}
 """What a read-only access token never may."""
+
+
+READ_ONLY = "You act as a customer and may only look. Nothing was done."
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One user in one organization. `read_only`: through an access token that may only look."""
+    """One user in one organization. `read_only`: through an access token that may only look.
+
+    `acting`: an operator in the place of a customer, who is no member; only a session can say so.
+    """
 
     organization_id: UUID
     slug: str
@@ -54,6 +62,7 @@ class Access:
     user_id: int
     role: str
     read_only: bool = False
+    acting: bool = False
 
     def may(self, permission: Permission) -> bool:
         """Whether this user may do that here."""
@@ -64,7 +73,11 @@ class Access:
         if self.may(permission):
             return
         if self.read_only and permission in ROLES[self.role]:
-            raise Forbidden("This access token may only read. Make one that may also write.")
+            raise Forbidden(
+                READ_ONLY if self.acting else "This access token may only read. Make one that may also write."
+            )
+        if self.acting:
+            raise Forbidden("Who acts as a customer may not do this: only a member may.")
         raise Forbidden(f"Your role here is {self.role}, which may not do this. Ask an owner or admin of {self.name}.")
 
 

@@ -81,6 +81,9 @@ class Verb(StrEnum):
     WEBHOOK_TEST = "webhook.test"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
+    TABLE_CREATE = "table.create"
+    TABLE_CHANGE = "table.change"
+    TABLE_DELETE = "table.delete"
     PLAN_ARCHIVE = "plan.archive"
     PLAN_REOPEN = "plan.reopen"
     PLAN_RESTORE = "plan.restore"
@@ -94,6 +97,13 @@ class Verb(StrEnum):
     CONFIG_IMPORT = "config.import"
     JOB_RUN = "job.run"
     JOB_RETRY = "job.retry"
+    OPERATOR_ACT_ASK = "operator.act_ask"
+    OPERATOR_ACT_BEGIN = "operator.act_begin"
+    OPERATOR_ACT_REQUEST = "operator.act_request"
+    OPERATOR_ACT_END = "operator.act_end"
+    OPERATOR_APPOINT = "operator.appoint"
+    OPERATOR_DISMISS = "operator.dismiss"
+    OPERATOR_END_SESSIONS = "operator.end_sessions"
 
 
 @dataclass(frozen=True, slots=True)

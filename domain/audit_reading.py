@@ -114,7 +114,7 @@ async def list_audit(
     connection: Any, access: Access, which: AuditFilter, *, cursor: str | None = None, limit: int = 50
 ) -> tuple[list[AuditRecord], str | None]:
     """A page of the organization's entries, newest first, and the next cursor. Raises Forbidden, InvalidValue."""
-    access.require(Permission.MANAGE)
+    access.require(Permission.AUDIT_VIEW)
     rows = await _fetch(connection, access, which.checked(), parse_cursor(cursor), limit + 1)
     there = await _existing(connection, access, rows[:limit])
     records = [_record(row, there) for row in rows[:limit]]
@@ -123,7 +123,7 @@ async def list_audit(
 
 async def list_actors(connection: Any, access: Access, *, most: int = 500) -> list[tuple[int, str]]:
     """Ids and addresses of the members, to choose from. Raises Forbidden."""
-    access.require(Permission.MANAGE)
+    access.require(Permission.AUDIT_VIEW)
     rows = await connection.fetch(
         "select u.id, u.email from membership m join users u on u.id = m.user_id where m.organization_id = $1"
         " order by u.email limit $2",
@@ -135,7 +135,7 @@ async def list_actors(connection: Any, access: Access, *, most: int = 500) -> li
 
 async def stream_audit(pool: Pool, access: Access, which: AuditFilter) -> AsyncIterator[list[AuditRecord]]:
     """All entries in chunks, newest first. Between two chunks no connection is held: the reader may be slow."""
-    access.require(Permission.MANAGE)
+    access.require(Permission.AUDIT_VIEW)
     which, cursor = which.checked(), None
     while True:
         async with pool.acquire() as connection:

@@ -69,6 +69,9 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
+    Verb.TABLE_CREATE: "added a row by hand: {object}",
+    Verb.TABLE_CHANGE: "changed a row by hand: {object}",
+    Verb.TABLE_DELETE: "deleted a row by hand: {object}",
     Verb.PLAN_ARCHIVE: "archived the plan {object}",
     Verb.PLAN_REOPEN: "reopened the plan {object}",
     Verb.PLAN_RESTORE: "put back earlier terms of the plan {object}",
@@ -82,6 +85,13 @@ SENTENCES: Mapping[str, str] = {
     Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
+    Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
+    Verb.OPERATOR_ACT_BEGIN: "began to act as {object}",
+    Verb.OPERATOR_ACT_REQUEST: "acted as the organization: {object}",
+    Verb.OPERATOR_ACT_END: "acts no longer as {object}",
+    Verb.OPERATOR_APPOINT: "gave a role in the back office to {object}",
+    Verb.OPERATOR_DISMISS: "took the role in the back office from {object}",
+    Verb.OPERATOR_END_SESSIONS: "ended the sessions of the operator {object}",
 }
 _OBJECT = "{object}"
 
@@ -98,14 +108,16 @@ GROUPS: Mapping[str, str] = {
     "logs": "Request logs",
     "webhook": "Webhooks",
     "config": "Configuration",
+    "table": "Tables",
     "plan": "Plans",
     "service": "Services",
     "operation": "Operations",
     "mail": "Mails",
     "job": "Jobs",
+    "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "plan", "service", "operation", "mail", "job"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})
 """Groups of which no organization ever has an entry."""
 
 

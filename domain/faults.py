@@ -74,6 +74,12 @@ class TooManyTries(Fault):
         self.retry_after_seconds = retry_after_seconds
 
 
+class Unavailable(Fault):
+    """What this needs cannot be reached just now."""
+
+    code = "unavailable"
+
+
 class DatabaseUnreachable(Fault):
     """PostgreSQL does not answer, or refuses us."""
 

@@ -13,6 +13,8 @@ class Right(StrEnum):
     """See customers, keys, plans, services, logs; no money and no people's sign-ins."""
     LOOK_MONEY = "look_money"
     """See ledgers, revenue, payments."""
+    LOOK_SIGN_INS = "look_sign_ins"
+    """See what people sign in with: sessions, links, factors, tokens; never a secret."""
     ANALYSE = "analyse"
     """Reports, what-if."""
     SUPPORT = "support"

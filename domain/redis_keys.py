@@ -39,5 +39,10 @@ def probe_key() -> str:
     return "pe:{probe}:w"
 
 
+def acting_link_key(digest: bytes) -> str:
+    """An operator's link into the portal, by its token's digest."""
+    return f"pe:{{acting}}:{digest.hex()}"
+
+
 JOBS_PREFIX = "pe:{jobs}"
 """What the keys of BullMQ's queue begin with: one slot, as its scripts need in a cluster."""

@@ -10,7 +10,8 @@ WORDS: dict[Permission, str] = {
     Permission.BILLING_VIEW: "see credits and the subscription",
     Permission.BUILD: "make, change and revoke API keys and webhooks",
     Permission.BUY: "change the subscription and the spend caps",
-    Permission.MANAGE: "invite and remove people, change roles, rename the organization, read its audit",
+    Permission.AUDIT_VIEW: "read the audit: who did what",
+    Permission.MANAGE: "invite and remove people, change roles, rename the organization",
     Permission.OWN: "hand the organization to somebody else, close it",
 }
 INVITED = tuple(role for role in ROLES if role != "owner")

@@ -74,12 +74,11 @@ async def _preview_overriding(visit: Visit, values: Override) -> Preview:
     return Preview(
         (
             f"For {found.name} the limit {limit.name} is another one within a second, until {end}.",
-            "What is used up of it already stays counted. Then it is as the plan says again.",
+            f"What is used up of it already stays counted. Then it is as the plan says again: {limit_says(limit)}.",
         ),
         (
             (f"Limit {limit.name}", limit_says(before), limit_says(after)),
             ("Until", utc(lasting.until, none="for good") if lasting else "\u2013", end),
-            ("The plan says", limit_says(limit), limit_says(limit)),
         ),
         warnings,
     )
@@ -135,7 +134,7 @@ async def _preview_capping(visit: Visit, values: Caps) -> Preview:
     if not changes:
         raise Conflict(f"That is how the caps of {found.name} stand already.")
     return Preview(
-        (f"Requests of {found.name} that would cost more are refused with 429 within a second.",),
+        (f"Requests of {found.name} that would cost more are refused with 402 within a second.",),
         changes,
     )
 

@@ -57,11 +57,14 @@ async def _create(visit: Visit, values: NewPerson, reason: str) -> Outcome:
 
 
 async def _seat(visit: Visit, values: NewPerson) -> Seat | None:
+    """The wished seat. Among people who are there, it is for those who may act as a customer. Raises Forbidden."""
     if not values.organization:
         return None
     found = await fetch_organization(visit.connection, values.organization)
     if found.state == "closed":
         raise Conflict(f"{found.name} is closed.")
+    if await visit.connection.fetchval("select true from membership where organization_id = $1 limit 1", found.id):
+        visit.operator.require(Right.CHANGE_AS_CUSTOMER)
     return Seat(found, values.role)
 
 

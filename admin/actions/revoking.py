@@ -113,8 +113,8 @@ async def _preview_leaked(visit: Visit, values: LeakedList) -> Preview:
     return Preview(
         (
             (
-                f"{counted(len(living), 'key')} of {counted(len(owners), 'organization')} ({', '.join(owners[:20])})"
-                f" are stopped for ever. {_REFUSED}"
+                f"Stopped for ever: {counted(len(living), 'key')} of {counted(len(owners), 'organization')}"
+                f" ({', '.join(owners[:20])}). {_REFUSED}"
             ),
             f"{counted(unknown, 'line holds', 'lines hold')} no key of ours.",
             "The text that you pasted is forgotten already: this form carries the numbers of its lines and ids of keys.",

@@ -107,14 +107,23 @@ async def _end(visit: Visit, values: End, reason: str) -> Outcome:
     return Outcome(f"The subscription of {found.name} {said}.", (*to_organization(found), again))
 
 
-async def _preview_resuming(visit: Visit, values: Chosen) -> Preview:
+async def _resumable(visit: Visit, values: Chosen) -> OrganizationRecord:
+    """The organization. To say that something is paid is for those who book money. Raises Forbidden."""
     found = await fetch_organization(visit.connection, values.organization)
+    held = await fetch_subscription(visit.connection, found.id)
+    if held is not None and held.state == "past_due":
+        visit.operator.require(Right.MONEY)
+    return found
+
+
+async def _preview_resuming(visit: Visit, values: Chosen) -> Preview:
+    found = await _resumable(visit, values)
     sentence = f"The subscription of {found.name} goes on; what was not paid counts as paid."
     return await _foreseen(visit, found, subscriptions.resumed(), sentence)
 
 
 async def _resume(visit: Visit, values: Chosen, reason: str) -> Outcome:
-    found = await fetch_organization(visit.connection, values.organization)
+    found = await _resumable(visit, values)
     await subscriptions.make(visit.connection, visit.actor, found, subscriptions.resumed(), reason=reason)
     return Outcome(f"The subscription of {found.name} goes on.", to_organization(found))
 

@@ -58,7 +58,10 @@ def limit_says(limit: LimitSnapshot | None) -> str:
     if limit is None:
         return "none"
     narrowed = " of an operation" if limit.operation_id else " of a service" if limit.service_id else ""
-    return f"{limit.amount:,} {shared_words(limit)}{narrowed}{', only counted' if limit.shadow else ''}"
+    words = shared_words(limit)
+    if limit.amount == 1:
+        words = words.replace("requests", "request", 1).replace("units", "unit", 1)
+    return f"{limit.amount:,} {words}{narrowed}{', only counted' if limit.shadow else ''}"
 
 
 def _trial(terms: PlanTerms) -> str:

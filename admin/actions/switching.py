@@ -51,7 +51,7 @@ async def _preview_service(visit: Visit, values: OneService, *, on: bool) -> Pre
     if service.enabled is on:
         raise Conflict(f"The service {service.slug} is switched {_word(on=on)} already.")
     operations = len(await list_operations(visit.connection, service_slug=service.slug))
-    what = "served as before" if on else "refused with 503 within a second; what is under way ends as it began"
+    what = "served as before" if on else "refused with 404 within a second; what is under way ends as it began"
     return Preview(
         (f"Requests to {service.route_prefix} ({counted(operations, 'operation')}) are {what}.",),
         ((f"Service {service.slug}", _word(on=not on), _word(on=on)),),
@@ -63,7 +63,7 @@ async def _preview_operation(visit: Visit, values: OneOperation, *, on: bool) ->
     operation = await _operation(visit, values)
     if operation.enabled is on:
         raise Conflict(f"The operation {_named(operation)} is switched {_word(on=on)} already.")
-    what = "served as before" if on else "refused with 503 within a second; what is under way ends as it began"
+    what = "served as before" if on else "refused with 404 within a second; what is under way ends as it began"
     service = await fetch_service(visit.connection, operation.service_slug)
     return Preview(
         (f"Requests to {operation.method} {service.route_prefix}{operation.path_pattern} are {what}.",),

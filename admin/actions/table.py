@@ -1,6 +1,7 @@
 """Every action of the back office."""
 
 from admin.actions import (
+    acting,
     balances,
     founding,
     job_running,
@@ -19,6 +20,7 @@ from admin.actions import (
 from admin.actions.action import Action
 
 ACTIONS: tuple[Action, ...] = (
+    *acting.ACTIONS,
     *founding.ACTIONS,
     *suspending.ACTIONS,
     *people.ACTIONS,

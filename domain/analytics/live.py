@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.identity.acting import ROLE
+from domain.identity.sessions import ACTING_ROLES
 from domain.ingesting.grains import EVERY
 
 NEWEST = 10
@@ -34,14 +36,16 @@ with kept as (
                    and at <= $3::timestamptz + interval '1 minute' order by at desc limit {NEWEST}) as r
           left join api_key k on k.id = r.key_id and k.organization_id = $1) as row
 ), viewer as (
-    select json_object_agg(seen.id, m.role) as roles
-      from (select id, user_id from portal_session where id = any($4) and expires_at > now() and not awaits_factor
+    select json_object_agg(seen.id, case when seen.acting then '{ROLE}' else m.role end) as roles
+      from (select id, user_id, acting_for is not null as acting from portal_session
+             where id = any($4) and expires_at > now() and not awaits_factor and coalesce(acting_for, $1) = $1
             union all
-            select id, user_id from access_token where id = any($4) and organization_id = $1 and revoked_at is null
-               and (expires_at is null or expires_at > now())) as seen
+            select id, user_id, false from access_token where id = any($4) and organization_id = $1
+               and revoked_at is null and (expires_at is null or expires_at > now())) as seen
       join users u on u.id = seen.user_id and u.active
-      join membership m on m.user_id = seen.user_id and m.organization_id = $1
+      left join membership m on m.user_id = seen.user_id and m.organization_id = $1 and not seen.acting
       join organization o on o.id = $1 and o.state <> 'closed'
+     where m.role is not null or seen.acting and u.operator_role = any($5)
 )
 select kept.requests + fresh.requests as requests, kept.errors + fresh.errors as errors, minute.requests as minute,
        minute.first, newest.rows::text as newest, viewer.roles::text as roles,
@@ -83,7 +87,7 @@ class Live:
 async def read_live(connection: Any, organization_id: UUID, viewers: Sequence[UUID], now: datetime) -> Live:
     """The organization at `now`. `viewers` are ids of sessions and access tokens."""
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    row = await connection.fetchrow(_LIVE, organization_id, midnight, now, list(viewers))
+    row = await connection.fetchrow(_LIVE, organization_id, midnight, now, list(viewers), ACTING_ROLES)
     return Live(
         at=now,
         per_second=_rate(row["minute"], row["first"], now),

@@ -7,6 +7,7 @@ from typing import Any
 from domain.identity.factors import has_factor
 from domain.identity.sessions import ADMIN, Session, find_session
 from domain.operators import Operator, OperatorRole
+from domain.random_tokens import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,15 @@ async def role_of(connection: Any, user_id: int) -> OperatorRole | None:
     """The active user's role in the back office; None for a customer."""
     role = await connection.fetchval("select operator_role from users where id = $1 and active", user_id)
     return OperatorRole(role) if role else None
+
+
+async def operator_of_token(connection: Any, token: str) -> int | None:
+    """The user id of the operator's live session; writes nothing. Of a session that `find_operator_session` just found."""
+    user_id: int | None = await connection.fetchval(
+        "select s.user_id from portal_session s join users u on u.id = s.user_id and u.active"
+        " where s.token_digest = $1 and s.face = $2 and s.expires_at > now() and not s.awaits_factor"
+        " and u.operator_role is not null",
+        digest_of(token),
+        ADMIN,
+    )
+    return user_id

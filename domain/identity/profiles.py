@@ -1,5 +1,6 @@
 """What a user's account is: name, address, and the ways into it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,7 @@ class Profile:
     recovery_codes_left: int
 
 
+_NAMES = {"first_name": "first name", "last_name": "last name"}
 _FETCH = """
 select u.id as user_id, u.email, u.email_verified_at is not null as email_verified, u.created_at, u.deletes_at,
        trim(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')) as name, u.password <> $2 as has_password,
@@ -61,4 +63,15 @@ async def change_name(connection: Any, user_id: int, actor: audit.Actor, name: s
         audit.Thing("user", str(user_id), actor.name),
         before={"name": before},
         after={"name": name},
+    )
+
+
+async def rename_user(connection: Any, user_id: int, names: Mapping[str, str]) -> None:
+    """Set `first_name` and `last_name`, whichever are given; empty is none. Raises InvalidValue."""
+    checked = {column: valid_name(name, _NAMES[column]) if name.strip() else "" for column, name in names.items()}
+    await connection.execute(
+        "update users set first_name = coalesce($2, first_name), last_name = coalesce($3, last_name) where id = $1",
+        user_id,
+        checked.get("first_name"),
+        checked.get("last_name"),
     )

@@ -3,11 +3,12 @@
 A session ends when it was idle for too long, at its absolute end, when somebody signs it out, and with its user.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from domain.operators import OPERATOR_ROLES, Right
 from domain.random_tokens import NewToken, digest_of, new_token
 
 USER_AGENT_LENGTH = 400
@@ -18,8 +19,23 @@ PORTAL, ADMIN = "portal", "admin"
 
 
 @dataclass(frozen=True, slots=True)
+class Acting:
+    """In whose place an operator's session is, whether it may change things there, and when it ends at the latest."""
+
+    organization_id: UUID
+    slug: str
+    name: str
+    state: str
+    may_change: bool
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
-    """A live session and the person that it belongs to. `awaits_factor`: the second factor is still missing."""
+    """A live session and the person that it belongs to. `awaits_factor`: the second factor is still missing.
+
+    `acting`: the person is an operator, and this session is not their own but in the place of a customer.
+    """
 
     id: UUID
     user_id: int
@@ -32,16 +48,28 @@ class Session:
     deletes_at: datetime | None
     theme: str
     time_zone: str
+    acting: Acting | None = None
 
+
+ACTING_ROLES, CHANGING_ROLES = (
+    [role.value for role, rights in OPERATOR_ROLES.items() if right in rights]
+    for right in (Right.SUPPORT, Right.CHANGE_AS_CUSTOMER)
+)
+"""Who may act as a customer, and who of them may change things. Looked at with each request: a lost role ends it."""
+_OWN = tuple(field.name for field in fields(Session) if field.name != "acting")
 
 _FIND = """
 select s.id, s.user_id, u.email, trim(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')) as name,
        u.email_verified_at is not null as email_verified, s.awaits_factor, s.created_at, s.proven_at, u.deletes_at,
        coalesce(p.theme, 'system') as theme, coalesce(p.time_zone, 'UTC') as time_zone,
+       o.id as organization_id, o.slug, o.name as organization_name, o.state,
+       s.acting_may_change and u.operator_role = any($6) as may_change, s.expires_at,
        s.last_seen_at < now() - $3::interval as stale
   from portal_session s join users u on u.id = s.user_id and u.active
+  left join organization o on o.id = s.acting_for and o.state <> 'closed' and u.operator_role = any($5)
   left join user_preference p on p.user_id = s.user_id
  where s.token_digest = $1 and s.expires_at > now() and s.last_seen_at > now() - $2::interval and s.face = $4
+   and (s.acting_for is null or o.id is not null)
 """
 
 
@@ -49,18 +77,31 @@ async def find_session(
     connection: Any, token: str, *, idle: timedelta, address: str, user_agent: str, face: str = PORTAL
 ) -> Session | None:
     """The live session of a cookie's token on that face, noted as seen; None if there is none any more."""
-    row = await connection.fetchrow(_FIND, digest_of(token), idle, SEEN_EVERY, face)
+    row = await connection.fetchrow(_FIND, digest_of(token), idle, SEEN_EVERY, face, ACTING_ROLES, CHANGING_ROLES)
     if row is None:
         return None
-    values = dict(row)
-    if values.pop("stale"):
+    if row["stale"]:
         await connection.execute(
             "update portal_session set last_seen_at = now(), address = $2, user_agent = $3 where id = $1",
             row["id"],
             address,
             user_agent[:USER_AGENT_LENGTH],
         )
-    return Session(**values)
+    own = {name: row[name] for name in _OWN}
+    return Session(**own, acting=_acting(row))
+
+
+def _acting(row: Any) -> Acting | None:
+    if row["organization_id"] is None:
+        return None
+    return Acting(
+        organization_id=row["organization_id"],
+        slug=row["slug"],
+        name=row["organization_name"],
+        state=row["state"],
+        may_change=row["may_change"],
+        until=row["expires_at"],
+    )
 
 
 async def begin_session(

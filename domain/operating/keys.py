@@ -32,6 +32,9 @@ WHY = {
 """What the mail says, by the reason that stands at the key."""
 
 _FROM = f"select {COLUMNS} from api_key k join organization o on o.id = k.organization_id"
+# By the index on beginnings, which compares characters by their numbers.
+_BEGINNING = f"{_FROM} where k.prefix ~>=~ $1 and k.prefix ~<~ $2 limit 2"
+LAST_CHARACTER = "\U0010ffff"
 _REVOKE = f"""
 with k as (update api_key set revoked_at = now(), revoked_reason = $2
             where id = any($1::uuid[]) and revoked_at is null returning *)
@@ -42,14 +45,14 @@ select {COLUMNS} from k join organization o on o.id = k.organization_id order by
 async def find_key(connection: Any, text: str) -> KeyRecord:
     """A key by its id, or by how it begins. Raises NotFound, InvalidValue, Conflict where several begin so."""
     try:
-        condition, value = "k.id = $1", UUID(text)
+        rows = await connection.fetch(f"{_FROM} where k.id = $1", UUID(text))
     except ValueError:
-        if len(text) < SHORTEST_BEGINNING:
+        beginning = text.rstrip("*.\u2026")
+        if len(beginning) < SHORTEST_BEGINNING:
             raise InvalidValue(
                 f"Write its id, or at least {SHORTEST_BEGINNING} characters that it begins with."
             ) from None
-        condition, value = "starts_with(k.prefix, $1)", text.rstrip("*.\u2026")  # type: ignore[assignment]
-    rows = await connection.fetch(f"{_FROM} where {condition} limit 2", value)
+        rows = await connection.fetch(_BEGINNING, beginning, beginning + LAST_CHARACTER)
     if len(rows) > 1:
         raise Conflict(f"Several API keys begin with {text}. Write more of it, or the id.")
     if not rows:

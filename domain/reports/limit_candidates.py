@@ -15,7 +15,7 @@ from domain.quotas.periods import window_begin
 from domain.reports.shapes import Named
 
 MOST = 200
-LEAST = 0.05
+LEAST = 0.2
 """Who cannot have used this share of the smallest limit that there is of its kind is not looked at."""
 
 _SPEC = "id uuid, name text, amount bigint, period text, scope text, shadow boolean, service_id uuid, operation_id uuid, unit text"
@@ -51,7 +51,8 @@ with terms as materialized (
     select u.organization_id, s.plan_id, s.state, s.started_at, s.trial_ends_at, s.period_start, {_NAMES},
            coalesce(o.amount, l.amount) as holds, coalesce(o.shadow, l.shadow) as only_counts,
            case when l.period = 'month' then u.months else u.today end::float8 / coalesce(o.amount, l.amount) as at_most
-      from used u join subscription s on s.organization_id = u.organization_id and s.state in {LIVE}
+      from used u cross join lateral (
+           select * from subscription where organization_id = u.organization_id and state in {LIVE} offset 0) as s
       join terms l on l.plan_id = s.plan_id and l.version_id is not distinct from s.plan_version_id
       left join limit_override o on o.organization_id = u.organization_id and o.limit_name = l.name
        and (o.until is null or o.until > $4)

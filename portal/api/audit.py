@@ -146,7 +146,7 @@ ENDPOINTS = (
         "audit",
         query=AuditQuery,
         answer=ListPage[AuditAnswer],
-        permission=Permission.MANAGE,
+        permission=Permission.AUDIT_VIEW,
     ),
     Endpoint(
         "GET",
@@ -155,7 +155,7 @@ ENDPOINTS = (
         "The audit as CSV",
         "audit",
         query=AuditExportQuery,
-        permission=Permission.MANAGE,
+        permission=Permission.AUDIT_VIEW,
         connected=False,
         media_types=("text/csv",),
         also=(429,),

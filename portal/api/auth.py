@@ -241,6 +241,7 @@ ENDPOINTS = (
         "auth",
         answer=SessionAnswer,
         audience=Audience.ANYONE,
+        acting=True,
         also=(401,),
     ),
     _door("sign-up", sign_up, "Ask for an account", SignUpBody, SentAnswer, status=202),
@@ -249,5 +250,7 @@ ENDPOINTS = (
     _door("sign-in", sign_in, "Sign in with a password", SignInBody, SessionAnswer),
     _door("forgot", forgot, "Mail a link that sets a new password", EmailBody, SentAnswer, status=202),
     _door("reset", reset, "Set a new password and sign in", ResetBody, SessionAnswer, also=(404,)),
-    Endpoint("POST", "/auth/sign-out", sign_out, "Sign out", "auth", audience=Audience.ANYONE, also=(401,)),
+    Endpoint(
+        "POST", "/auth/sign-out", sign_out, "Sign out", "auth", audience=Audience.ANYONE, acting=True, also=(401,)
+    ),
 )

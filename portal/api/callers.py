@@ -44,6 +44,11 @@ async def _by_token(visit: Visit, authorization: str) -> None:
 
 async def _choose(visit: Visit) -> None:
     named = visit.request.headers.get(ORGANIZATION)
+    if visit.person.acting is not None:
+        visit.here = next((access for access in visit.accesses if named in (None, access.slug)), None)
+        if visit.here is None:
+            raise NotFound("There is no such organization.")
+        return
     if named is not None:
         visit.here = await access_organization(visit.connection, visit.person.user_id, named)
         return

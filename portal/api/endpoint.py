@@ -14,6 +14,7 @@ from domain.faults import InvalidValue
 from portal.api.callers import recognise_caller
 from portal.api.replies import once
 from portal.services import Services
+from portal.web.acting import note_request, noted
 from portal.web.admission import Audience, path_values, require, working
 from portal.web.bodies import read_body
 from portal.web.failures import problem
@@ -52,6 +53,8 @@ class Endpoint:
     """Answers with an ETag; a change needs the same in If-Match."""
     also: tuple[int, ...] = ()
     """Further statuses that it may answer with."""
+    acting: bool = False
+    """Also for an operator who acts as a customer, as in PageRoute."""
 
     @property
     def url_path(self) -> str:
@@ -66,15 +69,20 @@ class Endpoint:
             arguments = await self._arguments(request)
             async with working(visit):
                 await recognise_caller(visit, member=self.audience is Audience.MEMBER)
-                require(visit, self.audience, self.permission)
+                require(visit, self.audience, self.permission, acting=self.acting)
                 if self.connected:
-                    if self.creates:
-                        return await once(visit, self, arguments, lambda: self.call(visit, arguments))
-                    return await self.call(visit, arguments)
+                    async with noted(visit):
+                        return await self._once(visit, arguments)
+                await note_request(visit)
             visit.connection = None
             return await self.call(visit, arguments)
         except Exception as fault:  # noqa: BLE001  a boundary: every fault becomes a problem document
             return problem(request, fault)
+
+    async def _once(self, visit: Visit, arguments: dict[str, Any]) -> Response:
+        if self.creates:
+            return await once(visit, self, arguments, lambda: self.call(visit, arguments))
+        return await self.call(visit, arguments)
 
     async def call(self, visit: Visit, arguments: dict[str, Any]) -> Response:
         """What the handler answers, as a response."""

@@ -126,6 +126,6 @@ def _link(visit: Visit, record: AuditRecord) -> str:
 
 
 PAGES = (
-    PageRoute(PATH, show, permission=Permission.MANAGE),
-    PageRoute(f"{PATH}/export", export, permission=Permission.MANAGE, connected=False),
+    PageRoute(PATH, show, permission=Permission.AUDIT_VIEW),
+    PageRoute(f"{PATH}/export", export, permission=Permission.AUDIT_VIEW, connected=False),
 )

@@ -57,7 +57,7 @@ async def create(visit: Visit) -> Response:
 
 
 PAGES = (
-    PageRoute("/organizations", show, audience=Audience.SIGNED_IN),
+    PageRoute("/organizations", show, audience=Audience.SIGNED_IN, acting=True),
     PageRoute("/organizations/new", show_form, audience=Audience.SIGNED_IN),
     PageRoute("/organizations/new", create, "POST", audience=Audience.SIGNED_IN),
 )

@@ -69,6 +69,6 @@ async def show_prices(visit: Visit) -> Page:
 
 
 PAGES = (
-    PageRoute("/", land, audience=Audience.ANYONE),
-    PageRoute("/pricing", show_prices, audience=Audience.ANYONE),
+    PageRoute("/", land, audience=Audience.ANYONE, acting=True),
+    PageRoute("/pricing", show_prices, audience=Audience.ANYONE, acting=True),
 )

@@ -61,7 +61,7 @@ def _form(visit: Visit, next_path: str, email: str = "") -> SignInPage:
 
 
 PAGES = (
-    PageRoute("/sign-in", show, audience=Audience.ANYONE),
+    PageRoute("/sign-in", show, audience=Audience.ANYONE, acting=True),
     PageRoute("/sign-in", enter, "POST", audience=Audience.ANYONE, connected=False),
-    PageRoute("/sign-out", leave, "POST", audience=Audience.ANYONE),
+    PageRoute("/sign-out", leave, "POST", audience=Audience.ANYONE, acting=True),
 )

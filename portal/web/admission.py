@@ -8,7 +8,9 @@ from typing import Any
 
 from domain.access import Permission, organizations_of
 from domain.faults import NotFound
+from domain.identity.acting import acting_access
 from domain.identity.sessions import find_session
+from portal.web.acting import require_open
 from portal.web.forgery import SAFE_METHODS
 from portal.web.visit import Visit
 
@@ -62,7 +64,8 @@ async def recognise(visit: Visit) -> None:
     )
     if session is not None and not session.awaits_factor:
         visit.session = session
-        visit.accesses = tuple(await organizations_of(visit.connection, session.user_id))
+        acting = acting_access(session)
+        visit.accesses = (acting,) if acting else tuple(await organizations_of(visit.connection, session.user_id))
 
 
 def enter(visit: Visit, organization: str) -> None:
@@ -73,8 +76,12 @@ def enter(visit: Visit, organization: str) -> None:
         raise NotFound("There is no such organization.")
 
 
-def require(visit: Visit, audience: Audience, permission: Permission | None) -> None:
-    """Raise NotSignedIn or Forbidden unless the visit may use the route."""
+def require(visit: Visit, audience: Audience, permission: Permission | None, *, acting: bool) -> None:
+    """Raise NotSignedIn or Forbidden unless the visit may use the route.
+
+    To who acts as a customer the organization's own routes are open, and beside them those that say so by `acting`.
+    """
+    require_open(visit, open_to_acting=acting or audience is Audience.MEMBER, leaves=acting)
     if audience is not Audience.ANYONE:
         visit.person  # noqa: B018
     if permission is not None:

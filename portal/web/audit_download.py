@@ -12,7 +12,7 @@ from portal.web.visit import Visit
 
 def audit_file(visit: Visit, which: AuditFilter) -> ExportResponse:
     """The answer. Raises Forbidden, InvalidValue and TooManyTries before its first byte."""
-    visit.access.require(Permission.MANAGE)
+    visit.access.require(Permission.AUDIT_VIEW)
     name = f"audit-{visit.access.slug}-{datetime.now(UTC):%Y-%m-%d}.csv"
     access, which = visit.access, which.checked()
     with ExitStack() as held:

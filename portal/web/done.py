@@ -2,6 +2,7 @@
 
 DONE: dict[str, str] = {
     "signed_out": "You are signed out.",
+    "acting_ended": "You act as nobody any more. This browser is signed out of the portal.",
     "saved": "Saved.",
     "sent_again": "If a sign-up waits for this address, the link is on its way once more.",
     "address_confirmed": "Your address is confirmed. Welcome.",

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 from domain import audit
 from domain.identity import resetting, signing_up
+from domain.identity.acting import end_acting
 from domain.identity.addresses import network_of, valid_email
 from domain.identity.passwords_shown import Shown, WrongCredentials, check_shown
 from domain.identity.sessions import end_session
@@ -86,7 +87,9 @@ async def sign_in(visit: Visit, email: str, password: str) -> int:
 
 async def sign_out(visit: Visit) -> None:
     """End the browser's session, if it has one."""
-    if visit.session is not None and visit.session_token:
+    if visit.session is not None and visit.session.acting:
+        await end_acting(visit.connection, visit.session, visit.actor)
+    elif visit.session is not None and visit.session_token:
         await end_session(visit.connection, visit.session_token)
         thing = audit.Thing("user", str(visit.session.user_id), visit.session.email)
         await audit.record(visit.connection, visit.actor, audit.Verb.ACCOUNT_SIGN_OUT, thing)

@@ -31,6 +31,7 @@ STATUS: Mapping[type[faults.Fault], int] = {
     faults.InvalidValue: 422,
     faults.VersionNeeded: 428,
     faults.TooManyTries: 429,
+    faults.Unavailable: 503,
     faults.DatabaseUnreachable: 503,
     Unanswered: 503,
     Unreadable: 503,

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from domain.access import Access, Permission
+from domain.identity.sessions import Acting
 from portal.web.done import DONE
 from portal.web.visit import Visit
 
@@ -39,7 +40,7 @@ NAVIGATION = (
     NavigationItem("Credits", "/credits", Permission.BILLING_VIEW, "credits"),
     NavigationItem("Team", "/team", Permission.VIEW, "team"),
     NavigationItem("Webhooks", "/webhooks", Permission.VIEW, "webhooks"),
-    NavigationItem("Audit", "/audit", Permission.MANAGE, "audit"),
+    NavigationItem("Audit", "/audit", Permission.AUDIT_VIEW, "audit"),
     NavigationItem("Organization", "/settings", Permission.VIEW, "settings"),
 )
 
@@ -64,6 +65,8 @@ class Layout:
     signed_in: bool
     deletes_at: datetime | None
     """When the account is deleted, unless it is kept."""
+    acting: Acting | None
+    """Of an operator who acts as a customer: as whom, and until when."""
 
 
 def layout_of(visit: Visit) -> Layout:
@@ -83,7 +86,8 @@ def layout_of(visit: Visit) -> Layout:
         done=DONE.get(visit.request.query_params.get("done", ""), ""),
         path=visit.request.url.path,
         signed_in=session is not None,
-        deletes_at=session.deletes_at if session else None,
+        deletes_at=session.deletes_at if session and not session.acting else None,
+        acting=session.acting if session else None,
     )
 
 

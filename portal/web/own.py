@@ -21,7 +21,9 @@ def own_session(visit: Visit) -> Session:
 
 
 def no_token(visit: Visit) -> None:
-    """Raise Forbidden for a program that shows an access token."""
+    """Raise Forbidden for a program that shows an access token, and for who acts as a customer."""
+    if visit.session is not None and visit.session.acting:
+        raise Forbidden("Who acts as a customer may not see or change a person's account. Stop acting first.")
     if visit.token_name:
         raise Forbidden("An access token may not see or change a person's account. Sign in for this.")
 

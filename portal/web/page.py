@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from domain.access import Permission
 from portal.services import Services
+from portal.web.acting import note_request, noted
 from portal.web.admission import Audience, enter, path_values, recognise, require, working
 from portal.web.bodies import read_body
 from portal.web.cookies import VISITOR, read_cookie, set_cookie
@@ -39,6 +40,8 @@ class PageRoute:
     permission: Permission | None = None
     audience: Audience = Audience.MEMBER
     connected: bool = True
+    acting: bool = False
+    """Also for an operator who acts as a customer, because it is nobody's: a member's page is open to them anyway."""
 
     @property
     def url_path(self) -> str:
@@ -56,7 +59,9 @@ class PageRoute:
             async with working(visit):
                 await self._admit(visit)
                 if self.connected:
-                    return await self._answer(visit)
+                    async with noted(visit):
+                        return await self._answer(visit)
+                await note_request(visit)
             visit.connection = None
             return await self._answer(visit)
         except Exception as fault:  # noqa: BLE001  a boundary: every fault becomes a page, or goes on as it is
@@ -68,7 +73,7 @@ class PageRoute:
             enter(visit, visit.request.path_params["organization"])
         if visit.request.method not in SAFE_METHODS:
             require_form_token(visit.settings.secrets, visit.tied_to, str(visit.form.pop(FIELD, "")))
-        require(visit, self.audience, self.permission)
+        require(visit, self.audience, self.permission, acting=self.acting)
 
     async def _answer(self, visit: Visit) -> Response:
         made = await self.handler(visit, **path_values(visit))

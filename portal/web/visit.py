@@ -73,7 +73,8 @@ class Visit:
         """Who acts, for the audit."""
         if self.session is None:
             return Actor(kind="user", address=self.address, request_id=self.request_id)
-        return Actor("user", self.session.user_id, self.session.email, self.address, self.request_id)
+        kind = "operator" if self.session.acting else "user"
+        return Actor(kind, self.session.user_id, self.session.email, self.address, self.request_id)
 
     def change(self) -> Any:
         """A savepoint: `async with visit.change():` around a change whose fault the handler tells itself."""

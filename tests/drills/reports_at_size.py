@@ -99,17 +99,21 @@ def _core_ms(connection: Any) -> float:
 
 
 async def _scans(connection: Any, queries: list[Any], rows: dict[str, int], options: Namespace) -> list[str]:
-    """Large tables that some query reads as a whole."""
+    """Large tables that some query reads as a whole, under the settings that were made before it."""
     found: set[str] = set()
+    transaction = connection.transaction()
+    await transaction.start()
     for one in queries:
-        if one.query.startswith(("set", "SAVEPOINT", "BEGIN", "COMMIT", "RELEASE")):
-            continue
-        how = ", analyze, buffers" if options.plans else ""
-        plan = await connection.fetch(f"explain (costs off{how}) {one.query}", *one.args)
-        text = "\n".join(row[0] for row in plan)
-        if options.plans:
-            print(f"\n{one.elapsed * 1000:.0f} ms: {one.query.strip()[:90]}\n{text}")
-        found |= {table for table in _SCAN.findall(text) if rows.get(table, 0) > SMALL_ROWS}
+        if one.query.startswith("set local"):
+            await connection.execute(one.query)
+        elif one.query.lstrip().startswith(("select", "with", "(")):
+            how = ", analyze, buffers" if options.plans else ""
+            plan = await connection.fetch(f"explain (costs off{how}) {one.query}", *one.args)
+            text = "\n".join(row[0] for row in plan)
+            if options.plans:
+                print(f"\n{one.elapsed * 1000:.0f} ms: {one.query.strip()[:90]}\n{text}")
+            found |= {table for table in _SCAN.findall(text) if rows.get(table, 0) > SMALL_ROWS}
+    await transaction.rollback()
     return sorted(found)
 
 

@@ -71,6 +71,12 @@ STATEMENTS = (
         " 'credits', 1000000, n * 1000000, n from generate_series(1, $1::int) i, generate_series(1, 5) n"
     ),
     (
+        "insert into credit_entry (id, created_at, organization_id, type, debit, credit, amount_micro, balance_after_micro, number,"
+        " requests, stored_at, first_at, last_at) select gen_random_uuid(), now() - n * interval '9 days', md5('o' || i)::uuid,"
+        " 'usage', 'credits', 'usage', 1000, 1000, 5 + n, 1, now(), now(), now()"
+        " from generate_series(1, $1::int) i, generate_series(1, 10) n"
+    ),
+    (
         f"insert into organization_usage (grain, bucket, organization_id, requests, errors, refused, cost_micro) select g, b, {_ORG},"
         " 1 + 40000000 / (i + 20) / w, 3000000 / (i + 20) / w, 1000000 / (i + 20) / w, 5000000000 / (i + 20) / w"
         " from (select 'day' as g, 30 as w, date_trunc('day', now(), 'UTC') - d * interval '1 day' as b from generate_series(0, 3) d"

@@ -89,9 +89,10 @@ def test_the_image_runs_as_nobody_in_particular_and_starts_our_command():
     assert made["environment"]["GATEWAY_STATE_DIR"] == SERVICES["gateway"]["volumes"][0].partition(":")[2]
 
 
-def test_the_gateway_may_drain_before_it_is_killed():
-    gateway = load_settings().gateway
-    assert seconds(SERVICES["gateway"]["stop_grace_period"]) > gateway.shutdown_seconds + 1 + 5
+def test_gateway_and_jobs_may_end_in_order_before_they_are_killed():
+    settings = load_settings()
+    assert seconds(SERVICES["gateway"]["stop_grace_period"]) > settings.gateway.shutdown_seconds + 1 + 5
+    assert seconds(SERVICES["jobs"]["stop_grace_period"]) > settings.jobs.shutdown_seconds
 
 
 def test_the_stores_keep_what_they_are_told():

@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.key_format import ALPHABET, KEY_LENGTH, KEY_PATTERN, ParsedKey, checksum, crc_ok, mint, parse, random_text
+from domain.key_format import (
+    ALPHABET,
+    KEY_LENGTH,
+    KEY_PATTERN,
+    ParsedKey,
+    checksum,
+    crc_ok,
+    holds_key,
+    mint,
+    parse,
+    random_text,
+)
 
 environments = st.sampled_from(["live", "test"])
 
@@ -71,3 +82,13 @@ def test_every_base62_digit_is_as_likely_as_another():
 
 def test_the_published_pattern_is_the_form():
     assert KEY_PATTERN.pattern == rb"pe_(live|test)_([0-9A-Za-z]{10})_[0-9A-Za-z]{38}"
+
+
+@pytest.mark.parametrize("around", ["{}", "X-API-Key: {}", "https://x/?k={}&y=1", "{}{}", "a{}b"])
+def test_a_key_is_seen_in_any_text(around):
+    assert holds_key(around.replace("{}", mint("live").plaintext))
+
+
+@pytest.mark.parametrize("text", ["", "pe_live_4fQ9", "pe_live_4fQ9abcdef", "pe_prod_" + "a" * 60, "\ud800 pe_live_"])
+def test_the_beginning_of_a_key_is_none(text):
+    assert not holds_key(text)

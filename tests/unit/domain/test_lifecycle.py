@@ -227,3 +227,36 @@ def test_a_trial_is_extended_with_its_cancellation():
             lifecycle.extended(trial(), timedelta(days=days))
     with pytest.raises(Conflict):
         lifecycle.extended(subscription(), timedelta(days=1))
+
+
+def test_a_paid_period_that_is_extended_moves_its_cancellation_and_the_periods_behind_it():
+    longer = lifecycle.prolonged(subscription(cancel_at=after(28)), PAID, timedelta(days=5))
+    assert (longer.period_end, longer.cancel_at, longer.state) == (after(33), after(33), "active")
+    following = settled(replace(longer, cancel_at=None), PAID, after(33))
+    assert (following.period_start, following.period_end) == (after(33), months_after(after(33), 1))
+    assert settled(following, PAID, following.period_end).period_end == months_after(after(33), 2)
+    sooner = lifecycle.prolonged(subscription(cancel_at=after(20)), PAID, timedelta(days=5))
+    assert sooner.cancel_at == after(20), "a cancellation within the period stays"
+
+
+def test_grace_and_trials_are_extended_and_what_has_ended_is_not():
+    owing = subscription(state="past_due")
+    assert lifecycle.prolonged(owing, PAID, timedelta(days=4)).grace_until == after(28 + 3 + 4)
+    noted = replace(owing, grace_until=after(30))
+    assert lifecycle.prolonged(noted, PAID, timedelta(days=4)).grace_until == after(34)
+    assert lifecycle.prolonged(trial(14), PAID, timedelta(days=1)).trial_ends_at == after(15)
+    with pytest.raises(Conflict):
+        lifecycle.prolonged(subscription(state="cancelled"), PAID, timedelta(days=1))
+    for days in (0, -1, 366):
+        with pytest.raises(InvalidValue):
+            lifecycle.prolonged(subscription(), PAID, timedelta(days=days))
+
+
+@given(days=st.integers(1, 365), late=st.integers(0, 500))
+def test_after_an_extension_late_in_one_step_is_the_same_as_in_many(days, late):
+    longer = lifecycle.prolonged(subscription(), PAID, timedelta(days=days))
+    end = longer.period_end + timedelta(days=late)
+    stepped = longer
+    for step in range(0, late + 1, 7):
+        stepped = settled(stepped, PAID, longer.period_end + timedelta(days=step))
+    assert settled(stepped, PAID, end) == settled(longer, PAID, end)

@@ -30,7 +30,7 @@ async def forecast(connection):
 async def test_a_service_is_switched_off_and_on(office, superuser, forecast):
     slug = forecast.service_slug
     seen = await superuser.browser.preview("disable-service", service=slug)
-    assert f"Requests to /{slug} (1 operation) are refused with 503 within a second" in seen.text
+    assert f"Requests to /{slug} (1 operation) are refused with 404 within a second" in seen.text
     assert "In the last 24 hours 0 organizations called it 0 times." in seen.text
     done = await superuser.browser.act("disable-service", "upstream is on fire", service=slug)
     assert done.status_code == 200, done.text
@@ -64,6 +64,8 @@ async def test_an_operation_is_switched_off_and_on_by_its_name_or_id(office, sup
     assert done.status_code == 200, done.text
     assert (await operations.fetch_operation(office.pool, forecast.id)).enabled
     assert [entry.verb for entry in await written(office, forecast.id)] == ["operation.disable", "operation.enable"]
+    form = await superuser.browser.get("/actions/disable-operation")
+    assert f'<option value="{name}">forecast</option>' in form.text
     answer = await superuser.browser.act("disable-operation", operation="no GET /such")
     assert (answer.status_code, "There is no operation no GET /such." in answer.text) == (404, True)
 
@@ -117,7 +119,7 @@ async def test_a_wrong_edit_of_a_plan_is_undone_in_one_action(
     for row in (
         ("Price a month", "$1,000", "$10"),
         ("Trial", "3 days", "none"),
-        ("Limit hour", "1 requests an hour", "100 requests an hour"),
+        ("Limit hour", "1 request an hour", "100 requests an hour"),
         ("Limit minute-key", "5 requests a minute for each key", "none"),
         ("Limit day", "none", "1,000 requests a day"),
         (f"Price of {forecast.service_slug} GET /f", "50", "1"),

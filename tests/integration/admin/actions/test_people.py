@@ -59,6 +59,11 @@ async def test_a_new_user_may_get_a_seat_in_an_organization(office, superuser):
     role = await office.pool.fetchval("select role from membership where user_id = $1", user_id)
     assert role == "billing"
     assert [entry.verb for entry in await written(office, user_id)] == ["account.create", "member.join"]
+    support = await office.operator("support")
+    values = {"email": new_email(), "organization": organization.slug, "role": "owner"}
+    assert (await support.browser.act("create-user", **values)).status_code == 403, "no way into a customer's house"
+    empty = await office.organization()
+    assert (await support.browser.act("create-user", **{**values, "organization": empty.slug})).status_code == 200
     answer = await superuser.browser.act("create-user", email=new_email(), organization="no-such")
     assert answer.status_code == 404
 

@@ -155,6 +155,9 @@ async def test_a_subscription_that_is_ended_at_once_is_over(office, superuser, c
 
 async def test_what_was_unpaid_counts_as_paid_after_a_resumption(office, superuser, customer, connection):
     await subscriptions.mark_unpaid(connection, customer.organization.id)
+    support = await office.operator("support")
+    refused = await support.browser.act("resume-subscription", organization=customer.organization.slug)
+    assert refused.status_code == 403
     seen = await superuser.browser.preview("resume-subscription", organization=customer.organization.slug)
     assert _row("State", "past_due", "active") in seen.text
     await superuser.browser.act("resume-subscription", organization=customer.organization.slug)
