@@ -1,17 +1,21 @@
-"""Trials that end soon are found without reading all subscriptions."""
+"""What waits for somebody is found without reading all subscriptions and organizations."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine.finder import engine_finder
 
 ID = "2026-11-27T02:30:00:000000"
 VERSION = "1.38.0"
-DESCRIPTION = "index of running trials"
+DESCRIPTION = "indexes of what waits for somebody"
 
 FORWARDS = """
 create index subscription_trial_ends_at on subscription (trial_ends_at) where state = 'trialing';
+create index subscription_past_due on subscription (id) where state = 'past_due';
+create index organization_suspended on organization (id) where state = 'suspended';
 """
 
 BACKWARDS = """
+drop index organization_suspended;
+drop index subscription_past_due;
 drop index subscription_trial_ends_at;
 """
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from admin.web.layout import Page
 from admin.web.page import PageRoute
+from admin.web.report_charts import draw
 from admin.web.visit import Visit
 from domain.audit_search import AuditEvent, AuditSearch, search_audit
 from domain.back_office.overview import (
@@ -18,6 +19,8 @@ from domain.back_office.overview import (
     read_today,
 )
 from domain.operators import Right
+from domain.reports.choosing import parse_choice
+from domain.reports.registry import REPORTS
 from portal.web.formats import credits_, milliseconds, number, percent
 
 _LATEST = 8
@@ -44,12 +47,14 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class HomePage(Page):
-    """How today goes. `latest` is None for who may not read the audit, `pressed` for who sees no reports."""
+    """How today goes, and the last hour. `latest` is None for who may not read the audit, `pressed` for who sees no reports."""
 
     template: ClassVar[str] = "home.html"
     title: str = "Overview"
     tiles: tuple[Tile, ...]
     needs: tuple[Need, ...]
+    there: Needs
+    drawings: tuple[Any, ...]
     pressed: list[Pressed] | None
     latest: list[AuditEvent] | None
 
@@ -59,9 +64,12 @@ async def show(visit: Visit) -> Page:
     connection, now = visit.connection, datetime.now(UTC)
     today, before = await read_today(connection, now)
     latest = await search_audit(connection, AuditSearch(), limit=_LATEST) if visit.may(Right.LOOK_AUDIT) else None
+    needs = await read_needs(connection, now)
     return HomePage(
+        there=needs,
+        drawings=await _last_hour(connection, now),
         tiles=tuple(tile for tile, right in _tiles(today, before) if visit.may(right)),
-        needs=_needs(visit, await read_needs(connection, now)),
+        needs=_needs(visit, needs),
         pressed=await read_pressed(connection, now) if visit.may(Right.ANALYSE) else None,
         latest=latest.events if latest else None,
     )
@@ -129,42 +137,36 @@ def _needs(visit: Visit, found: Needs) -> tuple[Need, ...]:
 
     health = "/reports/system-health" if visit.may(Right.ANALYSE) else ""
     operators = "/operators" if visit.may(Right.OPERATORS) else ""
-    lag = int(found.lag.total_seconds() // 60) if found.lag else 0
-    waiting = (
-        (
-            not found.chain_sound,
-            "The audit's chain is not sound",
-            "/audit" if visit.may(Right.LOOK_AUDIT) else "",
-            "bad",
-        ),
-        (lag, f"Usage is counted {many(lag, 'minute', 'minutes')} late", health, "bad"),
-        (
-            found.jobs,
-            many(found.jobs, "job run failed for good", "job runs failed for good"),
-            "/jobs?state=failed",
-            "bad",
-        ),
-        (
-            found.mails,
-            many(found.mails, "mail was given up today", "mails were given up in the last day"),
-            health,
-            "warning",
-        ),
-        (
-            found.webhooks,
-            many(found.webhooks, "webhook delivery was given up", "webhook deliveries were given up in the last day"),
-            health,
-            "warning",
-        ),
+    audit = "/audit" if visit.may(Right.LOOK_AUDIT) else ""
+    counted = (
+        (found.jobs, many(found.jobs, "job run", "job runs") + " failed for good.", "/jobs?state=failed", "bad"),
         (
             found.without_factor,
-            many(found.without_factor, "operator has no second factor", "operators have no second factor"),
+            f"Without a second factor: {many(found.without_factor, 'operator', 'operators')}.",
             operators,
             "warning",
         ),
-        (found.trials, many(found.trials, "trial ends within 3 days", "trials end within 3 days"), "/plans", "info"),
+        (found.past_due, many(found.past_due, "subscription", "subscriptions") + " past due.", "/plans", "warning"),
+        (found.trials, many(found.trials, "trial", "trials") + " to end within 3 days.", "/plans", "info"),
+        (
+            found.suspended,
+            many(found.suspended, "organization", "organizations") + " suspended: their keys are refused.",
+            "/organizations?state=suspended",
+            "info",
+        ),
     )
-    return tuple(Need(text, path, kind) for there, text, path, kind in waiting if there)
+    unsound = () if found.chain_sound else (Need("The audit's chain is not sound.", audit, "bad"),)
+    ill = tuple(
+        Need(f"{part.capitalize()}, {what}: {value}.", health, "bad" if state == "failed" else "warning")
+        for part, what, value, state in found.unwell
+    )
+    return (*unsound, *ill, *(Need(text, path, kind) for there, text, path, kind in counted if there))
+
+
+async def _last_hour(connection: Any, now: datetime) -> tuple[Any, ...]:
+    kind = REPORTS["live-traffic"]
+    traffic = await kind.make(connection, await parse_choice(connection, kind, {}, now))
+    return tuple(draw("Requests of the last hour", traffic.series))[:1]
 
 
 PAGES = (PageRoute("/", show, right=Right.LOOK),)

@@ -7,6 +7,7 @@ from typing import Any
 from domain.audit_chain.standing import read_standing
 from domain.histogram import BUCKETS, percentile
 from domain.ingesting.grains import EVERY
+from domain.reports.health import unwell
 from domain.reports.limit_pressure import limit_pressure
 from domain.reports.shapes import ReportChoice
 from domain.reports.windows import DAY, floor, window_of
@@ -17,8 +18,6 @@ CLOSE = 80.0
 """Percent of a limit from which on an organization is close to it."""
 MOST_CLOSE = 5
 TRIALS_WITHIN = timedelta(days=3)
-LATE = timedelta(minutes=2)
-"""Usage that is not in the sums after this long is late."""
 
 _SUMS = f"organization_id = '{EVERY}' and key_id = '{EVERY}' and service_id = '{EVERY}' and operation_id = '{EVERY}'"
 _MINUTES = f"organization_id = '{EVERY}' and key_id = '{EVERY}' and operation_id = '{EVERY}' and grain = 'minute'"
@@ -46,15 +45,14 @@ select (select count(*) from organization_milestone where signed_up_at >= $1 and
 """
 _NEEDS = f"""
 select (select count(*) from (select 1 from job_run where state = 'failed' limit {MOST_COUNTED}) as f) as jobs,
-       (select count(*) from (select 1 from outbox_message where state = 'failed' and ended_at > $1
-         limit {MOST_COUNTED}) as f) as mails,
-       (select count(*) from (select 1 from webhook_delivery where state = 'failed' and ended_at > $1
-         limit {MOST_COUNTED}) as f) as webhooks,
-       (select min(first_at) from usage_unfolded) as unfolded,
        (select count(*) from users u where u.operator_role is not null and u.active and not exists (
             select from totp_factor f where f.user_id = u.id and f.confirmed_at is not null)) as without_factor,
-       (select count(*) from (select 1 from subscription where state = 'trialing' and trial_ends_at > $2
-           and trial_ends_at <= $3 limit {MOST_COUNTED}) as t) as trials
+       (select count(*) from (select 1 from subscription where state = 'trialing' and trial_ends_at > $1
+           and trial_ends_at <= $2 limit {MOST_COUNTED}) as t) as trials,
+       (select count(*) from (select 1 from subscription where state = 'past_due' limit {MOST_COUNTED}) as p) as past_due,
+       (select count(*) from (select 1 from organization where state = 'suspended' limit {MOST_COUNTED}) as s) as suspended,
+       exists (select from service where enabled) as has_service, exists (select from plan where active) as has_plan,
+       exists (select from organization where state <> 'closed') as has_customer
 """
 
 
@@ -83,14 +81,20 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What waits for somebody. Counts up to MOST_COUNTED; mails and webhooks are those given up in the last day."""
+    """What waits for somebody, counted up to MOST_COUNTED. `unwell`: what is late or failed, as part, what, value and state.
+
+    `has_service`, `has_plan`, `has_customer`: whether there is anything to sell, and anybody.
+    """
 
     jobs: int
-    mails: int
-    webhooks: int
     without_factor: int
     trials: int
-    lag: timedelta | None
+    past_due: int
+    suspended: int
+    has_service: bool
+    has_plan: bool
+    has_customer: bool
+    unwell: tuple[tuple[str, str, str, str], ...]
     chain_sound: bool
 
 
@@ -133,14 +137,6 @@ async def read_pressed(connection: Any, now: datetime) -> list[Pressed]:
 
 async def read_needs(connection: Any, now: datetime) -> Needs:
     """What waits for somebody now."""
-    row = await connection.fetchrow(_NEEDS, now - DAY, now, now + TRIALS_WITHIN)
-    behind = now - row["unfolded"] if row["unfolded"] else timedelta(0)
-    return Needs(
-        jobs=row["jobs"],
-        mails=row["mails"],
-        webhooks=row["webhooks"],
-        without_factor=row["without_factor"],
-        trials=row["trials"],
-        lag=behind if behind > LATE else None,
-        chain_sound=(await read_standing(connection)).sound,
-    )
+    row = await connection.fetchrow(_NEEDS, now, now + TRIALS_WITHIN)
+    found = tuple((part, what, value, state) for part, what, value, _, state in await unwell(connection, now))
+    return Needs(**dict(row), unwell=found, chain_sound=(await read_standing(connection)).sound)

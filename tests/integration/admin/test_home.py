@@ -37,14 +37,8 @@ async def test_an_installation_without_anything_has_zeros_and_needs_nobody(fresh
     today, before = await read_today(fresh, NOON)
     assert today == before == DayFigures(0, 0, 0, None, 0, 0, 0)
     needs = await read_needs(fresh, NOON)
-    assert (needs.jobs, needs.mails, needs.webhooks, needs.without_factor, needs.trials, needs.lag) == (
-        0,
-        0,
-        0,
-        0,
-        0,
-        None,
-    )
+    assert (needs.jobs, needs.without_factor, needs.trials, needs.past_due, needs.suspended) == (0, 0, 0, 0, 0)
+    assert (needs.has_service, needs.has_plan, needs.has_customer) == (False, False, False)
     assert needs.chain_sound
     assert await read_pressed(fresh, NOON) == []
 
@@ -67,12 +61,15 @@ async def test_what_waits_for_somebody_is_counted(fresh):
     await fresh.execute(
         "insert into users (username, email, password, active, operator_role, admin) values ('a@b.c', 'a@b.c', 'x', true, 'support', true)"
     )
-    await fresh.execute("insert into job_run (name, ticket, state, ended_at, error) values ('x', gen_random_uuid(), 'failed', now(), 'broke')")
+    await fresh.execute(
+        "insert into job_run (name, ticket, state, ended_at, error) values ('x', gen_random_uuid(), 'failed', now(), 'broke')"
+    )
     await fresh.execute(
         "insert into outbox_message (template, recipient, content, state, ended_at) values ('x', 'a@b.c', 'x', 'failed', now())"
     )
     needs = await read_needs(fresh, now)
-    assert (needs.jobs, needs.mails, needs.without_factor) == (1, 1, 1)
+    assert (needs.jobs, needs.without_factor) == (1, 1)
+    assert ("mails", "given up in the last day", "1", "failed") in needs.unwell
 
 
 @pytest.mark.parametrize("role", OPERATOR_ROLES)
