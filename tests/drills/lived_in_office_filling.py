@@ -152,9 +152,7 @@ async def fill_office(url: str, organizations: int, rows: int) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_run(url, (*_MOVED, *_PEOPLE), values))
         group.create_task(_run(url, _LEDGER, values, ("credit_entry", "credit_grant")))
-        group.create_task(
-            _run(url, _OUTSIDE, values, ("webhook_event", "webhook_delivery", "outbox_message", "job_run"))
-        )
+        group.create_task(_run(url, _OUTSIDE, values, ("webhook_event", "webhook_delivery", "outbox_message", "job_run")))
         group.create_task(_run(url, _AUDIT, values, ("audit_entry",)))
         group.create_task(_logs(url, organizations, rows, now))
     heavy: UUID = await connection.fetchval("select id from organization where slug = $1", HEAVY)
