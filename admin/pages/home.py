@@ -166,7 +166,7 @@ def _needs(visit: Visit, found: Needs) -> tuple[Need, ...]:
 async def _last_hour(connection: Any, now: datetime) -> tuple[Any, ...]:
     kind = REPORTS["live-traffic"]
     traffic = await kind.make(connection, await parse_choice(connection, kind, {}, now))
-    return tuple(draw("Requests of the last hour", traffic.series))[:1]
+    return tuple(draw("Requests of the last hour", traffic.series, traffic.columns))[:1]
 
 
 PAGES = (PageRoute("/", show, right=Right.LOOK),)

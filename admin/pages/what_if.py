@@ -29,7 +29,14 @@ PATH = "/what-if"
 BOUND = Bound(rows=300_000, seconds=6.0, impacts=100)
 """Of one run on the page; `paid-endpoint what-if` goes on to the end."""
 NAMES = ("plan", "limits", "shadow", "quotas", "prices", "month", "included", "days", "who", "organization")
-DAYS = (("0", "today, so far"), ("1", "yesterday"), ("3", "3 days"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
+DAYS = (
+    ("0", "today, so far"),
+    ("1", "yesterday"),
+    ("3", "3 days"),
+    ("7", "7 days"),
+    ("30", "30 days"),
+    ("90", "90 days"),
+)
 _LONGEST = 4_000
 _one_at_a_time = asyncio.Semaphore(1)
 _WAIT_SECONDS = 10.0

@@ -1,13 +1,13 @@
 """A report's series as charts, one for each unit that its lines have."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from markupsafe import Markup
 
 from domain.reports.shapes import Chart as Series
-from domain.reports.shapes import Line
+from domain.reports.shapes import Column, Line
 from portal.charts.axes import Mark
 from portal.charts.plot import NARROW, WIDE, Chart, Lane, plot
 from portal.web.formats import THIN, credits_, number, short_number
@@ -28,13 +28,15 @@ class Drawing:
     rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def draw(title: str, series: Series | None) -> tuple[Drawing, ...]:
-    """The charts; none for a report without a series, or with one of nothing."""
+def draw(title: str, series: Series | None, columns: Sequence[Column] = ()) -> tuple[Drawing, ...]:
+    """The charts; none for a report without a series, or with one of nothing. Lines have the titles of their columns."""
     if series is None or not series.x:
         return ()
-    units = list(dict.fromkeys(line.unit for line in series.lines))
+    titles = {column.name: column.title for column in columns}
+    lines = [replace(line, name=titles.get(line.name) or _words(line.name)) for line in series.lines]
+    units = list(dict.fromkeys(line.unit for line in lines))
     return tuple(
-        _drawn(title, series, unit, [line for line in series.lines if line.unit == unit], index)
+        _drawn(title, series, unit, [line for line in lines if line.unit == unit], index)
         for index, unit in enumerate(units)
     )
 
@@ -63,6 +65,10 @@ def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int)
         for at, name in enumerate(slots)
     )
     return Drawing(chart, pictures, rows)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _format(unit: str) -> Callable[[float], str]:

@@ -94,9 +94,9 @@ class Operator(Customer):
         await self.carry_out(reason)
         return said
 
-    async def client(self, name: str, plan: str, *, credits: str = "", owner: str = "") -> Client:
+    async def client(self, name: str, plan: str, *, bonus: str = "", owner: str = "") -> Client:
         """A new organization with a key, made by the actions."""
-        made = {"owner": owner, "bonus": credits}
+        made = {"owner": owner, "bonus": bonus}
         await self.act(
             "create-organization", f"asked for {name}", name=name, plan=plan, **{k: v for k, v in made.items() if v}
         )

@@ -40,7 +40,7 @@ async def test_granted_credits_let_the_next_call_through_and_stand_in_the_custom
     await operator.press("Grant credits")
     said = await operator.preview(credits="12.5", said="Sorry for the outage of Tuesday")
     assert "Granted Gardens gets 12.5 credits, as a bonus. They never expire." in said
-    assert "then 12.5 credits" in said
+    assert "Balance now 0 credits, then 12.5." in said
     await operator.carry_out("outage of Tuesday, ticket 4711")
     noted("admitted_after_grant", seconds_until(lambda: up.call(client.key)[0] == 200, ARRIVES_SECONDS))
 
@@ -60,7 +60,7 @@ async def test_granted_credits_let_the_next_call_through_and_stand_in_the_custom
 
 
 async def test_a_limit_raised_until_friday_admits_the_next_call(operator, up, noted):
-    client = await operator.client("Friday Fans", "e2e-tiny", credits="1")
+    client = await operator.client("Friday Fans", "e2e-tiny", bonus="1")
     seconds_until(lambda: up.call(client.key)[0] == 429, 20)
     friday = datetime.now(UTC) + timedelta(days=(4 - datetime.now(UTC).weekday()) % 7 or 7)
     await operator.go(f"/organizations/{client.slug}")
@@ -75,11 +75,12 @@ async def test_a_limit_raised_until_friday_admits_the_next_call(operator, up, no
 
 
 async def test_keys_in_a_leaked_text_are_revoked_and_the_next_call_is_refused_within_a_second(operator, up, noted):
-    client = await operator.client("Leaky Labs", "free", credits="1")
+    client = await operator.client("Leaky Labs", "free", bonus="1")
     assert up.call(client.key)[0] == 200
     await operator.go("/actions/revoke-leaked-keys")
     said = await operator.preview(text=f"# found in a public repository\nAPI_KEY={client.key}\nANOTHER=pe_live_no")
-    assert client.slug in said and client.key not in await operator.page.content()
+    assert client.slug in said
+    assert client.key not in await operator.page.content()
     await operator.carry_out("reported by the scanner of the code host")
     noted("refused_after_leak", seconds_until(lambda: up.call(client.key)[0] == 401, ARRIVES_SECONDS))
     await operator.look_up(client.prefix)
@@ -87,7 +88,7 @@ async def test_keys_in_a_leaked_text_are_revoked_and_the_next_call_is_refused_wi
 
 
 async def test_a_suspended_organization_is_refused_within_a_second_and_served_again_when_restored(operator, up, noted):
-    client = await operator.client("Late Payers", "free", credits="1")
+    client = await operator.client("Late Payers", "free", bonus="1")
     assert up.call(client.key)[0] == 200
     await operator.go(f"/organizations/{client.slug}")
     await operator.press("Suspend")
@@ -109,8 +110,8 @@ async def test_a_form_that_is_sent_again_does_nothing_again(operator):
     await operator.page.reload()
     await operator.says("This form was sent before, and was carried out then")
     await operator.go(f"/organizations/{client.slug}")
-    credits = operator.page.locator(".stat", has_text="Credits").locator(".stat-value")
-    assert await credits.inner_text() == "3"
+    balance = operator.page.locator(".stat", has_text="Credits").locator(".stat-value")
+    assert await balance.inner_text() == "3"
 
 
 async def test_whoever_gives_no_reason_changes_nothing(operator):

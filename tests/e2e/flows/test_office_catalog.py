@@ -33,27 +33,27 @@ async def plan(up):
 
 
 async def test_a_wrong_edit_of_a_plan_is_undone_and_its_terms_are_as_before(operator, up, plan):
-    client = await operator.client("Edited Estates", plan, credits="1")
+    client = await operator.client("Edited Estates", plan, bonus="1")
     assert up.call(client.key)[0] == 200
     _change_by_command(up, plan, "--limit", "1/hour", "--price-cents", "990000", "--now")
     seconds_until(lambda: up.call(client.key)[0] == 429, 5)
 
     await operator.go(f"/plans/{plan}")
-    await operator.says("1 in an hour")
+    await operator.says("1 requests an hour")
     await operator.press("Undo an edit")
     said = await operator.preview()
     assert re.search(r"hour.*1 .*5,000 ", said, re.DOTALL)
     await operator.carry_out("a nought was missing, and the price was another plan's")
     seconds_until(lambda: up.call(client.key)[0] == 200, ARRIVES_SECONDS)
     await operator.go(f"/plans/{plan}")
-    await operator.says("5,000 in an hour")
+    await operator.says("5,000 requests an hour")
     assert await operator.page.get_by_text("9,900").count() == 0
     await operator.go(f"/organizations/{client.slug}")
-    await operator.says("5,000 in an hour")
+    await operator.says("5,000 requests an hour")
 
 
 async def test_a_draft_is_replayed_against_what_was_asked_and_leads_to_a_request_it_would_refuse(operator, up, plan):
-    client = await operator.client("Drafty Depots", plan, credits="1")
+    client = await operator.client("Drafty Depots", plan, bonus="1")
     answers = [up.call(client.key) for _ in range(8)]
     assert {status for status, _, _ in answers} == {200}
     await operator.open_request(answers[-1][1]["x-request-id"])

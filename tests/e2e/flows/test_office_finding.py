@@ -40,7 +40,7 @@ async def test_an_operator_sets_up_a_second_factor_and_signing_in_asks_for_it_fr
 
 async def test_a_customer_is_found_by_address_by_beginning_of_a_key_and_by_request_id(operator):
     email = f"mia-{operator.scripted}@example.com".lower()
-    client = await operator.client("Mia Maps", "free", owner=email, credits="1")
+    client = await operator.client("Mia Maps", "free", owner=email, bonus="1")
     _, headers, _ = operator.up.call(client.key)
     organization = re.compile(f"/organizations/{client.slug}$")
 
@@ -70,7 +70,7 @@ async def test_a_whole_key_that_is_looked_for_finds_its_owner_and_leaves_the_add
 
 
 async def test_a_rate_limited_request_is_explained_with_the_limit_that_was_used_up_and_what_to_do(operator):
-    client = await operator.client("Small Weather", "e2e-tiny", credits="1")
+    client = await operator.client("Small Weather", "e2e-tiny", bonus="1")
     seconds_until(lambda: operator.up.call(client.key)[0] == 429, 20)
     status, headers, _ = operator.up.call(client.key)
     assert status == 429

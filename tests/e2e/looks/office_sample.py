@@ -6,12 +6,16 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from domain import keys, organizations
+from domain.ingesting.folding import merge
+from domain.ingesting.rollup_writing import STAGE
+from domain.ingesting.tallies import Tallies
 from domain.job_runs import publish
+from domain.journal.records import OUTCOME_CODE, pack_end
 from domain.settings import Settings
+from domain.snapshots import NO_ID
 from jobs.registry import JOBS
 from tests.drills.lived_in_life import write_ledger
-from tests.drills.lived_in_logs import Call
-from tests.drills.lived_in_rollups import fold_logs, write_older_rollups, write_summaries
+from tests.drills.lived_in_logs import SPAN
 from tests.e2e.looks.office import OfficeSite
 from tests.e2e.looks.sample import NAMESPACE, Sample
 
@@ -32,7 +36,6 @@ NEIGHBOURS = (
 
 async def write_neighbours(connection: Any, settings: Settings, now: datetime) -> None:
     """Other organizations with keys, requests, credits; jobs with their runs."""
-    calls = [Call(*row) for row in await connection.fetch(_CALLS)]
     for number, (name, plan, rows) in enumerate(NEIGHBOURS):
         made = await organizations.create(connection, name=name, plan_slug=plan)
         key_ids = await _keys(connection, settings, made.id, name, number)
@@ -42,10 +45,8 @@ async def write_neighbours(connection: Any, settings: Settings, now: datetime) -
         if not rows:
             continue
         await connection.execute(_LIKE_ACME, made.id, key_ids, rows, now - timedelta(minutes=number))
-        await fold_logs(connection, made.id, now)
-        await write_older_rollups(connection, made.id, key_ids, calls, now)
-        await write_summaries(connection, made.id)
         await write_ledger(connection, made.id, now, entries=200)
+    await _count_everything(connection)
     await _jobs(connection, now)
     await connection.execute("analyze")
 
@@ -87,17 +88,18 @@ async def work(site: OfficeSite, sample: Sample) -> dict[str, Any]:
 
 # Their requests are some of Acme's, each under an id of its own.
 _LIKE_ACME = """
+with chosen as (
+    select l.id from request_log l join organization o on o.id = l.organization_id and o.slug = 'acme-weather'
+     where l.at < $4 order by md5(l.id::text || $1::uuid::text) limit $3)
 insert into request_log
 select (jsonb_populate_record(r, jsonb_build_object(
-           'id', (left(r.id::text, 24) || left(md5(r.id::text || $1::text), 12))::uuid, 'organization_id', $1::uuid,
+           'id', (left(r.id::text, 24) || left(md5(r.id::text || $1::uuid::text), 12))::uuid, 'organization_id', $1::uuid,
            'key_id', ($2::uuid[])[1 + (random() * (cardinality($2::uuid[]) - 1))::int]))).*
-  from (select l.* from request_log l join organization o on o.id = l.organization_id and o.slug = 'acme-weather'
-         where l.at < $4 order by md5(l.id::text || $1::text) limit $3) r
+  from request_log r where r.id in (select id from chosen)
 """
-_CALLS = """
-select o.service_id, o.id, o.method, '/' || s.slug || regexp_replace(o.path_pattern, '\\{[a-z]+\\}', '{n}'), o.price_micro
-  from operation o join service s on s.id = o.service_id where s.slug not like 'common-%' order by s.slug, o.path_pattern
-"""
+_ROWS = "select * from request_log"
+_SHIFTS, _SHARE = 12, 0.2
+"""How many earlier spans of three days there are, and how many of the requests of each are those of the last."""
 
 
 async def _keys(connection: Any, settings: Settings, organization_id: UUID, name: str, number: int) -> list[UUID]:
@@ -106,6 +108,41 @@ async def _keys(connection: Any, settings: Settings, organization_id: UUID, name
         for what in ("production", "batch", "trial")[: 1 + number % 3]
     ]
     return [each.record.id for each in made]
+
+
+async def _count_everything(connection: Any) -> None:
+    """All sums as the ingester would have left them, for what is logged and for weeks before that."""
+    tallies = Tallies()
+    for row in await connection.fetch(_ROWS):
+        spans = _SHIFTS if int(row["id"].hex[-4:], 16) < _SHARE * 0x10000 else 0
+        for span in range(spans + 1):
+            tallies.count(_record(row, row["at"] - span * SPAN))
+    await connection.execute(STAGE)
+    async with connection.transaction():
+        await connection.execute("truncate usage_rollup, usage_summary")
+        await merge(connection, tallies)
+
+
+def _record(row: Any, at: datetime) -> bytes:
+    ids = [row[name] or NO_ID for name in ("organization_id", "key_id", "service_id", "operation_id")]
+    texts = {
+        name: str(row[name] or "").encode()
+        for name in ("method", "path", "query", "refusal", "limit_name", "client", "user_agent", "trace_id")
+    }
+    return pack_end(
+        row["id"].bytes,
+        b"".join(each.bytes for each in ids),
+        int(at.timestamp() * 1e6),
+        row["total_us"],
+        -1 if row["upstream_us"] is None else row["upstream_us"],
+        row["bytes_in"],
+        row["bytes_out"],
+        row["cost_micro"],
+        row["status"],
+        OUTCOME_CODE[row["outcome"]],
+        **texts,
+        decision=row["decision"] or b"",
+    )
 
 
 async def _jobs(connection: Any, now: datetime) -> None:

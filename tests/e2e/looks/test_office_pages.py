@@ -15,7 +15,9 @@ pytestmark = [
     pytest.mark.xdist_group("looks"),
     NEEDS_CHROMIUM,
 ]
-IN_A_FRESH_INSTALLATION = [one for one in addresses() if not one.needs_object and not one.pattern.startswith("/actions/")]
+IN_A_FRESH_INSTALLATION = [
+    one for one in addresses() if not one.needs_object and not one.pattern.startswith("/actions/")
+]
 
 
 @pytest.fixture(scope="module")
