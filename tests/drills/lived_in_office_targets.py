@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from admin.actions.table import ACTIONS
 from admin.pages.table import PAGES
 from admin.pages.what_if import BOUND
-from admin.tables.panel import PAGE_SIZE
 from admin.tables.questions import MOST_ROWS
 from admin.tables.shown import TABLES, Shown
 from domain.cursors import Cursor
@@ -18,6 +17,9 @@ from tests.drills.lived_in_office_filling import HEAVY
 from tests.drills.lived_in_targets import Target
 
 WIDEST = "90d"
+_PAGE_SIZE = 15
+"""Rows that a page of piccolo-admin asks for."""
+
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 _OF_HEAVY = "(select id from organization where slug = $1)"
 _VALUES = {
@@ -143,7 +145,11 @@ def _reports() -> Iterator[OfficeTarget]:
     for slug, kind in REPORTS.items():
         for which in kind.which or ("",):
             for organization in ("", HEAVY) if "organization" in kind.parameters else ("",):
-                given = {"window": WIDEST if "window" in kind.parameters else "", "which": which, "organization": organization}
+                given = {
+                    "window": WIDEST if "window" in kind.parameters else "",
+                    "which": which,
+                    "organization": organization,
+                }
                 query = urlencode({name: text for name, text in given.items() if text})
                 if query:
                     yield OfficeTarget(f"/reports/{slug}?{query}", f"/reports/{slug}?{query}")
@@ -167,9 +173,9 @@ def _replay() -> Iterator[OfficeTarget]:
 
 async def _of_table(connection: Any, shown: Shown, values: dict[str, Any]) -> AsyncIterator[OfficeTarget]:
     root = f"/tables/api/tables/{shown.name}"
-    last = MOST_ROWS // PAGE_SIZE
+    last = MOST_ROWS // _PAGE_SIZE
     paths = [
-        (name, f"/?__page={page}&__page_size={PAGE_SIZE}") for name, page in (("first page", 1), (f"page {last}", last))
+        (name, f"/?__page={page}&__page_size={_PAGE_SIZE}") for name, page in (("first page", 1), (f"page {last}", last))
     ]
     paths += [("count", "/count/"), ("ids", "/ids/?limit=100")]
     paths += [(f"by {sign}{name}", f"/?__order={sign}{name}") for name in shown.orders.split() for sign in ("", "-")]
@@ -178,8 +184,8 @@ async def _of_table(connection: Any, shown: Shown, values: dict[str, Any]) -> As
         paths += [("of the heavy one", f"/?{of_heavy}"), ("count of the heavy one", f"/count/?{of_heavy}")]
     if "state" in shown.filterable:
         paths += [("state=failed", "/?state=failed"), ("count of state=failed", "/count/?state=failed")]
-    key = shown.table._meta.primary_key._meta.name  # noqa: SLF001
-    row = await connection.fetchval(f"select {key} from {shown.name} limit 1")  # noqa: S608  names of the schema
+    key = shown.table._meta.primary_key._meta.name
+    row = await connection.fetchval(f"select {key} from {shown.name} limit 1")
     if row is not None:
         paths.append(("one row", f"/{row}/"))
     for name, path in paths:
