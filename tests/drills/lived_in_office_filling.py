@@ -36,20 +36,32 @@ _LIKELY = "md5('o' || 1 + floor({n} * power((hashint4(i) & 1048575) / 1048576.0,
 """Of an organization: number 1 in one of 18 cases with 100,000."""
 
 _CATALOG = (
-    "insert into plan (id, slug, name, price_cents) select md5('l' || i)::uuid, 'plan-' || i, 'Plan ' || i, i * 1000"
-    " from generate_series(4, 39) i",
-    "insert into plan_limit (id, plan_id, name, amount, period, scope) select md5('m' || i || period)::uuid,"
-    " md5('l' || i)::uuid, period, 1000 * (i + 1) * factor, period, 'organization' from generate_series(4, 39) i,"
-    " (values ('hour', 1), ('day', 10)) as v (period, factor)",
-    "insert into service (id, slug, name, route_prefix, upstreams) select md5('s' || i)::uuid, 'service-' || i, 'Service ' || i,"
-    " '/s' || i, '[{{\"url\": \"http://127.0.0.1:9\"}}]' from generate_series(20, 199) i",
-    "insert into operation (id, service_id, name, method, path_pattern, price_micro) select md5('p' || i)::uuid,"
-    " md5('s' || 20 + i % 180)::uuid, 'operation ' || i, 'POST', '/v1/' || i || '/{{item}}', i from generate_series(1000, 1899) i",
-    "update subscription s set plan_id = md5('l' || 4 + n % 36)::uuid,"
-    " state = case when n % 3 = 0 then 'past_due' else s.state end from (select id, substr(slug, 5)::int as n from organization"
-    " where substr(slug, 5)::int % 25 = 0) o where o.id = s.organization_id",
-    "update organization set state = case when substr(slug, 5)::int % 997 = 0 then 'closed' else 'suspended' end"
-    " where substr(slug, 5)::int % 97 = 7 or substr(slug, 5)::int % 997 = 0",
+    (
+        "insert into plan (id, slug, name, price_cents) select md5('l' || i)::uuid, 'plan-' || i, 'Plan ' || i, i * 1000"
+        " from generate_series(4, 39) i"
+    ),
+    (
+        "insert into plan_limit (id, plan_id, name, amount, period, scope) select md5('m' || i || period)::uuid,"
+        " md5('l' || i)::uuid, period, 1000 * (i + 1) * factor, period, 'organization' from generate_series(4, 39) i,"
+        " (values ('hour', 1), ('day', 10)) as v (period, factor)"
+    ),
+    (
+        "insert into service (id, slug, name, route_prefix, upstreams) select md5('s' || i)::uuid, 'service-' || i, 'Service ' || i,"
+        " '/s' || i, '[{{\"url\": \"http://127.0.0.1:9\"}}]' from generate_series(20, 199) i"
+    ),
+    (
+        "insert into operation (id, service_id, name, method, path_pattern, price_micro) select md5('p' || i)::uuid,"
+        " md5('s' || 20 + i % 180)::uuid, 'operation ' || i, 'POST', '/v1/' || i || '/{{item}}', i from generate_series(1000, 1899) i"
+    ),
+    (
+        "update subscription s set plan_id = md5('l' || 4 + n % 36)::uuid,"
+        " state = case when n % 3 = 0 then 'past_due' else s.state end from (select id, substr(slug, 5)::int as n from organization"
+        " where substr(slug, 5)::int % 25 = 0) o where o.id = s.organization_id"
+    ),
+    (
+        "update organization set state = case when substr(slug, 5)::int % 997 = 0 then 'closed' else 'suspended' end"
+        " where substr(slug, 5)::int % 97 = 7 or substr(slug, 5)::int % 997 = 0"
+    ),
 )
 _INDEXES = """
 select i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition
@@ -64,32 +76,46 @@ _MOVED = tuple(
     for table, column in (("api_key", "id"), ("usage_rollup", "key_id"), ("usage_summary", "key_id"))
 )
 _PEOPLE = (
-    "insert into users (id, created_at, username, email, password, first_name, last_name, active, email_verified_at, last_login)"
-    " select i, now() - i % {n} * interval '78 seconds', e, e, '$argon2-none', 'Person', i::text, true, now(), now()"
-    " from generate_series(1, 3 * {n} / 2) i, lateral (select 'person-' || i || '@company-' || i % 997 || '.example' as e) x",
+    (
+        "insert into users (id, created_at, username, email, password, first_name, last_name, active, email_verified_at, last_login)"
+        " select i, now() - i % {n} * interval '78 seconds', e, e, '$argon2-none', 'Person', i::text, true, now(), now()"
+        " from generate_series(1, 3 * {n} / 2) i, lateral (select 'person-' || i || '@company-' || i % 997 || '.example' as e) x"
+    ),
     "select setval(pg_get_serial_sequence('users', 'id'), 3 * {n} / 2)",
-    "insert into membership (id, organization_id, user_id, role) select md5('b' || i)::uuid, md5('o' || 1 + (i - 1) % {n})::uuid, i,"
-    " case when i <= {n} then 'owner' else (array['admin', 'developer', 'billing', 'viewer'])[1 + i % 4] end"
-    " from generate_series(1, 3 * {n} / 2) i",
-    "insert into membership (id, organization_id, user_id, role) select md5('h' || i)::uuid, md5('o1')::uuid, i, 'developer'"
-    " from generate_series({n} / 2, {n} / 2 + 299) i on conflict do nothing",
-    "insert into portal_session (id, created_at, user_id, token_digest, last_seen_at, expires_at, address, user_agent)"
-    " select md5('z' || i)::uuid, now() - i * interval '20 s', 1 + i % {n}, sha256(i::text::bytea), now() - i * interval '10 s',"
-    " now() + interval '20 days', '198.51.100.9', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0'"
-    " from generate_series(1, {n} / 2) i",
+    (
+        "insert into membership (id, organization_id, user_id, role) select md5('b' || i)::uuid, md5('o' || 1 + (i - 1) % {n})::uuid, i,"
+        " case when i <= {n} then 'owner' else (array['admin', 'developer', 'billing', 'viewer'])[1 + i % 4] end"
+        " from generate_series(1, 3 * {n} / 2) i"
+    ),
+    (
+        "insert into membership (id, organization_id, user_id, role) select md5('h' || i)::uuid, md5('o1')::uuid, i, 'developer'"
+        " from generate_series({n} / 2, {n} / 2 + 299) i on conflict do nothing"
+    ),
+    (
+        "insert into portal_session (id, created_at, user_id, token_digest, last_seen_at, expires_at, address, user_agent)"
+        " select md5('z' || i)::uuid, now() - i * interval '20 s', 1 + i % {n}, sha256(i::text::bytea), now() - i * interval '10 s',"
+        " now() + interval '20 days', '198.51.100.9', 'Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0'"
+        " from generate_series(1, {n} / 2) i"
+    ),
 )
 _LEDGER = (
     "delete from credit_entry where organization_id = md5('o1')::uuid",
-    "insert into credit_entry (id, created_at, organization_id, type, debit, credit, amount_micro, balance_after_micro, number,"
-    " requests, stored_at, first_at, last_at) select gen_random_uuid(), at, md5('o' || i)::uuid, 'usage', 'credits', 'usage',"
-    " 100000, 5000000 - (number - 5) * 100000, number, 50, at, at - interval '1 min', at"
-    " from generate_series(2, {n}) i, generate_series(6, 15) number,"
-    " lateral (select now() - (i * 37 % 1000) * interval '1 s' - (15 - number) * interval '140 min' as at) x",
-    "update credit_account set balance_micro = 4000000, usage_micro = 1000000, entries = 15"
-    " where organization_id <> md5('o1')::uuid",
-    "insert into credit_grant (id, created_at, organization_id, entry_id, amount_micro, remaining_micro)"
-    " select gen_random_uuid(), created_at, organization_id, id, amount_micro, case when number <= 1 then 0 else amount_micro end"
-    " from credit_entry where type = 'purchase'",
+    (
+        "insert into credit_entry (id, created_at, organization_id, type, debit, credit, amount_micro, balance_after_micro, number,"
+        " requests, stored_at, first_at, last_at) select gen_random_uuid(), at, md5('o' || i)::uuid, 'usage', 'credits', 'usage',"
+        " 100000, 5000000 - (number - 5) * 100000, number, 50, at, at - interval '1 min', at"
+        " from generate_series(2, {n}) i, generate_series(6, 15) number,"
+        " lateral (select now() - (i * 37 % 1000) * interval '1 s' - (15 - number) * interval '140 min' as at) x"
+    ),
+    (
+        "update credit_account set balance_micro = 4000000, usage_micro = 1000000, entries = 15"
+        " where organization_id <> md5('o1')::uuid"
+    ),
+    (
+        "insert into credit_grant (id, created_at, organization_id, entry_id, amount_micro, remaining_micro)"
+        " select gen_random_uuid(), created_at, organization_id, id, amount_micro, case when number <= 1 then 0 else amount_micro end"
+        " from credit_entry where type = 'purchase'"
+    ),
 )
 _AUDIT = (
     "insert into audit_entry (id, created_at, organization_id, actor_kind, actor_id, actor_name, verb, object_type, object_id,"
@@ -104,37 +130,51 @@ _AUDIT = (
     " md5('q' || i)::uuid::text from generate_series(10 * {n}, 1, -1) i, lateral (select "
     + _LIKELY
     + " as organization) x",
-    "insert into audit_link (position, created_at, entry_id, day, hash) select number, created_at, id,"
-    " (created_at at time zone 'UTC')::date, sha256(id::text::bytea) from (select row_number() over (order by created_at, id)"
-    " as number, created_at, id from audit_entry) e where number <= 10 * {n} - {sealed}",
-    "insert into audit_unsealed (created_at, entry_id) select created_at, id from (select created_at, id from audit_entry"
-    " order by created_at desc, id desc limit {sealed}) e order by created_at, id",
+    (
+        "insert into audit_link (position, created_at, entry_id, day, hash) select number, created_at, id,"
+        " (created_at at time zone 'UTC')::date, sha256(id::text::bytea) from (select row_number() over (order by created_at, id)"
+        " as number, created_at, id from audit_entry) e where number <= 10 * {n} - {sealed}"
+    ),
+    (
+        "insert into audit_unsealed (created_at, entry_id) select created_at, id from (select created_at, id from audit_entry"
+        " order by created_at desc, id desc limit {sealed}) e order by created_at, id"
+    ),
 )
 _OUTSIDE = (
-    "insert into webhook_endpoint (id, organization_id, url, description, secret) select md5('w' || i)::uuid,"
-    " case when i <= 5 then md5('o1')::uuid else md5('o' || i * 10)::uuid end, 'https://hooks.example.com/' || i, 'Billing',"
-    " sha256(i::text::bytea) from generate_series(1, {n} / 10) i",
-    "insert into webhook_event (id, created_at, organization_id, type, payload) select md5('v' || i)::uuid,"
-    " now() - i * interval '4 s', e.organization_id, 'key.revoked',"
-    " jsonb_build_object('type', 'key.revoked', 'timestamp', now(), 'data', jsonb_build_object('id', i))"
-    " from generate_series(1, 3 * {n}) i join webhook_endpoint e"
-    " on e.id = md5('w' || case when i % 10 = 0 then 1 + i % 5 else 1 + i % ({n} / 10) end)::uuid",
-    "insert into webhook_delivery (id, created_at, event_id, endpoint_id, organization_id, state, due_at, attempts, ended_at,"
-    " response_status, response_excerpt, duration_ms, last_error)"
-    " select md5('d' || i)::uuid, v.created_at, v.id, e.id, v.organization_id,"
-    " case when i % 5000 = 1 then 'waiting' when i % 50 = 0 then 'failed' else 'delivered' end, v.created_at, 1,"
-    " case when i % 5000 <> 1 then v.created_at end, case when i % 50 = 0 then 500 else 200 end, 'ok', 37, ''"
-    " from generate_series(1, 3 * {n}) i join webhook_event v on v.id = md5('v' || i)::uuid"
-    " join webhook_endpoint e on e.id = md5('w' || case when i % 10 = 0 then 1 + i % 5 else 1 + i % ({n} / 10) end)::uuid",
-    "insert into outbox_message (id, created_at, template, recipient, content, state, due_at, attempts, ended_at, last_error)"
-    " select md5('x' || i)::uuid, now() - i * interval '15 s', 'verify_email', 'person-' || i || '@company.example', '',"
-    " case when i % 2000 = 1 then 'waiting' when i % 100 = 0 then 'failed' else 'delivered' end, now() - i * interval '15 s', 1,"
-    " case when i % 2000 <> 1 then now() - i * interval '14 s' end, case when i % 100 = 0 then '550 no such mailbox' else '' end"
-    " from generate_series(1, 5 * {n}) i",
-    "insert into job_run (id, created_at, name, ticket, state, attempt, started_at, ended_at, result, error)"
-    f" select md5('r' || i)::uuid, now() - i * interval '30 s', ({_JOBS})[1 + i % {len(JOBS)}], 'ticket-' || i,"
-    " case when i % 500 = 0 then 'failed' else 'succeeded' end, 1, now() - i * interval '30 s', now() - i * interval '29 s',"
-    " '{{\"rows\": 7}}', case when i % 500 = 0 then 'TimeoutError' else '' end from generate_series(1, 2 * {n}) i",
+    (
+        "insert into webhook_endpoint (id, organization_id, url, description, secret) select md5('w' || i)::uuid,"
+        " case when i <= 5 then md5('o1')::uuid else md5('o' || i * 10)::uuid end, 'https://hooks.example.com/' || i, 'Billing',"
+        " sha256(i::text::bytea) from generate_series(1, {n} / 10) i"
+    ),
+    (
+        "insert into webhook_event (id, created_at, organization_id, type, payload) select md5('v' || i)::uuid,"
+        " now() - i * interval '4 s', e.organization_id, 'key.revoked',"
+        " jsonb_build_object('type', 'key.revoked', 'timestamp', now(), 'data', jsonb_build_object('id', i))"
+        " from generate_series(1, 3 * {n}) i join webhook_endpoint e"
+        " on e.id = md5('w' || case when i % 10 = 0 then 1 + i % 5 else 1 + i % ({n} / 10) end)::uuid"
+    ),
+    (
+        "insert into webhook_delivery (id, created_at, event_id, endpoint_id, organization_id, state, due_at, attempts, ended_at,"
+        " response_status, response_excerpt, duration_ms, last_error)"
+        " select md5('d' || i)::uuid, v.created_at, v.id, e.id, v.organization_id,"
+        " case when i % 5000 = 1 then 'waiting' when i % 50 = 0 then 'failed' else 'delivered' end, v.created_at, 1,"
+        " case when i % 5000 <> 1 then v.created_at end, case when i % 50 = 0 then 500 else 200 end, 'ok', 37, ''"
+        " from generate_series(1, 3 * {n}) i join webhook_event v on v.id = md5('v' || i)::uuid"
+        " join webhook_endpoint e on e.id = md5('w' || case when i % 10 = 0 then 1 + i % 5 else 1 + i % ({n} / 10) end)::uuid"
+    ),
+    (
+        "insert into outbox_message (id, created_at, template, recipient, content, state, due_at, attempts, ended_at, last_error)"
+        " select md5('x' || i)::uuid, now() - i * interval '15 s', 'verify_email', 'person-' || i || '@company.example', '',"
+        " case when i % 2000 = 1 then 'waiting' when i % 100 = 0 then 'failed' else 'delivered' end, now() - i * interval '15 s', 1,"
+        " case when i % 2000 <> 1 then now() - i * interval '14 s' end, case when i % 100 = 0 then '550 no such mailbox' else '' end"
+        " from generate_series(1, 5 * {n}) i"
+    ),
+    (
+        "insert into job_run (id, created_at, name, ticket, state, attempt, started_at, ended_at, result, error)"
+        f" select md5('r' || i)::uuid, now() - i * interval '30 s', ({_JOBS})[1 + i % {len(JOBS)}], 'ticket-' || i,"
+        " case when i % 500 = 0 then 'failed' else 'succeeded' end, 1, now() - i * interval '30 s', now() - i * interval '29 s',"
+        " '{{\"rows\": 7}}', case when i % 500 = 0 then 'TimeoutError' else '' end from generate_series(1, 2 * {n}) i"
+    ),
 )
 
 
@@ -152,7 +192,9 @@ async def fill_office(url: str, organizations: int, rows: int) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_run(url, (*_MOVED, *_PEOPLE), values))
         group.create_task(_run(url, _LEDGER, values, ("credit_entry", "credit_grant")))
-        group.create_task(_run(url, _OUTSIDE, values, ("webhook_event", "webhook_delivery", "outbox_message", "job_run")))
+        group.create_task(
+            _run(url, _OUTSIDE, values, ("webhook_event", "webhook_delivery", "outbox_message", "job_run"))
+        )
         group.create_task(_run(url, _AUDIT, values, ("audit_entry",)))
         group.create_task(_logs(url, organizations, rows, now))
     heavy: UUID = await connection.fetchval("select id from organization where slug = $1", HEAVY)
