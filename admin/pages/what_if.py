@@ -29,7 +29,7 @@ PATH = "/what-if"
 BOUND = Bound(rows=300_000, seconds=6.0, impacts=100)
 """Of one run on the page; `paid-endpoint what-if` goes on to the end."""
 NAMES = ("plan", "limits", "shadow", "quotas", "prices", "month", "included", "days", "who", "organization")
-DAYS = (("1", "yesterday"), ("3", "3 days"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
+DAYS = (("0", "today, so far"), ("1", "yesterday"), ("3", "3 days"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
 _LONGEST = 4_000
 _one_at_a_time = asyncio.Semaphore(1)
 _WAIT_SECONDS = 10.0
@@ -106,7 +106,7 @@ def _scope(given: dict[str, str]) -> Scope:
         raise InvalidValue("The number of days is a whole number.")
     named = tuple(given.get("organization", "").split())
     who = given.get("who", "plan")
-    return Scope(int(text), None if who == "everybody" else given["plan"], named)
+    return Scope(int(text), None if who == "everybody" else given["plan"], named, today=int(text) == 0)
 
 
 def _cents(text: str | None) -> int | None:

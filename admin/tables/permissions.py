@@ -107,6 +107,7 @@ PERMISSIONS: Mapping[str, Access] = {
     "audit_seal": Access(Right.LOOK_AUDIT, _CHAIN),
     "audit_unsealed": Access(Right.LOOK_AUDIT, _CHAIN),
     "audit_entry": Access(Right.LOOK_AUDIT, _APPEND_ONLY),
+    "legacy_row": Access(_LOOK, f"{_APPEND_ONLY} `paid-endpoint import-legacy` writes it."),
     "applied_config": Access(_LOOK, f"{_APPEND_ONLY} `paid-endpoint apply` writes it."),
 }
 """Every table of the schema; a test names one that is missing."""

@@ -313,6 +313,14 @@ TABLES: tuple[Shown, ...] = (
         "name state requested_by created_at retry_of",
         "-created_at",
     ),
+    Shown(
+        "legacy_row",
+        RECORDS,
+        "id source kind old_id new_id mailed_at created_at",
+        "id source kind old_id",
+        "source",
+        orders="id source",
+    ),
     Shown("applied_config", RECORDS, "id actor_name sha256 created_at", "actor_name sha256", "-created_at"),
 )
 """Every table of the schema; a test names one that is missing."""

@@ -153,6 +153,7 @@ async def test_a_job_changes_what_it_is_for_and_a_second_run_nothing(twins, name
     assert await seen(twins[0]) == once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "table", "nth"), STOPS)
 async def test_f3_a_job_that_is_killed_in_its_middle_and_run_again_ends_like_one_that_was_not(twins, name, table, nth):
     killed, undisturbed = twins
