@@ -75,7 +75,7 @@ async def test_a_share_of_failures_is_told_once_until_it_was_over(own):
         ("error_rate", "Weather", 5, 22),
         ("error_rate", "forecast of Weather", 5, 22),
     ]
-    subject, text = sorted(await mails(own))[0]
+    subject, text = min(await mails(own))
     assert subject == "Gate: 22.7 % of the requests to Weather fail"
     assert "Of 22 requests of this and the last hour, 5 failed upstream." in text
     assert "http://localhost:3001" in text
