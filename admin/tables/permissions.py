@@ -99,6 +99,7 @@ PERMISSIONS: Mapping[str, Access] = {
     "webhook_delivery": Access(_LOOK, _MESSAGES),
     "api_reply": Access(_PEOPLE, _OURS),
     "notice": Access(_LOOK, _OURS),
+    "alert_state": Access(_LOOK, _OURS),
     "log_day": Access(_LOOK, _OURS),
     "job": Access(_LOOK, "The jobs are those of this version; run one at /jobs."),
     "job_run": Access(_LOOK, "The page /jobs runs jobs, and retries what failed."),

@@ -271,6 +271,13 @@ TABLES: tuple[Shown, ...] = (
         orders="id created_at",
     ),
     Shown("notice", MESSAGES, "id organization_id kind about created_at", "organization_id kind about", "-created_at"),
+    Shown(
+        "alert_state",
+        MESSAGES,
+        "id organization_id kind name level value threshold period_ends since",
+        "organization_id kind level",
+        "-since",
+    ),
     Shown("api_reply", RECORDS, "id scope status created_at", "created_at status", "-created_at", hidden="key"),
     Shown(
         "audit_entry",
