@@ -14,7 +14,7 @@ LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in clean lock
+.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in lived-in-office clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -56,6 +56,9 @@ outage: $(DEV) ## PostgreSQL and Redis hung and gone under load, then a full dis
 
 lived-in: $(DEV) ## every page of the portal with 10 million logs: times, queries, plans (ARGS=--plans), an export; 20 GB of disk
 	$(BIN)/python -m tests.drills.lived_in $(ARGS)
+
+lived-in-office: $(DEV) ## every page of the back office with 100,000 organizations and 10 million logs (ARGS=--plans); 20 GB of disk
+	$(BIN)/python -m tests.drills.lived_in_office $(ARGS)
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -117,7 +117,7 @@ async def _once(visit: Visit, action: Action, values: Values, reason: str, made:
     if not 16 <= len(once) <= 64:
         raise InvalidValue("This form is not one of ours. Begin again.")
     scope = f"admin:{visit.operator.id}:{action.slug}"
-    claimed = await api_replies.claim(visit.connection, scope=scope, key=once, fingerprint=made.fingerprint)
+    claimed = await api_replies.claim(visit.connection, scope=scope, key=once, fingerprint=visit.text("seen")[:64])
     if isinstance(claimed, api_replies.KeptReply):
         raise Conflict("This form was sent before, and was carried out then. Nothing was done now.")
     if visit.text("seen") != made.fingerprint:

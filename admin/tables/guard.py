@@ -28,6 +28,7 @@ from admin.web.failures import FactorNeeded
 from admin.web.layout import NAVIGATION
 from admin.web.visit import Visit
 from domain import audit
+from domain.csv_texts import safe_cell
 from domain.faults import Forbidden, NotFound, NotSignedIn
 from domain.identity.sessions import end_session
 from domain.operators import Operator, Right
@@ -110,7 +111,14 @@ async def _rows(visit: Visit, target: Target) -> Response:
         case _:
             asked = []
     async with reading(visit):
-        return await ask(visit, questions.written(asked))
+        answer = await ask(visit, questions.written(asked))
+    return _for_spreadsheets(answer) if questions.for_csv(asked) else answer
+
+
+def _for_spreadsheets(answer: Response) -> Response:
+    """Rows that piccolo-admin's script makes CSV of, in which no text is left that a spreadsheet would calculate."""
+    rows = json.loads(bytes(answer.body))["rows"]
+    return JSONResponse({"rows": [{name: safe_cell(value) for name, value in row.items()} for row in rows]})
 
 
 def _schema(visit: Visit, shown: Shown, answer: Response) -> Response:

@@ -53,7 +53,7 @@ KINDS = (
 )
 AGENTS = ("curl/8.9.1", "python-httpx2/0.28", "Mozilla/5.0 (X11; Linux x86_64) Firefox/144.0", "acme-batch/3.2")
 
-_TABLE = "create table {name} (like request_log including defaults including constraints including storage)"
+TABLE = "create table {name} (like request_log including defaults including constraints including storage)"
 _ROWS = """
 insert into {name} (id, at, organization_id, key_id, service_id, operation_id, method, path, query, status, outcome, refusal,
     limit_name, upstream_us, total_us, bytes_in, bytes_out, client, user_agent, cost_micro, trace_id, created_at, decision)
@@ -75,11 +75,11 @@ select (lpad(to_hex((extract(epoch from at) * 1000)::bigint - total_us / 1000), 
 """
 
 
-def decisions_of(plan_id: UUID, limits: Sequence[LimitSnapshot]) -> list[bytes]:
-    """One trace for each of KINDS."""
+def decisions_of(plan_id: UUID, limits: Sequence[LimitSnapshot], kinds: Sequence[Kind] = KINDS) -> list[bytes]:
+    """One trace for each kind."""
     form = DecisionForm(plan_id, limits)
     traces = []
-    for kind in KINDS:
+    for kind in kinds:
         numbers = [part for limit in limits for part in (0 if limit.name == kind.limit_name else 640, 21)]
         names = (kind.limit_name,) if kind.limit_name else ()
         traces.append(form.pack(kind.step, kind.key_fault, kind.flags, 77, numbers, names))
@@ -98,14 +98,14 @@ async def write_logs(
     """Write `rows` rows, evenly over the three days before `now`, each day's partition filled before it is indexed."""
     first, step = now - SPAN, SPAN / rows
     done = 0
-    for day in _days(first, now):
+    for day in days_of(first, now):
         until = min(datetime.combine(day + timedelta(days=1), datetime.min.time(), UTC), now)
         last = min(rows, -int((first - until) // step)) - 1
         if last < done:
             continue
         name, end = partition_name(day), day + timedelta(days=1)
         await connection.execute(f"drop table if exists {name}")
-        await connection.execute(_TABLE.format(name=name))
+        await connection.execute(TABLE.format(name=name))
         statement = _ROWS.format(name=name, agents=len(AGENTS), keys=len(keys), calls=len(calls))
         await connection.execute(
             statement,
@@ -125,7 +125,7 @@ async def write_logs(
             first + done * step,
             done,
             step,
-            _thresholds(),
+            thresholds(),
             last,
             timeout=3600,
         )
@@ -136,11 +136,13 @@ async def write_logs(
         done = last + 1
 
 
-def _days(first: datetime, last: datetime) -> list[date]:
+def days_of(first: datetime, last: datetime) -> list[date]:
+    """The UTC days from the first to the last."""
     return [first.date() + timedelta(days=offset) for offset in range((last.date() - first.date()).days + 1)]
 
 
-def _thresholds() -> list[float]:
+def thresholds() -> list[float]:
+    """For width_bucket of random(): which of KINDS."""
     total, bounds = 0, []
     for kind in KINDS[:-1]:
         total += kind.share

@@ -4,6 +4,7 @@ Triggers and foreign keys are off while it is filled. Organization number i used
 figure is a function of numbers, so two fillings are equal.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 EVERY = "ffffffff-ffff-ffff-ffff-ffffffffffff"
@@ -54,7 +55,7 @@ STATEMENTS = (
     ),
     (
         "insert into api_key (id, created_at, organization_id, name, scheme, public_id, prefix, last4, digest, pepper_version,"
-        " last_used_at, expires_at, allowed_ips) select gen_random_uuid(), now() - i % 400 * interval '1 day',"
+        " last_used_at, expires_at, allowed_ips) select md5('k' || i)::uuid, now() - i % 400 * interval '1 day',"
         " md5('o' || 1 + i % $1::int)::uuid, 'Key ' || i, 'hmac', md5(i::text), 'pe_live_' || i, right(md5(i::text), 4),"
         " sha256(i::text::bytea), 1, case when i % 5 > 0 then now() - i % 200 * interval '1 day' end,"
         " case when i % 3 = 0 then now() + interval '1 year' end, case when i % 4 = 0 then array['198.51.100.0/24'] else '{}' end"
@@ -144,18 +145,22 @@ STATEMENTS = (
         "  union all select 'week', date_trunc('week', now(), 'UTC') - d * interval '7 days' from generate_series(0, 13) d) as x"
         " where g <> 'week' or r = 'shadow'"
     ),
-    (
-        "insert into request_log (id, at, organization_id, method, path, status, outcome, total_us, bytes_in, bytes_out, created_at)"
-        " select gen_random_uuid(), date_trunc('day', now(), 'UTC') + i * interval '1 ms', md5('o' || 1 + i % 1000)::uuid, 'GET', '/x',"
-        " 200, 'served', 1000, 0, 10, now() from generate_series(1, 10 * $1::int) i"
-    ),
-    "set session_replication_role = origin",
-    "vacuum analyze",
 )
+LOGS = (
+    "insert into request_log (id, at, organization_id, method, path, status, outcome, total_us, bytes_in, bytes_out, created_at)"
+    " select gen_random_uuid(), date_trunc('day', now(), 'UTC') + i * interval '1 ms', md5('o' || 1 + i % 1000)::uuid, 'GET', '/x',"
+    " 200, 'served', 1000, 0, 10, now() from generate_series(1, 10 * $1::int) i"
+)
+END = ("set session_replication_role = origin", "vacuum analyze")
 
 
 async def fill(connection: Any, organizations: int) -> None:
     """Fill a migrated, empty database."""
-    for statement in STATEMENTS:
+    await run_all(connection, (*STATEMENTS, LOGS, *END), organizations)
+
+
+async def run_all(connection: Any, statements: Sequence[str], organizations: int) -> None:
+    """Run them one after another; $1 is the number of organizations."""
+    for statement in statements:
         values = [organizations] if "$1" in statement else []
         await connection.execute(statement, *values, timeout=3600)

@@ -146,6 +146,16 @@ async def test_a_wrong_edit_of_a_plan_is_undone_in_one_action(
         assert "<td>Price a month</td><td>$10</td><td><strong>$1,000</strong></td>" in again.text
 
 
+async def test_a_shadow_in_between_is_not_what_an_edit_is_undone_to(office, superuser, customer, connection):
+    plan = await plans.fetch_plan(connection, customer.plan)
+    right = await read_terms(connection, plan.id)
+    await plans.change(connection, customer.plan, price_cents=5)
+    for slug in ("shadow-limit", "enforce-limit"):
+        assert (await superuser.browser.act(slug, plan=customer.plan, limit="hour")).status_code == 200
+    assert (await superuser.browser.act("undo-plan-edit", plan=customer.plan)).status_code == 200
+    assert await read_terms(connection, plan.id) == right
+
+
 async def test_a_plan_without_earlier_terms_or_such_a_version_is_told(office, superuser, customer, connection):
     answer = await superuser.browser.act("undo-plan-edit", plan=customer.plan)
     assert (answer.status_code, "No earlier terms of this plan are kept" in answer.text) == (404, True)

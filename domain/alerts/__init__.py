@@ -1,0 +1,1 @@
+"""Alerts: what is told once when it is reached, and again only after it was left behind."""
