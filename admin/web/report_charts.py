@@ -17,8 +17,8 @@ _COLOURS = (1, 2, 3, 4, 5, 6)
 _DAY_SECONDS = 86_400
 _WHOLES = frozenset({"requests", "net"})
 """Lines that hold other lines of their chart: nothing is stacked on them."""
-_CATEGORY = 14
-"""Characters of a category below its slot."""
+_CATEGORY, _ALL_CATEGORIES = 14, 84
+"""Characters of a category below its slot at most, and of all together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,15 @@ def _marks(xs: tuple[datetime | str, ...], most: int) -> list[Mark]:
     step = max(1, -(-len(xs) // most))
     moments = [x for x in xs if isinstance(x, datetime)]
     days = len(moments) > 1 and (moments[1] - moments[0]).total_seconds() >= _DAY_SECONDS
-    return [Mark(at, _label(x, days=days)) for at, x in enumerate(xs) if (len(xs) - 1 - at) % step == 0]
+    return [
+        Mark(at, _label(x, days=days, room=_ALL_CATEGORIES // len(xs)))
+        for at, x in enumerate(xs)
+        if (len(xs) - 1 - at) % step == 0
+    ]
 
 
-def _label(x: datetime | str, *, days: bool) -> str:
+def _label(x: datetime | str, *, days: bool, room: int) -> str:
     if isinstance(x, str):
-        return x if len(x) <= _CATEGORY else f"{x[:_CATEGORY]}\u2026"
+        most = min(max(room, 5), _CATEGORY)
+        return x if len(x) <= most else f"{x[:most].rstrip()}\u2026"
     return f"{x.day} {x:%b}" if days else f"{x:%H:%M}"

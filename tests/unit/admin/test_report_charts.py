@@ -25,7 +25,7 @@ def test_what_holds_other_lines_is_not_stacked_with_them(names, kind):
 
 def test_lines_have_the_titles_of_their_columns_or_their_name_in_words():
     (drawing,) = draw("Traffic", _series("client_errors", "paid_back"), [Column("paid_back", "Refunded", "count")])
-    assert [lane.name for lane in drawing.chart.lanes] == ["Client errors", "Refunded"]
+    assert [lane.label for lane in drawing.chart.lanes] == ["Client errors", "Refunded"]
 
 
 def test_nothing_is_drawn_of_nothing():
