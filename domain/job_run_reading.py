@@ -36,6 +36,9 @@ select j.name, j.description, j.cron, j.time_zone, l.state, l.started_at, l.ende
                where name = j.name and state = 'succeeded' order by created_at desc limit 20) as last) as d on true
  where j.gone_at is null order by j.name
 """
+_LAST_RESULT = """
+select result from job_run where name = $1 and state = 'succeeded' order by created_at desc limit 1
+"""
 _OLD = """
 delete from job_run where id in (
   select id from job_run where ended_at is not null and created_at < $1
@@ -104,6 +107,12 @@ async def fetch_run(connection: Any, run_id: UUID) -> RunRecord:
     if row is None:
         raise NotFound(f"There is no run {run_id}.")
     return _record(row)
+
+
+async def last_result(connection: Any, name: str) -> dict[str, Any]:
+    """What came of the job's last run that succeeded; nothing if there is none."""
+    stored = await connection.fetchval(_LAST_RESULT, name)
+    return stored_arguments(stored)
 
 
 async def overview(connection: Any) -> list[JobOverview]:

@@ -70,7 +70,10 @@ async def kept_terms(connection: Any, plan_id: UUID, *, most: int = 50) -> list[
 
 
 async def find_kept(connection: Any, plan_id: UUID, number: int | None) -> KeptTerms:
-    """One of them by its number; None: the newest that differs from what the plan says now. Raises NotFound, Conflict."""
+    """One of them by its number; None: the newest that differs from what the plan says now, and that somebody has.
+
+    Raises NotFound, Conflict.
+    """
     kept = await kept_terms(connection, plan_id, most=10_000)
     if not kept:
         raise NotFound("No earlier terms of this plan are kept: nobody had it when it was edited.")
@@ -80,10 +83,11 @@ async def find_kept(connection: Any, plan_id: UUID, number: int | None) -> KeptT
             raise NotFound(f"This plan has no version {number}; it has 1 to {kept[0].number}.")
         return found
     now = await read_terms(connection, plan_id)
-    differing = next((each for each in kept if each.terms != now), None)
-    if differing is None:
+    differing = [each for each in kept if each.terms != now]
+    if not differing:
         raise Conflict("The plan says what it said before. Nothing is to be undone.")
-    return differing
+    # A limit that was in shadow for a time leaves a version that nobody has any more.
+    return next((each for each in differing if each.subscriptions), differing[0])
 
 
 async def count_following(connection: Any, plan_id: UUID) -> int:

@@ -86,17 +86,16 @@ async def edit_plans(
 ) -> T:
     """The result of `edit`, in one transaction that keeps what these plans' live subscriptions have.
 
-    `edit` changes rows and nothing else: it may be run twice. `at_once` keeps nothing: the edit holds for everybody,
-    also for those pinned to terms of these plans before.
+    `edit` changes rows and nothing else: it may be run twice. `at_once` pins nobody: the edit holds for everybody, also for
+    those pinned to terms of these plans before; what was sold is kept all the same, so that a
+    mistake can be undone (`plan_restoring`).
     """
     async with connection.transaction():
         # The row locks order two edits of one plan; subscriptions that are made meanwhile do not wait for them.
         await connection.fetch("select from plan where id = any($1) order by id for no key update", list(plan_ids))
         if at_once:
-            await connection.execute(_UNPIN, list(plan_ids))
-            return await edit()
-        followed = set(await followed_plans(connection)).intersection(plan_ids)
-        sold = {plan_id: await read_terms(connection, plan_id) for plan_id in sorted(followed)}
+            return await _edit_at_once(connection, plan_ids, edit)
+        sold = await _sold(connection, plan_ids)
         attempt = connection.transaction()
         await attempt.start()
         try:
@@ -114,3 +113,19 @@ async def edit_plans(
             version_id = await keep_version(connection, plan_id, terms_to_json(sold[plan_id]))
             await connection.execute(_PIN, plan_id, version_id)
         return await edit()
+
+
+async def _edit_at_once(connection: Any, plan_ids: Sequence[UUID], edit: Callable[[], Awaitable[T]]) -> T:
+    sold = await _sold(connection, plan_ids)
+    await connection.execute(_UNPIN, list(plan_ids))
+    result = await edit()
+    for plan_id, terms in sold.items():
+        if await read_terms(connection, plan_id) != terms:
+            await keep_version(connection, plan_id, terms_to_json(terms))
+    return result
+
+
+async def _sold(connection: Any, plan_ids: Sequence[UUID]) -> dict[UUID, PlanTerms]:
+    """The terms of those of the plans whose own rows some live subscription has."""
+    followed = set(await followed_plans(connection)).intersection(plan_ids)
+    return {plan_id: await read_terms(connection, plan_id) for plan_id in sorted(followed)}

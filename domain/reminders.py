@@ -54,9 +54,11 @@ class Reminder:
 
 
 async def remind_due(
-    connection: Any, settings: SecretSettings, now: datetime, ahead: timedelta, *, most: int = 200
+    connection: Any, settings: SecretSettings, base_url: str, now: datetime, ahead: timedelta, *, most: int = 200
 ) -> list[Reminder]:
     """Remind of what ends within `ahead` of `now`, of at most `most` subscriptions; what was told. Call it again.
+
+    `base_url` is where the portal is.
 
     Each in a transaction of its own, with its mails: killed anywhere, nobody is told twice, and nobody is left out.
     """
@@ -68,7 +70,7 @@ async def remind_due(
             readers = [reader["email"] for reader in await connection.fetch(_READERS, row["organization_id"])]
             values = {
                 "organization": row["organization"],
-                "slug": row["slug"],
+                "subscription_url": f"{base_url}/o/{row['slug']}/subscription",
                 "plan": row["plan"],
                 "next_plan": row["next_plan"],
                 "end": f"{row['at']:%d %B %Y}".lstrip("0"),

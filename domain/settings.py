@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from domain.alert_settings import AlertSettings
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
 from domain.job_settings import JobSettings
@@ -41,6 +42,7 @@ __all__ = [
     "ENV_FILES",
     "INSTANCE_FILE",
     "AdminSettings",
+    "AlertSettings",
     "CreditSettings",
     "DatabaseSettings",
     "DevSettings",
@@ -360,6 +362,7 @@ class Settings:
         self.sign_in = SignInSettings()
         self.webhooks = WebhookSettings()
         self.jobs = JobSettings()
+        self.alerts = AlertSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)

@@ -82,6 +82,16 @@ JOBS: tuple[Job, ...] = (
         description="Writes to owners and billing contacts before a trial, a paid period or a subscription ends, once each.",
     ),
     Job(
+        name="usage-alerts",
+        module="usage_alerts",
+        cron="*/5 * * * *",
+        time_zone=UTC,
+        timeout_seconds=600,
+        attempts=5,
+        backoff_seconds=10,
+        description="Tells customers of limits, spend caps and credits that run out, and operators of failures and costs, once each.",
+    ),
+    Job(
         name="credit-sweep",
         module="credit_sweep",
         cron="*/5 * * * *",

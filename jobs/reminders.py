@@ -18,6 +18,7 @@ async def run(work: Work) -> Result:
             batch = await remind_due(
                 connection,
                 work.settings.secrets,
+                work.settings.portal.base_url,
                 work.now,
                 timedelta(days=work.settings.jobs.reminder_days),
                 most=BATCH,

@@ -8,6 +8,7 @@ VERSION = "1.38.0"
 DESCRIPTION = "indexes of the back office's tables"
 
 FORWARDS = """
+create index credit_entry_created_at on credit_entry (created_at desc, id desc);
 create index api_key_created_at on api_key (created_at desc, id desc);
 create index webhook_event_created_at on webhook_event (created_at desc, id desc);
 create index webhook_delivery_created_at on webhook_delivery (created_at desc, id desc);
@@ -17,6 +18,7 @@ BACKWARDS = """
 drop index webhook_delivery_created_at;
 drop index webhook_event_created_at;
 drop index api_key_created_at;
+drop index credit_entry_created_at;
 """
 
 

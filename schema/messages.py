@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, UUID, Array, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
@@ -112,3 +112,44 @@ class Notice(Table, tablename="notice"):
 
     uq_notice_organization_id_kind_about = Unique([organization_id, kind, about])
     ck_notice_kind = Check("kind ~ '^[a-z][a-z_]*$' and length(kind) <= 60 and length(about) <= 200")
+
+
+class AlertKind(StrEnum):
+    """Usage, spend caps and credits are told to customers, the others to operators."""
+
+    USAGE = "usage"
+    SPEND_CAP = "spend_cap"
+    CREDITS_LOW = "credits_low"
+    ERROR_RATE = "error_rate"
+    DAY_COST = "day_cost"
+
+
+class AlertState(Table, tablename="alert_state"):
+    """Where one alert stands: which level was told, so that it is told once. Written with what tells of it."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    kind = Text(default=None, required=True, choices=AlertKind, help_text="What is measured.")
+    subject = Text(default=None, required=True, help_text="Of what: ids of organization, limit, service or operation.")
+    organization_id = ForeignKey(
+        Organization,
+        null=True,
+        default=None,
+        index=True,
+        on_delete=OnDelete.restrict,
+        help_text="The organization; null: all of them.",
+    )
+    name = Text(default=None, required=True, help_text="The limit, service or organization, for people.")
+    level = SmallInt(default=0, help_text="Percent of the threshold that was reached; 0: none, it is armed.")
+    value = BigInt(default=0, help_text="What was measured then: requests, units or micro-credits; failures of a rate.")
+    threshold = BigInt(default=0, help_text="Of how much; requests of a rate.")
+    period_begins = Timestamptz(null=True, default=None, help_text="The window that was counted; another arms it anew.")
+    period_ends = Timestamptz(null=True, default=None, help_text="Its end; null: it is not counted in windows.")
+    since = Timestamptz(default=TimestamptzNow(), help_text="When it came to this level.")
+    mailed_at = Timestamptz(null=True, default=None, help_text="When a mail was last written.")
+    changes = Integer(default=1, help_text="Numbers its changes: of two writers one is made.")
+
+    uq_alert_state_kind_subject = Unique([kind, subject])
+    ck_alert_state_kind = Check("kind in ('usage', 'spend_cap', 'credits_low', 'error_rate', 'day_cost')")
+    ck_alert_state_subject = Check("length(subject) <= 200")
+    ck_alert_state_level = Check("level between 0 and 100")

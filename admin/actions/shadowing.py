@@ -1,5 +1,6 @@
 """Actions that put a plan's limit in shadow, where it only counts, and enforce it again."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field as Constraint
@@ -14,6 +15,7 @@ from domain.limit_shadows import affected_by
 from domain.operating.limits import shadow_limit
 from domain.operators import Right
 from domain.plans import PlanRecord, fetch_plan
+from domain.snapshots import LimitSnapshot
 
 
 class PlanLimit(Values):
@@ -49,10 +51,7 @@ async def _previewed(visit: Visit, values: PlanLimit, sentence: str, *, shadow: 
             f"It holds within a second for {counted(everybody, 'live subscription')} of {plan.name}{older}.",
             sentence,
         ),
-        (
-            (f"Limit {values.limit}", _word(shadow=not shadow), _word(shadow=shadow)),
-            ("Amount", limit_says(affected.limit), "the same"),
-        ),
+        ((f"Limit {values.limit} of {_amount(affected.limit)}", _word(shadow=not shadow), _word(shadow=shadow)),),
         tuple(warnings),
     )
 
@@ -74,6 +73,10 @@ async def _done(visit: Visit, values: PlanLimit, reason: str, *, shadow: bool) -
 def to_plan(plan: PlanRecord) -> Links:
     """The link that leads on to a plan."""
     return ((f"To {plan.name}", f"/plans/{plan.slug}"),)
+
+
+def _amount(limit: LimitSnapshot) -> str:
+    return limit_says(replace(limit, shadow=False))
 
 
 def _word(*, shadow: bool) -> str:

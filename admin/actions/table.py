@@ -2,6 +2,7 @@
 
 from admin.actions import (
     acting,
+    appointing,
     balances,
     founding,
     job_running,
@@ -35,6 +36,7 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
+    *appointing.ACTIONS,
 )
 
 BY_SLUG = {action.slug: action for action in ACTIONS}

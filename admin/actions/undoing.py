@@ -155,7 +155,13 @@ ACTIONS = (
         model=PlanEdit,
         fields=(
             Field("plan", "Plan", "choice", options=every_plan),
-            Field("version", "Version", "number", required=False, hint="Empty: the last that differs from now."),
+            Field(
+                "version",
+                "Version",
+                "number",
+                required=False,
+                hint="Empty: the last that differs from now and that somebody still has.",
+            ),
             Field(
                 "begins",
                 "For those who have subscribed since",

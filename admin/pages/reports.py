@@ -108,7 +108,7 @@ async def show(visit: Visit, slug: str) -> Page | Response:
         title=kind.title,
         kind=kind,
         report=report,
-        drawings=draw(kind.title, report.series),
+        drawings=draw(kind.title, report.series, report.columns),
         given=given,
         services=services,
     )

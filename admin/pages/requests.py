@@ -7,6 +7,7 @@ from typing import ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
+from admin.pages.remedies import Remedy, remedies_for
 from admin.web.layout import Page
 from admin.web.page import PageRoute, chosen
 from admin.web.visit import Visit
@@ -49,6 +50,7 @@ class RequestPage(Page):
     template: ClassVar[str] = "request.html"
     told: Explanation
     refusal: tuple[str, str] | None
+    remedies: tuple[Remedy, ...]
 
 
 async def show_all(visit: Visit) -> Page:
@@ -95,6 +97,7 @@ async def show(visit: Visit, request_id: UUID) -> Page:
         title=f"{told.request.method} {told.request.path}",
         told=told,
         refusal=(refusal.title, refusal.default_detail) if refusal else None,
+        remedies=remedies_for(visit, told.request),
     )
 
 

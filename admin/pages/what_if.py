@@ -30,7 +30,14 @@ PATH = "/what-if"
 BOUND = Bound(rows=300_000, seconds=6.0, impacts=100)
 """Of one run on the page; `paid-endpoint what-if` goes on to the end."""
 NAMES = ("plan", "limits", "shadow", "quotas", "prices", "month", "included", "days", "who", "organization")
-DAYS = (("1", "yesterday"), ("3", "3 days"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
+DAYS = (
+    ("0", "today, so far"),
+    ("1", "yesterday"),
+    ("3", "3 days"),
+    ("7", "7 days"),
+    ("30", "30 days"),
+    ("90", "90 days"),
+)
 STATEMENT_MS = 6_000
 """Of one statement: how many requests each organization made is counted first, of all that are chosen."""
 _TOO_MUCH = (
@@ -116,7 +123,7 @@ def _scope(given: dict[str, str]) -> Scope:
         raise InvalidValue("The number of days is a whole number.")
     named = tuple(given.get("organization", "").split())
     who = given.get("who", "plan")
-    return Scope(int(text), None if who == "everybody" else given["plan"], named)
+    return Scope(int(text), None if who == "everybody" else given["plan"], named, today=int(text) == 0)
 
 
 def _cents(text: str | None) -> int | None:

@@ -99,6 +99,7 @@ PERMISSIONS: Mapping[str, Access] = {
     "webhook_delivery": Access(_LOOK, _MESSAGES),
     "api_reply": Access(_PEOPLE, _OURS),
     "notice": Access(_LOOK, _OURS),
+    "alert_state": Access(_LOOK, _OURS),
     "log_day": Access(_LOOK, _OURS),
     "job": Access(_LOOK, "The jobs are those of this version; run one at /jobs."),
     "job_run": Access(_LOOK, "The page /jobs runs jobs, and retries what failed."),
@@ -106,6 +107,7 @@ PERMISSIONS: Mapping[str, Access] = {
     "audit_seal": Access(Right.LOOK_AUDIT, _CHAIN),
     "audit_unsealed": Access(Right.LOOK_AUDIT, _CHAIN),
     "audit_entry": Access(Right.LOOK_AUDIT, _APPEND_ONLY),
+    "legacy_row": Access(_LOOK, f"{_APPEND_ONLY} `paid-endpoint import-legacy` writes it."),
     "applied_config": Access(_LOOK, f"{_APPEND_ONLY} `paid-endpoint apply` writes it."),
 }
 """Every table of the schema; a test names one that is missing."""

@@ -84,6 +84,11 @@ def row_id(shown: Shown, text: str) -> Any:
     return value
 
 
+def for_csv(pairs: Pairs) -> bool:
+    """Whether the question is one of piccolo-admin's export: no page on the screen is as long."""
+    return ("__page_size", str(MOST_AT_ONCE)) in pairs
+
+
 def written(pairs: Pairs) -> bytes:
     """The question as piccolo-admin reads it."""
     return urlencode(pairs).encode()

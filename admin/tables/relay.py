@@ -14,7 +14,7 @@ from admin.tables.panel import panel
 from admin.tables.questions import BadQuestion
 from admin.web.admission import working
 from admin.web.visit import Visit
-from domain.faults import NotFound
+from domain.faults import NotFound, NotSignedIn
 
 STATEMENT_MS = 2_000
 COOKIE = "id"
@@ -43,6 +43,8 @@ async def ask(visit: Visit, query: bytes = b"") -> Response:
 
     await panel()(_scope(visit, query), _nothing_to_receive, send)
     status = int(start["status"])
+    if status == 401:
+        raise NotSignedIn("Sign in first.")
     if status == 404:
         raise NotFound("There is no such row.")
     if status >= 400:

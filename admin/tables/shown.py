@@ -271,6 +271,13 @@ TABLES: tuple[Shown, ...] = (
         orders="id created_at",
     ),
     Shown("notice", MESSAGES, "id organization_id kind about created_at", "organization_id kind about", "-created_at"),
+    Shown(
+        "alert_state",
+        MESSAGES,
+        "id organization_id kind name level value threshold period_ends since",
+        "organization_id kind level",
+        "-since",
+    ),
     Shown("api_reply", RECORDS, "id scope status created_at", "created_at status", "-created_at", hidden="key"),
     Shown(
         "audit_entry",
@@ -305,6 +312,14 @@ TABLES: tuple[Shown, ...] = (
         "id name state attempt requested_by due_at started_at ended_at error",
         "name state requested_by created_at retry_of",
         "-created_at",
+    ),
+    Shown(
+        "legacy_row",
+        RECORDS,
+        "id source kind old_id new_id mailed_at created_at",
+        "id source kind old_id",
+        "source",
+        orders="id source",
     ),
     Shown("applied_config", RECORDS, "id actor_name sha256 created_at", "actor_name sha256", "-created_at"),
 )

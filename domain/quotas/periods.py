@@ -37,10 +37,14 @@ def window_begin(period: str, anchor: float | None, clock: float) -> int:
     return month_bounds(anchor, clock)[1] if period == "month" else bounds(period, clock)[0]
 
 
+def window_end(period: str, anchor: float | None, clock: float) -> int:
+    """First second behind that window."""
+    return month_bounds(anchor, clock)[2] if period == "month" else bounds(period, clock)[1]
+
+
 def seconds_left(period: str, anchor: float | None, clock: float) -> int:
     """Whole seconds from a Unix time to the end of its window, rounded up, at least 1."""
-    end = month_bounds(anchor, clock)[2] if period == "month" else bounds(period, clock)[1]
-    return max(1, math.ceil(end - clock))
+    return max(1, math.ceil(window_end(period, anchor, clock) - clock))
 
 
 def _begin(begun: time.struct_time, month: int) -> int:

@@ -98,6 +98,18 @@ async def system_health(connection: Any, choice: ReportChoice) -> Report:
 Row = tuple[str, str, str, datetime | None, str]
 
 
+async def unwell(connection: Any, now: datetime) -> list[Row]:
+    """What is late or failed, without jobs, which wait for somebody by themselves; without sizes, so that it costs little."""
+    rows = [
+        *await _ingest(connection, now),
+        *await _credits(connection, now),
+        *await _partitions(connection, now),
+        *await _queue(connection, "mails", "outbox_message", _LATE["mail"], now),
+        *await _queue(connection, "webhooks", "webhook_delivery", _LATE["webhook"], now),
+    ]
+    return [row for row in rows if row[4] in (LATE, "failed")]
+
+
 async def _ingest(connection: Any, now: datetime) -> list[Row]:
     found = await connection.fetchrow(_INGEST)
     lag = (now - found["oldest"]).total_seconds() if found["oldest"] else 0.0

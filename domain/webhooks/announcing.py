@@ -61,6 +61,19 @@ async def credits_granted(
     await emit(connection, organization_id, "credits.granted", data)
 
 
+async def usage_reached(connection: Any, organization_id: UUID, data: Mapping[str, Any], now: datetime) -> None:
+    """Tell that a limit, quota or spend cap is used up to a level (`usage.threshold`)."""
+    await emit(connection, organization_id, "usage.threshold", data, now=now)
+
+
+async def credits_ran_low(
+    connection: Any, organization_id: UUID, balance_micro: int, threshold_micro: int, now: datetime
+) -> None:
+    """Tell that the balance fell below the threshold."""
+    data = {"balance": credits_text(balance_micro), "threshold": credits_text(threshold_micro)}
+    await emit(connection, organization_id, "credits.low", data, now=now)
+
+
 def _key(key: KeyRecord) -> Mapping[str, Any]:
     return {
         "id": str(key.id),

@@ -49,14 +49,21 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "Credits were bought, given or corrected upwards.",
         {"kind": "purchase", "credits": "250", "expires_at": None},
     ),
-    EventType(
-        "credits.low", "The balance fell below the threshold.", {"balance": "9.5", "threshold": "10"}, emitted=False
-    ),
+    EventType("credits.low", "The balance fell below the threshold.", {"balance": "9.5", "threshold": "10"}),
     EventType(
         "usage.threshold",
         "A limit, quota or spend cap is used up to 50, 80 or 100 percent.",
-        {"measure": "quota", "period": "month", "percent": 80, "used": "8000", "limit": "10000"},
-        emitted=False,
+        {
+            "measure": "quota",
+            "name": "month",
+            "service": None,
+            "operation": None,
+            "period": "month",
+            "percent": 80,
+            "used": "8000",
+            "limit": "10000",
+            "resets_at": "2026-12-01T00:00:00+00:00",
+        },
     ),
     EventType("webhook.test", "Sent by hand, to see that an endpoint works.", {"message": "It works."}),
 )

@@ -106,7 +106,9 @@ async def _measure_one(browser: OperatorBrowser, watching: Watching, target: Off
         times.append((time.perf_counter() - began) * 1000)
         status = answer.status_code
     core = (watching.core_ms() - before) / warm
-    return OfficeMeasured(target, status, times[0], median(times[1:]), watching.taken(), max(times[1:]), core, target.allowed_ms)
+    return OfficeMeasured(
+        target, status, times[0], median(times[1:]), watching.taken(), max(times[1:]), core, target.allowed_ms
+    )
 
 
 async def pages(services: EmbeddedServices, options: Namespace) -> Outcome:

@@ -175,7 +175,8 @@ async def _of_table(connection: Any, shown: Shown, values: dict[str, Any]) -> As
     root = f"/tables/api/tables/{shown.name}"
     last = MOST_ROWS // _PAGE_SIZE
     paths = [
-        (name, f"/?__page={page}&__page_size={_PAGE_SIZE}") for name, page in (("first page", 1), (f"page {last}", last))
+        (name, f"/?__page={page}&__page_size={_PAGE_SIZE}")
+        for name, page in (("first page", 1), (f"page {last}", last))
     ]
     paths += [("count", "/count/"), ("ids", "/ids/?limit=100")]
     paths += [(f"by {sign}{name}", f"/?__order={sign}{name}") for name in shown.orders.split() for sign in ("", "-")]

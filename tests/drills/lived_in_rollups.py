@@ -60,7 +60,7 @@ select service_id, operation_id, bucket, grain, status_class, 23, sum(requests),
   from usage_rollup where organization_id = '{organization}' and grain <> 'minute'
    and bucket < (select date_trunc('day', min(at), 'UTC') from request_log where organization_id = '{organization}')
  group by 1, 2, 3, 4, 5;
-create function lived_in_add(counts bigint[], place int, n bigint) returns bigint[] language plpgsql immutable as $$
+create or replace function lived_in_add(counts bigint[], place int, n bigint) returns bigint[] language plpgsql immutable as $$
 begin
     if coalesce(array_length(counts, 1), 0) <= place then
         counts := counts || array_fill(0::bigint, array[place + 1 - coalesce(array_length(counts, 1), 0)]);
@@ -68,7 +68,7 @@ begin
     counts[place + 1] := counts[place + 1] + n;
     return counts;
 end $$;
-create aggregate lived_in_places(int, bigint) (sfunc = lived_in_add, stype = bigint[], initcond = '{{}}');
+create or replace aggregate lived_in_places(int, bigint) (sfunc = lived_in_add, stype = bigint[], initcond = '{{}}');
 insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests, errors,
     refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro, latency)
 select '{organization}', '{every}', s.service_id, s.operation_id, bucket, grain, class, sum(n), sum(bad), sum(refused),

@@ -8,6 +8,7 @@ from playwright.async_api import Browser
 from domain import plans
 from domain.limit_texts import parse_limits
 from tests.e2e.flows.customer import Customer, arrive, operating
+from tests.e2e.flows.operator import Operator, appointed
 from tests.e2e.looks.site import chromium
 from tests.e2e.up import Up, made_up
 
@@ -67,3 +68,20 @@ async def stranger(up: Up, browser: Browser, scripted: bool) -> AsyncIterator[Cu
     yield newcomer
     await newcomer.context.close()
     assert newcomer.wrong == []
+
+
+@pytest.fixture(scope="session")
+async def on_duty(up: Up, browser: Browser, scripted: bool) -> AsyncIterator[Operator]:
+    made = await appointed(up, browser, scripted=scripted)
+    await made.sign_in()
+    await made.set_up_factor()
+    yield made
+    await made.context.close()
+
+
+@pytest.fixture
+async def operator(on_duty: Operator) -> AsyncIterator[Operator]:
+    """A superuser with a second factor, signed in; nothing went wrong at the end."""
+    yield on_duty
+    wrong, on_duty.wrong[:] = list(on_duty.wrong), []
+    assert wrong == []

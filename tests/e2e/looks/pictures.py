@@ -1,4 +1,4 @@
-"""Take a picture of every page: python -m tests.e2e.looks.pictures [--only dashboard] [--into FOLDER]
+"""Take a picture of every page of the portal: python -m tests.e2e.looks.pictures [--only dashboard] [--into FOLDER]
 
 Light and dark, 1280 and 390 wide, of a limited height, in a palette, so that each is some tens of kilobytes.
 """

@@ -42,7 +42,9 @@ async def test_healthy_servers(configured):
         "audit chain",
         "clock of postgres",
     )
-    assert postgres == dict.fromkeys(wanted, "ok") | {"jobs": "warn"}  # no worker has run yet
+    assert postgres == dict.fromkeys(wanted, "ok") | {
+        "jobs": "warn"
+    }  # none has run yet | {"jobs": "warn"}  # no worker has run yet
     assert redis == {
         "redis": "ok",
         "redis maxmemory-policy": "ok",
@@ -50,6 +52,20 @@ async def test_healthy_servers(configured):
         "redis writes": "ok",
         "clock of redis": "ok",
     }
+
+
+@pytest.mark.parametrize(
+    ("age", "state", "verdict"),
+    [("1 minute", "succeeded", "ok"), ("1 minute", "failed", "warn"), ("1 day", "succeeded", "warn")],
+)
+async def test_jobs_that_are_late_or_failed_are_told(configured, fresh_database_url, age, state, verdict):
+    connection = await asyncpg.connect(fresh_database_url)
+    await connection.execute(
+        "insert into job_run (name, ticket, state, created_at, ended_at)"
+        f" values ('subscriptions', 'x', '{state}', now() - interval '{age}', now())"
+    )
+    await connection.close()
+    assert (await status_of(check_postgres(load_settings())))["jobs"] == verdict
 
 
 async def test_an_empty_database_is_behind(configured, monkeypatch, server_urls):

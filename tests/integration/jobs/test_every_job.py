@@ -30,6 +30,7 @@ CHANGES = {
     "log-summaries": {"days", "summaries"},
     "subscriptions": {"subscriptions"},
     "reminders": {"notices", "mails"},
+    "usage-alerts": {"alerts", "mails", "webhook_event", "webhook_delivery"},
     "credit-sweep": {"reservations", "accounts", "leases", "credit_lease"},
     "credit-expiry": {"entries", "accounts", "grants"},
     "ledger-reconciliation": set(),
@@ -48,6 +49,7 @@ STOPS = [
     ("log-summaries", "log_summary", 5), ("log-summaries", "log_day", 4),
     ("subscriptions", "subscription", 1), ("subscriptions", "subscription", 3),
     ("reminders", "notice", 2), ("reminders", "outbox_message", 1), ("reminders", "outbox_message", 2),
+    ("usage-alerts", "alert_state", 2), ("usage-alerts", "outbox_message", 1), ("usage-alerts", "webhook_event", 1),
     ("credit-sweep", "credit_account", 2), ("credit-sweep", "credit_lease", 2),
     ("credit-expiry", "credit_grant", 3), ("credit-expiry", "credit_entry", 2),
     ("audit-seal", "audit_link", 3), ("stale-rows", "user_link", 2), ("stale-rows", "webhook_event", 1),
@@ -151,6 +153,7 @@ async def test_a_job_changes_what_it_is_for_and_a_second_run_nothing(twins, name
     assert await seen(twins[0]) == once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "table", "nth"), STOPS)
 async def test_f3_a_job_that_is_killed_in_its_middle_and_run_again_ends_like_one_that_was_not(twins, name, table, nth):
     killed, undisturbed = twins

@@ -54,7 +54,7 @@ async def customer(pool, *, price: int = 4_900, **changes) -> UUID:
 
 async def remind(pool, settings, now: datetime = NOW):
     async with pool.acquire() as connection:
-        return await remind_due(connection, settings.secrets, now, AHEAD)
+        return await remind_due(connection, settings.secrets, "https://app.example", now, AHEAD)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,8 @@ async def test_an_end_that_comes_is_told_to_owners_and_who_pays(own_pool, settin
     values = values_of(settings.secrets, mails[0]["id"], mails[0]["content"])
     text = render(kind, {"product": "Gate", "base_url": "https://app.example", **values})
     assert words in text.text
-    assert f"https://app.example/o/{values['slug']}/subscription" in text.text
+    slug = await own_pool.fetchval("select slug from organization where id = $1", organization_id)
+    assert f"https://app.example/o/{slug}/subscription" in text.text
     assert told[0].organization_id == organization_id
     assert await remind(own_pool, settings) == []
     assert await own_pool.fetchval("select count(*) from outbox_message") == 2

@@ -27,12 +27,13 @@ async def build(connection: Any) -> None:
     await _credits(connection, ids)
     await _logs(connection, ids)
     await _stale(connection, ids)
+    await _used(connection, ids)
 
 
 async def _organization(connection: Any, number: int) -> UUID:
     slug = f"world-{number}"
     await plans.create(
-        connection, slug=slug, limits=parse_limits(["1000/hour"]), price_cents=100 * number, grace_days=2
+        connection, slug=slug, limits=parse_limits(["1000/hour", "1000/month"]), price_cents=100 * number, grace_days=2
     )
     made = await organizations.create(connection, name=slug, plan_slug=slug)
     email = f"owner{number}@example.com"
@@ -104,6 +105,22 @@ async def _logs(connection: Any, ids: list[UUID]) -> None:
             key_id=UUID(int=number % 4),
             total_us=100 * number,
             cost_micro=0,
+        )
+
+
+async def _used(connection: Any, ids: list[UUID]) -> None:
+    """0, 4 and 5 have used nine tenths of their month, all of it today; 0 has endpoints that want to know."""
+    for number in (0, 4, 5):
+        await connection.execute(
+            "insert into usage_rollup (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests)"
+            " values ($1, $2, $2, $2, date_trunc('day', now(), 'UTC'), 'day', 2, 900)",
+            ids[number],
+            UUID(int=0),
+        )
+        await connection.execute(
+            "insert into organization_usage (grain, bucket, organization_id, requests)"
+            " values ('day', date_trunc('day', now(), 'UTC'), $1, 900)",
+            ids[number],
         )
 
 
@@ -185,6 +202,7 @@ _SEEN = {
     "reservations": "select id, state, settled_micro from credit_reservation",
     "leases": "select id, amount_micro, spent_micro, returned_micro from credit_lease",
     "notices": "select organization_id, kind, about from notice",
+    "alerts": "select kind, subject, level, changes, value, threshold from alert_state",
     "mails": "select template, recipient, state from outbox_message",
     "summaries": "select day, edition, organization_id, key_id, service_id, operation_id, requests, errors, refused,"
     " status_classes, bytes_in, bytes_out, total_us_sum, total_us_max, cost_micro, latency from log_summary",

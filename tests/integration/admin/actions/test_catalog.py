@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from admin.actions import switching
 from domain import operations, organizations, plans, services
 from domain.as_code import history
 from domain.as_code.applying import apply
 from domain.audit import Actor
+from domain.ingesting.grains import EVERY
 from domain.limit_texts import parse_limits
 from domain.plan_prices import parse_price
 from domain.plan_versions import read_terms, terms_of
@@ -25,6 +27,25 @@ async def forecast(connection):
     return await operations.create(
         connection, service_slug=slug, method="GET", path_pattern="/f", name="forecast", price_micro=1_000_000
     )
+
+
+async def test_who_calls_a_service_is_told_and_counted_no_longer_than_a_moment(
+    office, superuser, forecast, customer, connection, monkeypatch
+):
+    slug = forecast.service_slug
+    service_id = await connection.fetchval("select id from service where slug = $1", slug)
+    await connection.executemany(
+        "insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests)"
+        " values ($1, $2, $3, $2, now() - interval '2 hours', 'hour', 2, 7)",
+        [(whose, EVERY, service_id) for whose in (EVERY, customer.organization.id)],
+    )
+    seen = await superuser.browser.preview("disable-service", service=slug)
+    assert "In the last 24 hours 1 organization called it 7 times." in seen.text
+    monkeypatch.setattr(
+        switching, "_CALLERS", "select 1 + length(pg_sleep(5)::text) where $1::uuid <> $2 or $2 <> $3::uuid"
+    )
+    seen = await superuser.browser.preview("disable-service", service=slug)
+    assert "it was called 7 times, by more organizations than are counted here" in seen.text
 
 
 async def test_a_service_is_switched_off_and_on(office, superuser, forecast):
@@ -144,6 +165,16 @@ async def test_a_wrong_edit_of_a_plan_is_undone_in_one_action(
         assert (again.status_code, "Nothing is to be undone" in again.text) == (409, True)
     else:  # what was sold by mistake is kept for who has it, and can be looked at
         assert "<td>Price a month</td><td>$10</td><td><strong>$1,000</strong></td>" in again.text
+
+
+async def test_a_shadow_in_between_is_not_what_an_edit_is_undone_to(office, superuser, customer, connection):
+    plan = await plans.fetch_plan(connection, customer.plan)
+    right = await read_terms(connection, plan.id)
+    await plans.change(connection, customer.plan, price_cents=5)
+    for slug in ("shadow-limit", "enforce-limit"):
+        assert (await superuser.browser.act(slug, plan=customer.plan, limit="hour")).status_code == 200
+    assert (await superuser.browser.act("undo-plan-edit", plan=customer.plan)).status_code == 200
+    assert await read_terms(connection, plan.id) == right
 
 
 async def test_a_plan_without_earlier_terms_or_such_a_version_is_told(office, superuser, customer, connection):

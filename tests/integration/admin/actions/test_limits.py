@@ -123,7 +123,10 @@ async def test_a_limit_in_shadow_is_so_for_everybody_and_nothing_else_changes(of
     seen = await superuser.browser.preview("shadow-limit", **values)
     assert "for 2 live subscriptions of" in seen.text
     assert "1 of them on older terms" in seen.text
-    assert "<td>Limit hour</td><td>enforced</td><td><strong>only counted</strong></td>" in seen.text
+    assert (
+        "<td>Limit hour of 100 requests an hour</td><td>enforced</td><td><strong>only counted</strong></td>"
+        in seen.text
+    )
     done = await superuser.browser.act("shadow-limit", "false alarms", **values)
     assert done.status_code == 200, done.text
     for organization_id in (customer.organization.id, newer.id):

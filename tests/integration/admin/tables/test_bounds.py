@@ -11,16 +11,17 @@ from tests.admins import running_back_office
 from tests.integration.admin.tables.asking import ask
 from tests.portals import portal_settings
 
-ROWS = 30_000
+ROWS = 12_000
 
 
 @pytest.fixture
 async def filled(fresh_database_url, redis_url, tmp_path):
-    """A back office on a database of its own with 30,000 organizations."""
+    """A back office on a database of its own with 12,000 organizations."""
     async with running_back_office(portal_settings(fresh_database_url, redis_url, tmp_path)) as office:
         await office.pool.execute(
             "insert into organization (slug, name, state) select 'o-' || n, 'O', case when n <= 9000 then 'suspended'"
-            f" else 'active' end from generate_series(1, {ROWS}) n"
+            f" else 'active' end from generate_series(1, {ROWS}) n",
+            timeout=60,
         )
         await office.pool.execute("analyze organization")
         yield (await office.operator("admin")).browser
@@ -63,14 +64,16 @@ async def test_a_statement_that_lasts_too_long_is_given_up_with_a_sentence(fille
 
 
 @pytest.mark.parametrize("shown", [shown for shown in TABLES if shown.large], ids=lambda shown: shown.name)
-async def test_a_large_table_is_ordered_and_filtered_by_an_index(filled, office, shown):
-    columns = {*shown.orders.split(), *shown.filters.split()}
+async def test_a_large_table_is_ordered_and_filtered_by_an_index(office, shown):
     defined = await office.pool.fetch("select indexdef from pg_indexes where tablename = $1", shown.name)
-    indexed = [row["indexdef"].partition(" USING btree (")[2] for row in defined]
-    for column in columns:
-        leads = any(each.startswith((f"{column})", f"{column},", f"{column} ")) for each in indexed)
-        behind = any(f", {column}" in each for each in indexed)
-        assert leads or (behind and column not in shown.orders.split()), (shown.name, column, indexed)
+    indexed = [row["indexdef"].partition(" USING btree (")[2].replace('"', "") for row in defined]
+    whole = [each for each in indexed if " WHERE " not in each]
+    for column in shown.orders.split():
+        assert any(each.startswith((f"{column})", f"{column},", f"{column} ")) for each in whole), (column, indexed)
+    for column in shown.filters.split():
+        named = (f"{column})", f"{column},", f"{column} ")
+        leads = any(each.startswith(named) for each in indexed)
+        assert leads or any(f", {column}" in each for each in whole), (column, indexed)
 
 
 async def test_the_newest_requests_of_a_key_are_found_by_an_index(office):

@@ -145,6 +145,15 @@ async def test_bug_5_without_a_limit_a_picker_gets_a_hundred(office, superuser):
     assert list(found.values()) == ["many-77"]
 
 
+async def test_an_export_holds_no_text_that_a_spreadsheet_would_calculate(office, superuser):
+    organization = await office.organization("=HYPERLINK(1)")
+    which = {"id": str(organization.id)}
+    seen = await ask(superuser.browser, "organization/", **which, __page_size="100")
+    assert seen.json()["rows"][0]["name"] == "=HYPERLINK(1)"
+    exported = await ask(superuser.browser, "organization/", **which, __page_size="1000", __page="1")
+    assert exported.json()["rows"][0]["name"] == "'=HYPERLINK(1)"
+
+
 async def test_under_https_a_change_is_checked_against_our_own_address(office, superuser):
     organization = await office.organization()
     for headers, status in (

@@ -7,9 +7,10 @@ import asyncpg
 import pytest
 
 from domain import operations, plans, services, subscriptions
-from domain.faults import InvalidValue, NotFound
+from domain.faults import Conflict, InvalidValue, NotFound
 from domain.limit_texts import parse_limits
 from domain.plan_prices import parse_price, parse_quota_cost
+from domain.plan_restoring import find_kept, restore_terms
 from domain.plan_versions import terms_of
 from domain.renewals import settle_due
 from domain.subscription_reading import fetch_record
@@ -124,6 +125,20 @@ async def test_now_is_for_everybody_also_for_the_pinned(connection, new_plan, ne
     second = await new_customer(plan)
     await plans.change(connection, plan.slug, limits=parse_limits(["10/hour"]), at_once=True)
     assert [await amounts(connection, one) for one in (first, second)] == [[10], [10]]
+
+
+async def test_now_keeps_what_was_sold_so_that_it_can_be_put_back(connection, new_plan, new_customer):
+    plan = await new_plan("1000/hour")
+    customer = await new_customer(plan)
+    await plans.change(connection, plan.slug, limits=parse_limits(["1/hour"]), price_cents=999, at_once=True)
+    assert await amounts(connection, customer) == [1]
+    kept = await find_kept(connection, plan.id, None)
+    async with connection.transaction():
+        await restore_terms(connection, plan.id, kept.terms, at_once=True)
+    assert await amounts(connection, customer) == [1000]
+    assert (await terms(connection, customer)).price_cents == plan.price_cents
+    with pytest.raises(Conflict, match="Nothing is to be undone"):
+        await find_kept(connection, plan.id, None)
 
 
 async def test_plain_sql_holds_at_once_for_who_is_not_pinned(connection, new_plan, new_customer):

@@ -1,0 +1,29 @@
+"""Who operates the product."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from admin.web.layout import Page
+from admin.web.page import PageRoute
+from admin.web.visit import Visit
+from domain.operating.operators import OperatorRecord, list_operators
+from domain.operators import OPERATOR_ROLES, OperatorRole, Right
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorsPage(Page):
+    """All operators; `rights` is what each role may."""
+
+    template: ClassVar[str] = "operators.html"
+    title: str = "Operators"
+    operators: list[OperatorRecord]
+    rights: ClassVar[tuple[Right, ...]] = tuple(Right)
+    roles: ClassVar[dict[OperatorRole, frozenset[Right]]] = OPERATOR_ROLES
+
+
+async def show(visit: Visit) -> Page:
+    """GET /operators."""
+    return OperatorsPage(operators=await list_operators(visit.connection))
+
+
+PAGES = (PageRoute("/operators", show, right=Right.OPERATORS),)

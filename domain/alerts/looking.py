@@ -1,0 +1,113 @@
+"""One look: what is measured is compared with where each alert stands, and what is new is told once.
+
+Each crossing is one transaction with its mails and its event: killed anywhere, it is told whole or by the next look. Of
+two workers that see the same, the second finds the state changed and says nothing.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.alert_settings import AlertSettings
+from domain.alerts.customers import measure
+from domain.alerts.measures import CUSTOMERS, OPERATORS, Measure
+from domain.alerts.operators import measure_installation
+from domain.alerts.rules import level_after, mailed
+from domain.alerts.states import State, clear, move, open_states, states_about, states_of
+from domain.alerts.telling import tell_customer, tell_operators
+from domain.portal_settings import SecretSettings
+
+
+@dataclass(slots=True)
+class Told:
+    """How many levels were told, how many mails that made, and how many alerts were armed again."""
+
+    levels: int = 0
+    mails: int = 0
+    armed: int = 0
+
+    def add(self, other: "Told") -> None:
+        """Count the other's too."""
+        self.levels += other.levels
+        self.mails += other.mails
+        self.armed += other.armed
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """With what mails are sealed, what is told, and where operators look further (a URL)."""
+
+    secrets: SecretSettings
+    alerts: AlertSettings
+    back_office: str = field(default="http://localhost:3001")
+
+
+async def look_at_organization(connection: Any, teller: Teller, organization_id: UUID, now: datetime) -> Told:
+    """Tell one organization what it has reached since the last look. Raises NotFound."""
+    states = await states_of(connection, CUSTOMERS, organization_id)
+    customer = await measure(connection, organization_id, teller.alerts, now)
+    told = Told()
+    for one in customer.measures:
+        before = states.get((one.kind, one.subject))
+        level = _new_level(one, before)
+        if level is None:
+            continue
+        async with connection.transaction():
+            higher = level > _level_before(one, before)
+            by_mail = higher and _mailed(one, level, before, now)
+            if not await move(connection, one, level, before, now, mails=by_mail):
+                continue
+            told.armed += not higher
+            if higher:
+                told.levels += 1
+                told.mails += await tell_customer(
+                    connection, teller.secrets, customer.organization, one, level, now, by_mail=by_mail
+                )
+    return told
+
+
+async def look_at_installation(connection: Any, teller: Teller, now: datetime) -> Told:
+    """Tell operators what has happened since the last look, and let go what is over."""
+    open_ones = await open_states(connection, OPERATORS)
+    measures = await measure_installation(connection, teller.alerts, now)
+    states = open_ones | await states_about(connection, OPERATORS, [one.subject for one in measures])
+    told = Told()
+    for one in measures:
+        before = states.get((one.kind, one.subject))
+        open_ones.pop((one.kind, one.subject), None)
+        level = _new_level(one, before)
+        if level is None:
+            continue
+        async with connection.transaction():
+            higher = level > _level_before(one, before)
+            if not await move(connection, one, level, before, now, mails=higher):
+                continue
+            told.armed += not higher
+            if higher:
+                told.levels += 1
+                told.mails += await tell_operators(connection, teller.secrets, teller.alerts, teller.back_office, one)
+    # What is measured no more has too few requests, costs little, or is no alert any longer by the settings.
+    for (kind, subject), before in open_ones.items():
+        told.armed += await clear(connection, kind, subject, before, now)
+    return told
+
+
+def _level_before(one: Measure, before: State | None) -> int:
+    """0 where another window counts now."""
+    begins = one.window.begins if one.window else None
+    return before.level if before is not None and before.period_begins == begins else 0
+
+
+def _new_level(one: Measure, before: State | None) -> int | None:
+    """Where it stands now; None if that is where it stood, or a later window was looked at already."""
+    if before is not None and before.period_begins and one.window and one.window.begins < before.period_begins:
+        return None
+    standing = _level_before(one, before)
+    level = level_after(standing, one.reach)
+    return None if level == standing else level
+
+
+def _mailed(one: Measure, level: int, before: State | None, now: datetime) -> bool:
+    period = one.window.period if one.window else ""
+    return mailed(period, level, before.mailed_at if before else None, now)

@@ -1,0 +1,117 @@
+"""What is said when a level is reached: mails and webhook events, as rows of the transaction that stores the level."""
+
+from datetime import datetime
+from typing import Any
+
+from domain.alert_settings import AlertSettings
+from domain.alerts.measures import Measure
+from domain.credit_amounts import credits_text
+from domain.organizations import OrganizationRecord
+from domain.outbox import post_mail
+from domain.portal_settings import SecretSettings
+from domain.webhooks.announcing import credits_ran_low, usage_reached
+from schema.messages import AlertKind
+
+MOST_READERS = 100
+MONEY_ROLES = ("owner", "billing")
+_READERS = """
+select u.email from membership m join users u on u.id = m.user_id
+  left join user_preference p on p.user_id = u.id
+ where m.organization_id = $1 and u.active and u.email_verified_at is not null and coalesce(p.notify_usage, true)
+   and ($2::text[] is null or m.role = any($2))
+ order by m.role <> 'owner', u.email limit $3
+"""
+_TEMPLATES = {
+    AlertKind.USAGE: "usage_reached",
+    AlertKind.SPEND_CAP: "spend_cap_reached",
+    AlertKind.CREDITS_LOW: "credits_low",
+}
+_UNITS = {"requests": "requests", "quota": "units"}
+
+
+async def tell_customer(
+    connection: Any,
+    secrets: SecretSettings,
+    organization: OrganizationRecord,
+    one: Measure,
+    level: int,
+    now: datetime,
+    *,
+    by_mail: bool,
+) -> int:
+    """Queue the event and, where that is wanted, a mail to each member who is to have it; how many mails."""
+    if one.kind == AlertKind.CREDITS_LOW:
+        await credits_ran_low(connection, organization.id, one.value, one.threshold, now)
+    else:
+        await usage_reached(connection, organization.id, _event(one, level), now)
+    if not by_mail:
+        return 0
+    roles = None if one.kind == AlertKind.USAGE else list(MONEY_ROLES)
+    readers = await connection.fetch(_READERS, organization.id, roles, MOST_READERS)
+    values = {"organization": organization.name, "slug": organization.slug, **_words(one, level)}
+    for reader in readers:
+        await post_mail(connection, secrets, template=_TEMPLATES[one.kind], to=reader["email"], values=values)
+    return len(readers)
+
+
+async def tell_operators(
+    connection: Any, secrets: SecretSettings, settings: AlertSettings, back_office: str, one: Measure
+) -> int:
+    """Queue the mail to the operators' address, if there is one; how many mails."""
+    if not settings.email:
+        return 0
+    what, figures = operator_words(one)
+    values = {"what": what, "figures": figures, "back_office": back_office}
+    await post_mail(connection, secrets, template="operator_alert", to=settings.email, values=values)
+    return 1
+
+
+def operator_words(one: Measure) -> tuple[str, str]:
+    """What happened, as a headline without a full stop, and the figures behind it as a sentence."""
+    if one.kind == AlertKind.ERROR_RATE:
+        share = f"{100 * one.value / one.threshold:.1f}".removesuffix(".0")
+        return (
+            f"{share} % of the requests to {one.name} fail",
+            f"Of {one.threshold} requests of this and the last hour, {one.value} failed upstream.",
+        )
+    spent, threshold = credits_text(one.value), credits_text(one.threshold)
+    return (
+        f"{spent} credits were charged to {one.name} today",
+        f"The alert is set to {threshold} credits in a UTC day.",
+    )
+
+
+def _event(one: Measure, level: int) -> dict[str, Any]:
+    """The data of `usage.threshold`."""
+    assert one.window is not None  # usage is counted in windows
+    money = one.unit == "credits"
+    return {
+        "measure": "spend_cap" if money else one.unit,
+        "name": one.name,
+        "service": one.service or None,
+        "operation": one.operation or None,
+        "period": one.window.period,
+        "percent": level,
+        "used": credits_text(one.value) if money else str(one.value),
+        "limit": credits_text(one.threshold) if money else str(one.threshold),
+        "resets_at": one.window.ends,
+    }
+
+
+def _words(one: Measure, level: int) -> dict[str, str]:
+    """The values of the mail."""
+    if one.kind == AlertKind.CREDITS_LOW:
+        return {"balance": credits_text(one.value), "threshold": credits_text(one.threshold)}
+    assert one.window is not None  # usage is counted in windows
+    money = one.unit == "credits"
+    return {
+        "percent": str(level),
+        "limit": one.name,
+        "used": credits_text(one.value) if money else str(one.value),
+        "amount": credits_text(one.threshold) if money else str(one.threshold),
+        "unit": _UNITS.get(one.unit, "credits"),
+        "period": one.window.period,
+        "scope": f" on {one.operation or one.service}" if one.operation or one.service else "",
+        "consequence": one.consequence,
+        "end": f"{one.window.ends:%d %B %Y, %H:%M} UTC".lstrip("0"),
+    }

@@ -1,0 +1,45 @@
+"""Tells customers of limits, quotas, spend caps and credits that run out, and operators of failures and costs: once each."""
+
+import logging
+from time import monotonic
+from uuid import UUID
+
+from domain.alerts.customers import NOWHERE, next_organizations
+from domain.alerts.looking import Teller, Told, look_at_installation, look_at_organization
+from domain.faults import Fault
+from domain.job_run_reading import last_result
+from jobs.work import Result, Work
+
+log = logging.getLogger("paid_endpoint.jobs")
+
+NAME = "usage-alerts"
+BATCH = 200
+MOST_SECONDS = 240.0
+"""A run looks no longer than this; the next one goes on where it ended."""
+
+
+async def run(work: Work) -> Result:
+    """How many organizations were looked at, and what was told; `after` is where the next run goes on, if not all were."""
+    teller = Teller(work.settings.secrets, work.settings.alerts, work.settings.admin.base_url)
+    begun, looked, failed = monotonic(), 0, 0
+    async with work.database.acquire() as connection:
+        told = await look_at_installation(connection, teller, work.now)
+        after = UUID((await last_result(connection, NAME)).get("after") or str(NOWHERE))
+        while batch := await next_organizations(connection, after, work.now, BATCH):
+            for organization_id in batch:
+                try:
+                    told.add(await look_at_organization(connection, teller, organization_id, work.now))
+                except Fault as fault:
+                    # One that cannot be looked at is not to keep all others from being told.
+                    failed += 1
+                    log.warning("alerts of %s: %s", organization_id, fault)
+            looked, after = looked + len(batch), batch[-1]
+            await work.progress(looked, looked, "organizations")
+            if monotonic() - begun > MOST_SECONDS:
+                return {**_figures(told, looked, failed), "after": str(after)}
+    return _figures(told, looked, failed)
+
+
+def _figures(told: Told, looked: int, failed: int) -> Result:
+    figures = {"looked_at": looked, "told": told.levels, "mails": told.mails, "armed_again": told.armed}
+    return {**figures, "failed": failed} if failed else figures
