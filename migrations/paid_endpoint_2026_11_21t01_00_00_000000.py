@@ -1,28 +1,27 @@
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import (
-    JSONB,
-    UUID,
-    Array,
-    BigInt,
-    Boolean,
-    Bytea,
-    Char,
-    ForeignKey,
-    Integer,
-    Secret,
-    Serial,
-    SmallInt,
-    Text,
-    Timestamptz,
-    Varchar,
-)
+from enum import Enum
+from piccolo.columns.base import OnDelete
+from piccolo.columns.base import OnUpdate
+from piccolo.columns.column_types import Array
+from piccolo.columns.column_types import BigInt
+from piccolo.columns.column_types import Boolean
+from piccolo.columns.column_types import Bytea
+from piccolo.columns.column_types import Char
+from piccolo.columns.column_types import ForeignKey
+from piccolo.columns.column_types import Integer
+from piccolo.columns.column_types import JSONB
+from piccolo.columns.column_types import Secret
+from piccolo.columns.column_types import Serial
+from piccolo.columns.column_types import SmallInt
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
+from piccolo.columns.column_types import Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check, Unique
+from piccolo.constraints import Check
+from piccolo.constraints import Unique
 from piccolo.table import Table
 
 
@@ -87,15 +86,25 @@ DESCRIPTION = "accounts, plans, keys, services"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
-    manager.add_table(class_name="Plan", tablename="plan", schema=None, columns=None)
+    manager.add_table(
+        class_name="Plan", tablename="plan", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="User", tablename="users", schema=None, columns=None)
+    manager.add_table(
+        class_name="User", tablename="users", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="PlanLimit", tablename="plan_limit", schema=None, columns=None)
+    manager.add_table(
+        class_name="PlanLimit", tablename="plan_limit", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="Membership", tablename="membership", schema=None, columns=None)
+    manager.add_table(
+        class_name="Membership", tablename="membership", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="Subscription",
@@ -104,9 +113,13 @@ async def forwards():
         columns=None,
     )
 
-    manager.add_table(class_name="Operation", tablename="operation", schema=None, columns=None)
+    manager.add_table(
+        class_name="Operation", tablename="operation", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="Service", tablename="service", schema=None, columns=None)
+    manager.add_table(
+        class_name="Service", tablename="service", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="Organization",
@@ -115,7 +128,9 @@ async def forwards():
         columns=None,
     )
 
-    manager.add_table(class_name="ApiKey", tablename="api_key", schema=None, columns=None)
+    manager.add_table(
+        class_name="ApiKey", tablename="api_key", schema=None, columns=None
+    )
 
     manager.add_column(
         table_class_name="Plan",
@@ -736,7 +751,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("LimitScope", {"ORGANIZATION": "organization", "KEY": "key"}),
+            "choices": Enum(
+                "LimitScope", {"ORGANIZATION": "organization", "KEY": "key"}
+            ),
             "db_column_name": None,
             "secret": False,
         },
@@ -1675,7 +1692,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("ChargeOn", {"SUCCESS": "success", "RESPONSE": "response"}),
+            "choices": Enum(
+                "ChargeOn", {"SUCCESS": "success", "RESPONSE": "response"}
+            ),
             "db_column_name": None,
             "secret": False,
         },
@@ -2414,7 +2433,9 @@ async def forwards():
         tablename="plan",
         constraint_name="ck_plan_slug",
         constraint_class=Check,
-        params={"condition": "slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63"},
+        params={
+            "condition": "slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63"
+        },
         schema=None,
     )
 
@@ -2450,7 +2471,9 @@ async def forwards():
         tablename="users",
         constraint_name="ck_users_email",
         constraint_class=Check,
-        params={"condition": "email = lower(email) and length(email) between 3 and 255"},
+        params={
+            "condition": "email = lower(email) and length(email) between 3 and 255"
+        },
         schema=None,
     )
 
@@ -2477,7 +2500,9 @@ async def forwards():
         tablename="plan_limit",
         constraint_name="ck_plan_limit_name",
         constraint_class=Check,
-        params={"condition": "name ~ '^[a-z0-9][a-z0-9_-]*$' and length(name) <= 40"},
+        params={
+            "condition": "name ~ '^[a-z0-9][a-z0-9_-]*$' and length(name) <= 40"
+        },
         schema=None,
     )
 
@@ -2495,7 +2520,9 @@ async def forwards():
         tablename="plan_limit",
         constraint_name="ck_plan_limit_period",
         constraint_class=Check,
-        params={"condition": "period in ('second', 'minute', 'hour', 'day', 'month')"},
+        params={
+            "condition": "period in ('second', 'minute', 'hour', 'day', 'month')"
+        },
         schema=None,
     )
 
@@ -2525,7 +2552,9 @@ async def forwards():
         tablename="membership",
         constraint_name="ck_membership_role",
         constraint_class=Check,
-        params={"condition": "role in ('owner', 'admin', 'developer', 'billing', 'viewer')"},
+        params={
+            "condition": "role in ('owner', 'admin', 'developer', 'billing', 'viewer')"
+        },
         schema=None,
     )
 
@@ -2534,7 +2563,9 @@ async def forwards():
         tablename="subscription",
         constraint_name="ck_subscription_state",
         constraint_class=Check,
-        params={"condition": "state in ('trialing', 'active', 'past_due', 'cancelled', 'expired')"},
+        params={
+            "condition": "state in ('trialing', 'active', 'past_due', 'cancelled', 'expired')"
+        },
         schema=None,
     )
 
@@ -2573,7 +2604,9 @@ async def forwards():
         tablename="operation",
         constraint_name="ck_operation_method",
         constraint_class=Check,
-        params={"condition": "method = '*' or (method ~ '^[A-Z][A-Z-]*$' and length(method) <= 32)"},
+        params={
+            "condition": "method = '*' or (method ~ '^[A-Z][A-Z-]*$' and length(method) <= 32)"
+        },
         schema=None,
     )
 
@@ -2582,7 +2615,9 @@ async def forwards():
         tablename="operation",
         constraint_name="ck_operation_path_pattern",
         constraint_class=Check,
-        params={"condition": "path_pattern like '/%' and length(path_pattern) <= 1024"},
+        params={
+            "condition": "path_pattern like '/%' and length(path_pattern) <= 1024"
+        },
         schema=None,
     )
 
@@ -2618,7 +2653,9 @@ async def forwards():
         tablename="service",
         constraint_name="ck_service_slug",
         constraint_class=Check,
-        params={"condition": "slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63"},
+        params={
+            "condition": "slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63"
+        },
         schema=None,
     )
 
@@ -2636,7 +2673,9 @@ async def forwards():
         tablename="service",
         constraint_name="ck_service_route_prefix",
         constraint_class=Check,
-        params={"condition": "route_prefix ~ '^(/[A-Za-z0-9._~-]+)+$' and length(route_prefix) <= 255"},
+        params={
+            "condition": "route_prefix ~ '^(/[A-Za-z0-9._~-]+)+$' and length(route_prefix) <= 255"
+        },
         schema=None,
     )
 
@@ -2703,7 +2742,9 @@ async def forwards():
         tablename="organization",
         constraint_name="ck_organization_slug",
         constraint_class=Check,
-        params={"condition": "slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63"},
+        params={
+            "condition": "slug ~ '^[a-z0-9][a-z0-9-]*$' and length(slug) <= 63"
+        },
         schema=None,
     )
 

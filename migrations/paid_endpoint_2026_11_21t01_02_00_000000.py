@@ -1,11 +1,13 @@
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.column_types import UUID, BigInt, SmallInt, Text, Timestamptz
+from enum import Enum
+from piccolo.columns.column_types import BigInt
+from piccolo.columns.column_types import SmallInt
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
 from piccolo.constraints import Check
-
 from schema.usage import Inet
 
 ID = "2026-11-21T01:02:00:000000"
@@ -14,7 +16,9 @@ DESCRIPTION = "the picture of request_log; made by the migration before"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION, fake=True)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION, fake=True
+    )
 
     manager.add_table(
         class_name="RequestLog",
@@ -499,7 +503,9 @@ async def forwards():
         tablename="request_log",
         constraint_name="ck_request_log_outcome",
         constraint_class=Check,
-        params={"condition": "outcome in ('served', 'refused', 'failed', 'cut', 'gone')"},
+        params={
+            "condition": "outcome in ('served', 'refused', 'failed', 'cut', 'gone')"
+        },
         schema=None,
     )
 

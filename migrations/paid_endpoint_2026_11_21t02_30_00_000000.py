@@ -1,8 +1,10 @@
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import UUID, ForeignKey, Text
+from enum import Enum
+from piccolo.columns.base import OnDelete
+from piccolo.columns.base import OnUpdate
+from piccolo.columns.column_types import ForeignKey
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
 from piccolo.constraints import Check
@@ -43,7 +45,9 @@ DESCRIPTION = "limits of one service or operation, and of requests in progress"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
     manager.add_column(
         table_class_name="PlanLimit",
@@ -133,7 +137,9 @@ async def forwards():
         tablename="plan_limit",
         constraint_name="ck_plan_limit_operation_id",
         constraint_class=Check,
-        params={"condition": "operation_id is null or service_id is not null"},
+        params={
+            "condition": "operation_id is null or service_id is not null"
+        },
         schema=None,
     )
 

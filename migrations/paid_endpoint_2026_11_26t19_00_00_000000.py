@@ -1,23 +1,22 @@
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import (
-    JSONB,
-    UUID,
-    BigInt,
-    Boolean,
-    Bytea,
-    ForeignKey,
-    Integer,
-    SmallInt,
-    Text,
-    Timestamptz,
-)
+from enum import Enum
+from piccolo.columns.base import OnDelete
+from piccolo.columns.base import OnUpdate
+from piccolo.columns.column_types import BigInt
+from piccolo.columns.column_types import Boolean
+from piccolo.columns.column_types import Bytea
+from piccolo.columns.column_types import ForeignKey
+from piccolo.columns.column_types import Integer
+from piccolo.columns.column_types import JSONB
+from piccolo.columns.column_types import SmallInt
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check, Unique
+from piccolo.constraints import Check
+from piccolo.constraints import Unique
 from piccolo.table import Table
 
 
@@ -111,9 +110,13 @@ DESCRIPTION = "credits, plan versions, subscriptions that move on"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
-    manager.add_table(class_name="PlanPrice", tablename="plan_price", schema=None, columns=None)
+    manager.add_table(
+        class_name="PlanPrice", tablename="plan_price", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="CreditLease",
@@ -1927,7 +1930,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("IdempotentState", {"RUNNING": "running", "DONE": "done"}),
+            "choices": Enum(
+                "IdempotentState", {"RUNNING": "running", "DONE": "done"}
+            ),
             "db_column_name": None,
             "secret": False,
         },
@@ -2319,7 +2324,9 @@ async def forwards():
         tablename="plan_price",
         constraint_name="ck_plan_price_amounts",
         constraint_class=Check,
-        params={"condition": "price_micro >= 0 and quota_cost between 0 and 1000000000"},
+        params={
+            "condition": "price_micro >= 0 and quota_cost between 0 and 1000000000"
+        },
         schema=None,
     )
 
@@ -2369,7 +2376,9 @@ async def forwards():
         tablename="credit_grant",
         constraint_name="ck_credit_grant_amounts",
         constraint_class=Check,
-        params={"condition": "amount_micro > 0 and remaining_micro between 0 and amount_micro"},
+        params={
+            "condition": "amount_micro > 0 and remaining_micro between 0 and amount_micro"
+        },
         schema=None,
     )
 
@@ -2405,7 +2414,9 @@ async def forwards():
         tablename="trial_claim",
         constraint_name="ck_trial_claim_email",
         constraint_class=Check,
-        params={"condition": "email = lower(email) and email like '%@%' and length(email) <= 254"},
+        params={
+            "condition": "email = lower(email) and email like '%@%' and length(email) <= 254"
+        },
         schema=None,
     )
 
@@ -2438,7 +2449,9 @@ async def forwards():
         tablename="credit_entry",
         constraint_name="ck_credit_entry_type",
         constraint_class=Check,
-        params={"condition": "type in ('purchase', 'bonus', 'usage', 'refund', 'adjustment', 'expiry')"},
+        params={
+            "condition": "type in ('purchase', 'bonus', 'usage', 'refund', 'adjustment', 'expiry')"
+        },
         schema=None,
     )
 
@@ -2609,7 +2622,9 @@ async def forwards():
         tablename="idempotent_request",
         constraint_name="ck_idempotent_request_state",
         constraint_class=Check,
-        params={"condition": "state in ('running', 'done') and (state = 'done') = (status is not null)"},
+        params={
+            "condition": "state in ('running', 'done') and (state = 'done') = (status is not null)"
+        },
         schema=None,
     )
 
@@ -2636,7 +2651,9 @@ async def forwards():
         tablename="credit_reservation",
         constraint_name="ck_credit_reservation_state",
         constraint_class=Check,
-        params={"condition": "state in ('held', 'settled', 'released', 'expired')"},
+        params={
+            "condition": "state in ('held', 'settled', 'released', 'expired')"
+        },
         schema=None,
     )
 
@@ -2645,7 +2662,9 @@ async def forwards():
         tablename="credit_reservation",
         constraint_name="ck_credit_reservation_amounts",
         constraint_class=Check,
-        params={"condition": "amount_micro > 0 and settled_micro between 0 and amount_micro"},
+        params={
+            "condition": "amount_micro > 0 and settled_micro between 0 and amount_micro"
+        },
         schema=None,
     )
 
@@ -2654,7 +2673,9 @@ async def forwards():
         tablename="credit_reservation",
         constraint_name="ck_credit_reservation_ended",
         constraint_class=Check,
-        params={"condition": "(state = 'held') = (ended_at is null) and (state = 'settled' or settled_micro = 0)"},
+        params={
+            "condition": "(state = 'held') = (ended_at is null) and (state = 'settled' or settled_micro = 0)"
+        },
         schema=None,
     )
 
@@ -2672,7 +2693,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("BillingMode", {"CREDITS": "credits", "QUOTA": "quota"}),
+            "choices": Enum(
+                "BillingMode", {"CREDITS": "credits", "QUOTA": "quota"}
+            ),
             "db_column_name": None,
             "secret": False,
         },
@@ -2819,7 +2842,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("LimitUnit", {"REQUESTS": "requests", "QUOTA": "quota"}),
+            "choices": Enum(
+                "LimitUnit", {"REQUESTS": "requests", "QUOTA": "quota"}
+            ),
             "db_column_name": None,
             "secret": False,
         },
@@ -3080,7 +3105,9 @@ async def forwards():
         tablename="organization",
         constraint_name="ck_organization_spend_caps",
         constraint_class=Check,
-        params={"condition": "spend_cap_day_micro >= 0 and spend_cap_month_micro >= 0"},
+        params={
+            "condition": "spend_cap_day_micro >= 0 and spend_cap_month_micro >= 0"
+        },
         schema=None,
     )
 
@@ -3089,7 +3116,9 @@ async def forwards():
         tablename="plan",
         constraint_name="ck_plan_days",
         constraint_class=Check,
-        params={"condition": "trial_days between 0 and 365 and grace_days between 0 and 365 and trial_calls > 0"},
+        params={
+            "condition": "trial_days between 0 and 365 and grace_days between 0 and 365 and trial_calls > 0"
+        },
         schema=None,
     )
 
@@ -3118,7 +3147,9 @@ async def forwards():
         tablename="api_key",
         constraint_name="ck_api_key_spend_caps",
         constraint_class=Check,
-        params={"condition": "spend_cap_day_micro >= 0 and spend_cap_month_micro >= 0"},
+        params={
+            "condition": "spend_cap_day_micro >= 0 and spend_cap_month_micro >= 0"
+        },
         schema=None,
     )
 

@@ -1,25 +1,24 @@
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import (
-    JSONB,
-    UUID,
-    Array,
-    BigInt,
-    Boolean,
-    Bytea,
-    ForeignKey,
-    Integer,
-    Serial,
-    SmallInt,
-    Text,
-    Timestamptz,
-)
+from enum import Enum
+from piccolo.columns.base import OnDelete
+from piccolo.columns.base import OnUpdate
+from piccolo.columns.column_types import Array
+from piccolo.columns.column_types import BigInt
+from piccolo.columns.column_types import Boolean
+from piccolo.columns.column_types import Bytea
+from piccolo.columns.column_types import ForeignKey
+from piccolo.columns.column_types import Integer
+from piccolo.columns.column_types import JSONB
+from piccolo.columns.column_types import Serial
+from piccolo.columns.column_types import SmallInt
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check, Unique
+from piccolo.constraints import Check
+from piccolo.constraints import Unique
 from piccolo.table import Table
 
 
@@ -84,7 +83,9 @@ DESCRIPTION = "identity, messages, audit"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
     manager.add_table(
         class_name="TotpFactor",
@@ -107,7 +108,9 @@ async def forwards():
         columns=None,
     )
 
-    manager.add_table(class_name="Invitation", tablename="invitation", schema=None, columns=None)
+    manager.add_table(
+        class_name="Invitation", tablename="invitation", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="AuditEntry",
@@ -137,7 +140,9 @@ async def forwards():
         columns=None,
     )
 
-    manager.add_table(class_name="UserLink", tablename="user_link", schema=None, columns=None)
+    manager.add_table(
+        class_name="UserLink", tablename="user_link", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="WebhookDelivery",
@@ -146,7 +151,9 @@ async def forwards():
         columns=None,
     )
 
-    manager.add_table(class_name="ApiReply", tablename="api_reply", schema=None, columns=None)
+    manager.add_table(
+        class_name="ApiReply", tablename="api_reply", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="OutsideIdentity",
@@ -3039,7 +3046,9 @@ async def forwards():
         tablename="invitation",
         constraint_name="ck_invitation_role",
         constraint_class=Check,
-        params={"condition": "role in ('admin', 'developer', 'billing', 'viewer')"},
+        params={
+            "condition": "role in ('admin', 'developer', 'billing', 'viewer')"
+        },
         schema=None,
     )
 
@@ -3048,7 +3057,9 @@ async def forwards():
         tablename="invitation",
         constraint_name="ck_invitation_email",
         constraint_class=Check,
-        params={"condition": "email = lower(email) and length(email) between 3 and 255"},
+        params={
+            "condition": "email = lower(email) and length(email) between 3 and 255"
+        },
         schema=None,
     )
 
@@ -3147,7 +3158,9 @@ async def forwards():
         tablename="user_link",
         constraint_name="ck_user_link_purpose",
         constraint_class=Check,
-        params={"condition": "purpose in ('verify_email', 'reset_password', 'change_email', 'keep_account')"},
+        params={
+            "condition": "purpose in ('verify_email', 'reset_password', 'change_email', 'keep_account')"
+        },
         schema=None,
     )
 
@@ -3183,7 +3196,9 @@ async def forwards():
         tablename="outside_identity",
         constraint_name="ck_outside_identity_length",
         constraint_class=Check,
-        params={"condition": "length(issuer) between 1 and 255 and length(subject) between 1 and 255"},
+        params={
+            "condition": "length(issuer) between 1 and 255 and length(subject) between 1 and 255"
+        },
         schema=None,
     )
 

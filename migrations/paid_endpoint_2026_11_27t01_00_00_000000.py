@@ -1,8 +1,12 @@
 """Operators have roles; a session says where it is good and as whom."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import UUID, Boolean, ForeignKey, Text
+from piccolo.columns.base import OnDelete
+from piccolo.columns.base import OnUpdate
+from piccolo.columns.column_types import Boolean
+from piccolo.columns.column_types import ForeignKey
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
 from piccolo.constraints import Check
@@ -29,7 +33,9 @@ DESCRIPTION = "operators"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
     manager.add_column(
         table_class_name="User",
@@ -123,7 +129,9 @@ async def forwards():
         tablename="users",
         constraint_name="ck_users_operator_role",
         constraint_class=Check,
-        params={"condition": "operator_role in ('superuser', 'admin', 'support', 'analyst', 'finance')"},
+        params={
+            "condition": "operator_role in ('superuser', 'admin', 'support', 'analyst', 'finance')"
+        },
         schema=None,
     )
 

@@ -1,10 +1,16 @@
 """The chain of hashes over the audit: what waits for its link, the links, and the heads."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.column_types import UUID, BigInt, BigSerial, Bytea, Date, Timestamptz
+from piccolo.columns.column_types import BigInt
+from piccolo.columns.column_types import BigSerial
+from piccolo.columns.column_types import Bytea
+from piccolo.columns.column_types import Date
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check, Unique
+from piccolo.constraints import Check
+from piccolo.constraints import Unique
 
 ID = "2026-11-27T01:10:00:000000"
 VERSION = "1.38.0"
@@ -12,11 +18,17 @@ DESCRIPTION = "the chain of hashes over the audit"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
-    manager.add_table(class_name="AuditSeal", tablename="audit_seal", schema=None, columns=None)
+    manager.add_table(
+        class_name="AuditSeal", tablename="audit_seal", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="AuditLink", tablename="audit_link", schema=None, columns=None)
+    manager.add_table(
+        class_name="AuditLink", tablename="audit_link", schema=None, columns=None
+    )
 
     manager.add_table(
         class_name="AuditUnsealed",
@@ -302,7 +314,9 @@ async def forwards():
         tablename="audit_seal",
         constraint_name="ck_audit_seal_positions",
         constraint_class=Check,
-        params={"condition": "first_position > 0 and first_position <= last_position"},
+        params={
+            "condition": "first_position > 0 and first_position <= last_position"
+        },
         schema=None,
     )
 

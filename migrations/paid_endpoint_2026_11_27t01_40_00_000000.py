@@ -1,12 +1,21 @@
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.base import OnDelete, OnUpdate
-from piccolo.columns.column_types import JSONB, UUID, BigInt, Date, ForeignKey, Integer, SmallInt, Text, Timestamptz
+from enum import Enum
+from piccolo.columns.base import OnDelete
+from piccolo.columns.base import OnUpdate
+from piccolo.columns.column_types import BigInt
+from piccolo.columns.column_types import Date
+from piccolo.columns.column_types import ForeignKey
+from piccolo.columns.column_types import Integer
+from piccolo.columns.column_types import JSONB
+from piccolo.columns.column_types import SmallInt
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check, Unique
+from piccolo.constraints import Check
+from piccolo.constraints import Unique
 from piccolo.table import Table
 
 
@@ -30,15 +39,25 @@ DESCRIPTION = "jobs, days of logs, notices"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
-    manager.add_table(class_name="Notice", tablename="notice", schema=None, columns=None)
+    manager.add_table(
+        class_name="Notice", tablename="notice", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="LogDay", tablename="log_day", schema=None, columns=None)
+    manager.add_table(
+        class_name="LogDay", tablename="log_day", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="Job", tablename="job", schema=None, columns=None)
+    manager.add_table(
+        class_name="Job", tablename="job", schema=None, columns=None
+    )
 
-    manager.add_table(class_name="JobRun", tablename="job_run", schema=None, columns=None)
+    manager.add_table(
+        class_name="JobRun", tablename="job_run", schema=None, columns=None
+    )
 
     manager.add_column(
         table_class_name="Notice",
@@ -826,7 +845,9 @@ async def forwards():
         tablename="notice",
         constraint_name="ck_notice_kind",
         constraint_class=Check,
-        params={"condition": "kind ~ '^[a-z][a-z_]*$' and length(kind) <= 60 and length(about) <= 200"},
+        params={
+            "condition": "kind ~ '^[a-z][a-z_]*$' and length(kind) <= 60 and length(about) <= 200"
+        },
         schema=None,
     )
 
@@ -880,7 +901,9 @@ async def forwards():
         tablename="job_run",
         constraint_name="ck_job_run_state",
         constraint_class=Check,
-        params={"condition": "state in ('waiting', 'running', 'retrying', 'succeeded', 'failed', 'retried')"},
+        params={
+            "condition": "state in ('waiting', 'running', 'retrying', 'succeeded', 'failed', 'retried')"
+        },
         schema=None,
     )
 
@@ -889,7 +912,9 @@ async def forwards():
         tablename="job_run",
         constraint_name="ck_job_run_ended_at",
         constraint_class=Check,
-        params={"condition": "(state in ('succeeded', 'failed', 'retried')) = (ended_at is not null)"},
+        params={
+            "condition": "(state in ('succeeded', 'failed', 'retried')) = (ended_at is not null)"
+        },
         schema=None,
     )
 

@@ -1,13 +1,16 @@
 """Which row of an older installation became which of ours."""
 
-from enum import Enum
-
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.columns.column_types import UUID, Bytea, Text, Timestamptz
+from enum import Enum
+from piccolo.columns.column_types import Bytea
+from piccolo.columns.column_types import Text
+from piccolo.columns.column_types import Timestamptz
+from piccolo.columns.column_types import UUID
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.defaults.uuid import UUID4
 from piccolo.columns.indexes import IndexMethod
-from piccolo.constraints import Check, Unique
+from piccolo.constraints import Check
+from piccolo.constraints import Unique
 
 ID = "2026-11-27T01:50:00:000000"
 VERSION = "1.38.0"
@@ -15,9 +18,13 @@ DESCRIPTION = "rows of an older installation"
 
 
 async def forwards():
-    manager = MigrationManager(migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION)
+    manager = MigrationManager(
+        migration_id=ID, app_name="paid_endpoint", description=DESCRIPTION
+    )
 
-    manager.add_table(class_name="LegacyRow", tablename="legacy_row", schema=None, columns=None)
+    manager.add_table(
+        class_name="LegacyRow", tablename="legacy_row", schema=None, columns=None
+    )
 
     manager.add_column(
         table_class_name="LegacyRow",
@@ -96,7 +103,9 @@ async def forwards():
             "unique": False,
             "index": False,
             "index_method": IndexMethod.btree,
-            "choices": Enum("LegacyKind", {"PLAN": "plan", "CLIENT": "client", "KEY": "key"}),
+            "choices": Enum(
+                "LegacyKind", {"PLAN": "plan", "CLIENT": "client", "KEY": "key"}
+            ),
             "db_column_name": None,
             "secret": False,
         },

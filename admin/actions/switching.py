@@ -1,7 +1,7 @@
 """Actions that switch services, operations and plans off, and on again."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import asyncpg
