@@ -1,20 +1,18 @@
-"""The newest entries of the ledger, and grants of one organization, along indexes: the back office lists both."""
+"""The grants of one organization, along an index: the back office lists them."""
 
 from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.engine.finder import engine_finder
 
 ID = "2026-11-27T02:40:00:000000"
 VERSION = "1.38.0"
-DESCRIPTION = "indexes of the back office's lists of credits"
+DESCRIPTION = "index of the back office's list of grants"
 
 FORWARDS = """
-create index credit_entry_created_at on credit_entry (created_at desc, id desc);
 create index credit_grant_organization_id on credit_grant (organization_id, id desc);
 """
 
 BACKWARDS = """
 drop index credit_grant_organization_id;
-drop index credit_entry_created_at;
 """
 
 
