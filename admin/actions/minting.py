@@ -56,7 +56,7 @@ async def _preview_minting(visit: Visit, values: NewKey) -> Preview:
     scopes = valid_scopes(wish.scopes)
     if missing := await unknown_scopes(visit.connection, scopes):
         raise InvalidValue(f"There is no service or operation {missing[0]} that a key could be for.")
-    living = len(await keys.unrevoked(visit.connection, found.id))
+    living = await keys.count_unrevoked(visit.connection, found.id)
     return Preview(
         (
             (

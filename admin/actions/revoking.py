@@ -75,13 +75,14 @@ async def _revoke_one(visit: Visit, values: OneKey, reason: str) -> Outcome:
 
 async def _preview_all(visit: Visit, values: AllKeys) -> Preview:
     found = await fetch_organization(visit.connection, values.organization)
-    theirs = await keys.unrevoked(visit.connection, found.id)
+    theirs = await keys.unrevoked(visit.connection, found.id, most=SHOWN)
     if not theirs:
         raise Conflict(f"{found.name} has no key that is not revoked.")
-    more = (f"and {len(theirs) - SHOWN:,} more",) if len(theirs) > SHOWN else ()
+    number = await keys.count_unrevoked(visit.connection, found.id)
+    more = (f"and {number - SHOWN:,} more",) if number > SHOWN else ()
     return Preview(
-        (f"All {counted(len(theirs), 'key')} of {found.name} are stopped for ever. {_REFUSED}", *more),
-        tuple((f"{key.name} {key.prefix}\u2026{key.last4}", key.state, "revoked") for key in theirs[:SHOWN]),
+        (f"All {counted(number, 'key')} of {found.name} are stopped for ever. {_REFUSED}", *more),
+        tuple((f"{key.name} {key.prefix}\u2026{key.last4}", key.state, "revoked") for key in theirs),
         ("If they shall only be stopped for a time, suspend the organization instead.",),
     )
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+import asyncpg
 from starlette.responses import Response
 
 from admin.web.admission import working
@@ -36,6 +37,12 @@ DAYS = (
     ("7", "7 days"),
     ("30", "30 days"),
     ("90", "90 days"),
+)
+STATEMENT_MS = 6_000
+"""Of one statement: how many requests each organization made is counted first, of all that are chosen."""
+_TOO_MUCH = (
+    "These are more requests than a page counts. Choose fewer days or fewer organizations; `paid-endpoint what-if` goes"
+    " through all of them."
 )
 _LONGEST = 4_000
 _one_at_a_time = asyncio.Semaphore(1)
@@ -89,8 +96,11 @@ async def _replayed(visit: Visit, given: dict[str, str]) -> WhatIf:
         raise TooManyTries(text, retry_after_seconds=10) from None
     try:
         async with visit.services.database.acquire() as connection:
+            await connection.execute(f"set statement_timeout = {STATEMENT_MS}")  # until it goes back to the pool
             draft = await read_draft(connection, given["plan"], _changes(given))
             return await what_if(connection, draft, _scope(given), now=datetime.now(UTC), bound=BOUND)
+    except asyncpg.QueryCanceledError:
+        raise InvalidValue(_TOO_MUCH) from None
     finally:
         _one_at_a_time.release()
 

@@ -66,12 +66,22 @@ async def keys_by_id(connection: Any, key_ids: Sequence[UUID]) -> dict[UUID, Key
     return {row["id"]: record_of(row) for row in rows}
 
 
-async def unrevoked(connection: Any, organization_id: UUID) -> list[KeyRecord]:
-    """All keys of an organization that are not revoked, oldest first; also those that have expired."""
+async def unrevoked(connection: Any, organization_id: UUID, *, most: int | None = None) -> list[KeyRecord]:
+    """Keys of an organization that are not revoked, also those that have expired, oldest first; `most`: no more of them."""
     rows = await connection.fetch(
-        f"{_FROM} where k.organization_id = $1 and k.revoked_at is null order by k.created_at, k.id", organization_id
+        f"{_FROM} where k.organization_id = $1 and k.revoked_at is null order by k.created_at, k.id limit $2",
+        organization_id,
+        most,
     )
     return [record_of(row) for row in rows]
+
+
+async def count_unrevoked(connection: Any, organization_id: UUID) -> int:
+    """How many keys of an organization are not revoked."""
+    found: int = await connection.fetchval(
+        "select count(*) from api_key where organization_id = $1 and revoked_at is null", organization_id
+    )
+    return found
 
 
 async def mint(

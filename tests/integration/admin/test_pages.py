@@ -4,11 +4,13 @@ from html import unescape
 
 import pytest
 
+from admin.pages import what_if
 from admin.pages.reports import GROUPS
 from domain import keys
 from domain.credits.granting import grant
 from domain.operators import OPERATOR_ROLES, Right
 from domain.reports.registry import REPORTS
+from domain.what_if import scopes
 
 
 @pytest.fixture
@@ -149,6 +151,20 @@ async def test_a_draft_begins_with_the_plans_own_terms_and_is_replayed(office, s
     assert "Refused under the draft" in answer.text
     file = await superuser.browser.get("/what-if.csv", params=query)
     assert file.text.startswith("organization,name")
+
+
+async def test_a_replay_of_too_many_requests_is_given_up_with_a_sentence(superuser, customer, monkeypatch):
+    organization, *_ = customer
+    slow = scopes._IDS.replace("from organization o", "from (select pg_sleep(5)) slow cross join organization o")
+    monkeypatch.setattr(scopes, "_IDS", slow)
+    monkeypatch.setattr(what_if, "STATEMENT_MS", 100)
+    query = {"plan": organization.plan_slug, "limits": "5/hour", "days": "1", "who": "plan"}
+    answer = await superuser.browser.get("/what-if", params=query)
+    assert answer.status_code == 422
+    assert "more requests than a page counts" in answer.text
+    monkeypatch.undo()
+    again = await superuser.browser.get("/what-if", params=query)
+    assert again.status_code == 200
 
 
 @pytest.mark.parametrize(

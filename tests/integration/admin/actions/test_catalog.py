@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from admin.actions import switching
 from domain import operations, organizations, plans, services
 from domain.as_code import history
 from domain.as_code.applying import apply
 from domain.audit import Actor
+from domain.ingesting.grains import EVERY
 from domain.limit_texts import parse_limits
 from domain.plan_prices import parse_price
 from domain.plan_versions import read_terms, terms_of
@@ -25,6 +27,25 @@ async def forecast(connection):
     return await operations.create(
         connection, service_slug=slug, method="GET", path_pattern="/f", name="forecast", price_micro=1_000_000
     )
+
+
+async def test_who_calls_a_service_is_told_and_counted_no_longer_than_a_moment(
+    office, superuser, forecast, customer, connection, monkeypatch
+):
+    slug = forecast.service_slug
+    service_id = await connection.fetchval("select id from service where slug = $1", slug)
+    await connection.executemany(
+        "insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests)"
+        " values ($1, $2, $3, $2, now() - interval '2 hours', 'hour', 2, 7)",
+        [(whose, EVERY, service_id) for whose in (EVERY, customer.organization.id)],
+    )
+    seen = await superuser.browser.preview("disable-service", service=slug)
+    assert "In the last 24 hours 1 organization called it 7 times." in seen.text
+    monkeypatch.setattr(
+        switching, "_CALLERS", "select 1 + length(pg_sleep(5)::text) where $1::uuid <> $2 or $2 <> $3::uuid"
+    )
+    seen = await superuser.browser.preview("disable-service", service=slug)
+    assert "it was called 7 times, by more organizations than are counted here" in seen.text
 
 
 async def test_a_service_is_switched_off_and_on(office, superuser, forecast):
