@@ -9,6 +9,7 @@ from domain.databases import Pool, open_pool
 from domain.identity.throttle import Throttle
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
+from portal.web.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Services:
     redis: Client
     templates: AdminTemplates
     throttle: Throttle
+    turns: Turns
 
 
 @asynccontextmanager
@@ -28,6 +30,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         pool = await open_pool(settings.database, "paid-endpoint admin")
         stack.push_async_callback(pool.close)
+        turns = Turns(settings.database.pool_max_size)
         redis: Client = open_client(settings.redis)
         stack.push_async_callback(redis.aclose)
-        yield Services(settings, pool, redis, AdminTemplates(), Throttle(redis, settings.redis))
+        yield Services(settings, pool, redis, AdminTemplates(), Throttle(redis, settings.redis), turns)

@@ -15,10 +15,10 @@ from portal.background import TASKS, Task, running
 from portal.live import LiveUsage
 from portal.routes import routes
 from portal.services import Services
-from portal.turns import Turns
 from portal.web.failures import EXCEPTION_HANDLERS
 from portal.web.guarding import GuardedRequests
 from portal.web.templates import Templates
+from portal.web.turns import Turns
 
 LARGEST_BODY = 1_048_576
 

@@ -9,8 +9,8 @@ from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
 from portal.live import LiveUsage
-from portal.turns import Turns
 from portal.web.templates import Templates
+from portal.web.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)

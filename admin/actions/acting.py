@@ -46,6 +46,7 @@ async def _carry_out(visit: Visit, values: Act, reason: str) -> Outcome:
     found = await _checked(visit, values)
     link = ActingLink(
         operator_id=visit.operator.id,
+        session_id=visit.here.session.id,
         organization_id=UUID(str(found.id)),
         minutes=values.minutes,
         may_change=values.may_change == "yes",

@@ -30,6 +30,7 @@ async def _preview_suspending(visit: Visit, values: Chosen) -> Preview:
 
 
 async def _suspend(visit: Visit, values: Chosen, reason: str) -> Outcome:
+    await _require_still(visit, values, "active")
     found = await organizations.suspend(visit.connection, values.organization)
     await _record(visit, found, Verb.ORGANIZATION_SUSPEND, "active", "suspended", reason)
     return Outcome(f"{found.name} is suspended.", _links(found))
@@ -47,9 +48,19 @@ async def _preview_restoring(visit: Visit, values: Chosen) -> Preview:
 
 
 async def _restore(visit: Visit, values: Chosen, reason: str) -> Outcome:
+    await _require_still(visit, values, "suspended")
     found = await organizations.restore(visit.connection, values.organization)
     await _record(visit, found, Verb.ORGANIZATION_RESTORE, "suspended", "active", reason)
     return Outcome(f"{found.name} is active again.", _links(found))
+
+
+async def _require_still(visit: Visit, values: Chosen, state: str) -> None:
+    """Raise Conflict if somebody was quicker; until the transaction ends nobody is."""
+    now = await visit.connection.fetchval(
+        "select state from organization where slug = $1 for no key update", values.organization
+    )
+    if now != state:
+        raise Conflict(f"The organization is {now} already: somebody was quicker.")
 
 
 async def _record(

@@ -1,5 +1,6 @@
 """The actions: their list, each one's form, its preview, and doing it."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -50,6 +51,7 @@ class ActionPage(Page):
     action: Action
     fields: tuple[Filled, ...]
     preview: Preview | None = None
+    seen: str = ""
     reason: str = ""
     once: str = ""
 
@@ -86,7 +88,7 @@ async def preview(visit: Visit, slug: str) -> Page | Response:
         made = await action.preview(visit, values)
     except (ValidationError, Fault) as fault:
         return await _wrong(visit, action, given, fault)
-    return await _previewed(visit, action, given, made)
+    return await _previewed(visit, action, given, made, seen=_seen(action, values, made))
 
 
 async def carry_out(visit: Visit, slug: str) -> Page | Response:
@@ -102,7 +104,8 @@ async def carry_out(visit: Visit, slug: str) -> Page | Response:
         async with visit.change():  # so that the form can be shown again with what its fields offer
             outcome = await _once(visit, action, values, reason, made)
     except Fault as fault:
-        page = await _previewed(visit, action, given, made, reason=reason, error=str(fault), status=status_of(fault))
+        told = {"reason": reason, "error": str(fault), "status": status_of(fault)}
+        page = await _previewed(visit, action, given, made, seen=_seen(action, values, made), **told)
         return render(visit, page)
     return OutcomePage(title=action.title, action=action, outcome=outcome)
 
@@ -120,11 +123,21 @@ async def _once(visit: Visit, action: Action, values: Values, reason: str, made:
     claimed = await api_replies.claim(visit.connection, scope=scope, key=once, fingerprint=visit.text("seen")[:64])
     if isinstance(claimed, api_replies.KeptReply):
         raise Conflict("This form was sent before, and was carried out then. Nothing was done now.")
-    if visit.text("seen") != made.fingerprint:
+    if visit.text("seen") != _seen(action, values, made):
         raise Conflict("What this would do has changed since you looked. Nothing was done. Look again.")
     outcome = await action.carry_out(visit, values, reason)
     await api_replies.keep(visit.connection, claimed, 200, {"sentence": outcome.sentence})
     return outcome
+
+
+def _seen(action: Action, values: Values, made: Preview) -> str:
+    """What was looked at: these values of this action, and what they would do. Who sends others has not looked at them.
+
+    Of a secret value it knows what the preview carries in its place.
+    """
+    secret = {field.name for field in action.fields if field.secret}
+    known = {**values.model_dump(mode="json", exclude=secret), **made.carried}
+    return hashlib.sha256(repr((action.slug, sorted(known.items()), made.fingerprint)).encode()).hexdigest()
 
 
 def _action(visit: Visit, slug: str) -> Action:

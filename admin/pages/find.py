@@ -33,7 +33,7 @@ def path_of(kind: str, ref: str) -> str:
     """The page of a thing by its kind."""
     folder = {"organization": "organizations", "key": "keys", "user": "users", "request": "requests", "plan": "plans"}
     if kind == "service":
-        return f"/reports/errors?service={quote(ref, safe='')}"
+        return f"/reports/errors-by-operation?service={quote(ref, safe='')}"
     return f"/{folder[kind]}/{quote(ref, safe='')}"
 
 

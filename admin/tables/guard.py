@@ -32,9 +32,12 @@ from domain.csv_texts import safe_cell
 from domain.faults import Forbidden, NotFound, NotSignedIn
 from domain.identity.sessions import end_session
 from domain.operators import Operator, Right
+from portal.web.bodies import read_body
 from portal.web.cookies import clear_cookie
+from portal.web.failures import noted
 from portal.web.forgery import SAFE_METHODS, require_form_token, require_same_site
 
+LARGEST_BODY = 1_048_576
 HEADER = "x-csrftoken"
 """In which piccolo-admin's script sends the token of its cookie."""
 _YEAR = b"private, max-age=31536000, immutable"
@@ -63,9 +66,12 @@ def _path(scope: Scope) -> str:
 
 
 async def _answer(visit: Visit, target: Target) -> ASGIApp:
-    await recognise(visit)
-    if visit.request.method not in SAFE_METHODS:
+    changes = visit.request.method not in SAFE_METHODS
+    if changes:
         require_same_site(visit.request, visit.settings.admin)
+        await read_body(visit.request, most=LARGEST_BODY)  # before anybody is looked up: it may take its time
+    await recognise(visit)
+    if changes:
         require_form_token(visit.settings.secrets, visit.tied_to, visit.request.headers.get(HEADER, ""))
     if target.kind is Kind.SIGN_OUT:
         return await _sign_out(visit)
@@ -186,7 +192,8 @@ def _told(visit: Visit, target: Target, fault: Exception) -> Response:
     if opens and isinstance(fault, FactorNeeded):
         return RedirectResponse("/account", status_code=303)
     if opens:
-        return HTMLResponse(f"<p>{escape(str(fault))}</p>", 403 if isinstance(fault, Forbidden) else 503)
+        failure = noted(fault, visit.request)  # never the fault's own words: it may say where the database is
+        return HTMLResponse(f"<p>{escape(failure.detail)}</p>", failure.status, dict(failure.headers))
     if target.verb is Verb.REPLACE and isinstance(fault, Forbidden):
         return JSONResponse({"detail": str(fault)}, 405, {"allow": "GET, POST, PATCH, DELETE"})
     return told(fault, visit.request)

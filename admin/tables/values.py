@@ -101,7 +101,7 @@ def _object(given: Any) -> dict[str, Any]:
 def _json(name: str, text: str) -> Any:
     try:
         return json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidValue(f"{name} is no JSON.") from None
 
 

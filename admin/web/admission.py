@@ -27,8 +27,15 @@ class Unaudited(RuntimeError):  # noqa: N818  the house calls faults so
 
 @asynccontextmanager
 async def working(visit: Visit, *, changes: bool) -> AsyncIterator[None]:
-    """A connection for the visit, in one transaction: read-only, or, where something may change, undone by any fault."""
+    """A connection for the visit, in one transaction: read-only, or, where something may change, undone by any fault.
+
+    An operator who asks for much at once waits for their turn, so that connections stay for others.
+    """
+    turns, shown = visit.services.turns, visit.session_token
+    if visit.signed_in is not None:
+        turns.remember(shown, visit.signed_in.operator.id)
     async with (
+        turns.turn(shown),
         visit.services.database.acquire() as connection,
         connection.transaction(readonly=not changes, isolation=None if changes else "repeatable_read"),
     ):

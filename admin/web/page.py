@@ -50,15 +50,17 @@ class PageRoute:
         services: Services = request.app.state.services
         visit = Visit(request, services)
         try:
-            await recognise(visit)
-            if request.method not in SAFE_METHODS:
+            unsafe = request.method not in SAFE_METHODS
+            if unsafe:
                 require_same_site(request, services.settings.admin)
-                visit.form = await form_fields(request)
+                visit.form = await form_fields(request)  # before anybody is looked up: it may take its time
+            await recognise(visit)
+            if unsafe:
                 require_form_token(services.settings.secrets, visit.tied_to, str(visit.form.pop(FIELD, "")))
             require(visit, self.audience, self.right)
             if not self.connected:
                 return await self._answer(visit)
-            changes = self.changes and request.method not in SAFE_METHODS
+            changes = self.changes and unsafe
             async with working(visit, changes=changes):
                 return await self._changed(visit) if changes else await self._answer(visit)
         except Told as told:

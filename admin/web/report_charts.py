@@ -15,8 +15,10 @@ from portal.web.formats import THIN, credits_, number, short_number
 _MOST_LABELS = {"wide": 12, "narrow": 5}
 _COLOURS = (1, 2, 3, 4, 5, 6)
 _DAY_SECONDS = 86_400
-_CATEGORY = 14
-"""Characters of a category below its slot."""
+_WHOLES = frozenset({"requests", "net"})
+"""Lines that hold other lines of their chart: nothing is stacked on them."""
+_CATEGORY, _ALL_CATEGORIES = 14, 84
+"""Characters of a category below its slot at most, and of all together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,17 @@ def draw(title: str, series: Series | None, columns: Sequence[Column] = ()) -> t
     """The charts; none for a report without a series, or with one of nothing. Lines have the titles of their columns."""
     if series is None or not series.x:
         return ()
+    stacked = not _WHOLES.intersection(line.name for line in series.lines)
     titles = {column.name: column.title for column in columns}
     lines = [replace(line, name=titles.get(line.name) or _words(line.name)) for line in series.lines]
     units = list(dict.fromkeys(line.unit for line in lines))
     return tuple(
-        _drawn(title, series, unit, [line for line in lines if line.unit == unit], index)
+        _drawn(title, series, unit, [line for line in lines if line.unit == unit], index, stacked=stacked)
         for index, unit in enumerate(units)
     )
 
 
-def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int) -> Drawing:
+def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int, *, stacked: bool) -> Drawing:
     shown = _format(unit)
     slots = [_name(x) for x in series.x]
     whole = unit in ("count", "credits_micro")
@@ -49,7 +52,7 @@ def _drawn(title: str, series: Series, unit: str, lines: list[Line], index: int)
     chart = Chart(
         name=f"report-{index}",
         title=title if index == 0 else f"{title}: {words}",
-        kind="columns" if whole else "lines",
+        kind="columns" if whole and (stacked or len(lines) == 1) else "lines",
         slots=slots,
         lanes=tuple(Lane(line.name, _COLOURS[at % len(_COLOURS)], list(line.values)) for at, line in enumerate(lines)),
         format_=shown,
@@ -95,10 +98,15 @@ def _marks(xs: tuple[datetime | str, ...], most: int) -> list[Mark]:
     step = max(1, -(-len(xs) // most))
     moments = [x for x in xs if isinstance(x, datetime)]
     days = len(moments) > 1 and (moments[1] - moments[0]).total_seconds() >= _DAY_SECONDS
-    return [Mark(at, _label(x, days=days)) for at, x in enumerate(xs) if (len(xs) - 1 - at) % step == 0]
+    return [
+        Mark(at, _label(x, days=days, room=_ALL_CATEGORIES // len(xs)))
+        for at, x in enumerate(xs)
+        if (len(xs) - 1 - at) % step == 0
+    ]
 
 
-def _label(x: datetime | str, *, days: bool) -> str:
+def _label(x: datetime | str, *, days: bool, room: int) -> str:
     if isinstance(x, str):
-        return x if len(x) <= _CATEGORY else f"{x[:_CATEGORY]}\u2026"
+        most = min(max(room, 5), _CATEGORY)
+        return x if len(x) <= most else f"{x[:most].rstrip()}\u2026"
     return f"{x.day} {x:%b}" if days else f"{x:%H:%M}"

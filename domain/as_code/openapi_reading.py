@@ -45,6 +45,8 @@ class Spec:
 def read_spec(text: str) -> Spec:
     """What a spec describes. Raises InvalidValue (Mistaken for what is neither JSON nor YAML)."""
     data = _data(text)
+    if isinstance(data, dict) and "swagger" in data:
+        raise InvalidValue("This is Swagger 2.0, which came before OpenAPI. Convert it to OpenAPI 3.0 or 3.1 first.")
     if not isinstance(data, dict) or not re.match(r"3\.[01](\.|$)", str(data.get("openapi"))):
         raise InvalidValue("This is no OpenAPI description of version 3.0 or 3.1: its field openapi says so.")
     info = _mapping(data.get("info"))

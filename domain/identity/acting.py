@@ -14,7 +14,7 @@ from domain.access import Access
 from domain.audit import Actor, Thing, Verb
 from domain.faults import Forbidden
 from domain.identity.acting_links import ActingLink
-from domain.identity.sessions import ACTING_ROLES, CHANGING_ROLES, USER_AGENT_LENGTH, Session
+from domain.identity.sessions import ACTING_ROLES, ADMIN, CHANGING_ROLES, USER_AGENT_LENGTH, Session
 from domain.random_tokens import NewToken, new_token
 
 ROLE = "admin"
@@ -46,13 +46,14 @@ select u.id as operator_id, u.email as operator_email,
        o.id as organization_id, o.slug, o.name as organization_name
   from users u, organization o
  where u.id = $1 and u.active and u.operator_role = any($3) and o.id = $2 and o.state <> 'closed'
+   and exists (select from portal_session s where s.id = $4 and s.user_id = u.id and s.face = $5 and s.expires_at > now())
 """
 
 
 async def read_offer(connection: Any, link: ActingLink, *, most_minutes: int) -> Offer:
-    """Whom the link concerns now. Raises Forbidden for who has lost the right since, and where the organization is closed."""
+    """Whom the link concerns now. Raises Forbidden for who lost the right or was signed out since, and for a closed organization."""
     roles = CHANGING_ROLES if link.may_change else ACTING_ROLES
-    row = await connection.fetchrow(_OFFER, link.operator_id, link.organization_id, roles)
+    row = await connection.fetchrow(_OFFER, link.operator_id, link.organization_id, roles, link.session_id, ADMIN)
     if row is None:
         raise Forbidden("This operator may not act as this organization any more.")
     return Offer(**dict(row), may_change=link.may_change, minutes=min(link.minutes, most_minutes))

@@ -23,11 +23,12 @@ _AWAY = (RedisError, OSError, TimeoutError)
 
 
 class ActingLink(BaseModel):
-    """What a link opens. `browser` is the digest of the name that the operator's browser gives itself."""
+    """What a link opens. `session_id` is the operator's own, with which it dies; `browser` the digest of their browser's name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     operator_id: int
+    session_id: UUID
     organization_id: UUID
     minutes: int
     may_change: bool

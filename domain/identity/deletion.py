@@ -92,7 +92,7 @@ async def delete_due(connection: Any, settings: SecretSettings, now: datetime) -
     while True:
         async with connection.transaction():
             row = await connection.fetchrow(
-                "select id, email from users where deletes_at <= $1 and id <> all($2::int[])"
+                "select id, email from users where deletes_at <= $1 and operator_role is null and id <> all($2::int[])"
                 " order by deletes_at limit 1 for update skip locked",
                 now,
                 tried,

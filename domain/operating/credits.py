@@ -6,6 +6,7 @@ All of it belongs into the caller's transaction: the movement and its trace happ
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from unicodedata import category, normalize
 from uuid import UUID
 
 import asyncpg
@@ -133,8 +134,10 @@ async def give_charge_back(
 
 def payment_of(credits_micro: int, reference: str, paid: str) -> Payment:
     """A payment whose reference is in one form, however it was typed. Raises InvalidValue."""
-    plain = " ".join(reference.split()).upper()
-    if not 3 <= len(plain) <= LONGEST_REFERENCE or not plain.isprintable():
+    # NFKC: wide letters, ligatures and accents that are typed apart are the same payment.
+    plain = normalize("NFKC", " ".join(normalize("NFKC", reference).split()).upper())
+    marked = any(category(character).startswith("M") for character in plain)
+    if not 3 <= len(plain) <= LONGEST_REFERENCE or not plain.isprintable() or marked:
         raise InvalidValue(f"The payment's reference has 3 to {LONGEST_REFERENCE} printable characters.")
     return Payment(credits_micro, plain, " ".join(paid.split()))
 

@@ -1,7 +1,7 @@
 """Who operates the product: appointed, dismissed, signed out. There always is an active superuser.
 
 All of it belongs into the caller's transaction. A change of role ends the operator's sessions in the back office and all
-that they act as, and tells them by mail.
+that they act as, and tells them by mail. Who is appointed is not deleted any more.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,8 @@ _SUPERUSERS = """
 select id from users where operator_role = 'superuser' and active order by id for update
 """
 _CHANGE = """
-update users set operator_role = $2, admin = $2::text is not null, superuser = $2::text is not distinct from 'superuser'
+update users set operator_role = $2, admin = $2::text is not null, superuser = $2::text is not distinct from 'superuser',
+       deletes_at = case when $2::text is null then deletes_at end
  where id = $1 and operator_role is distinct from $2 returning true
 """
 
@@ -68,10 +69,12 @@ async def set_operator_role(
     Raises NotFound, InvalidValue; Conflict where nothing would change, for who cannot sign in yet, and for the last
     superuser.
     """
+    superusers = await _hold_superusers(connection)
     person = await fetch_person(connection, email)
     if role is not None and not person.active and not person.waits:
         raise Conflict(f"The account of {person.email} is switched off.")
-    await _require_another_superuser(connection, person, role)
+    if person.id in superusers and role is not OperatorRole.SUPERUSER and len(superusers) == 1:
+        raise Conflict(f"{person.email} is the last superuser: appoint another one first.")
     if not await connection.fetchval(_CHANGE, person.id, role.value if role else None):
         is_now = f"has the role {role.value}" if role else "is no operator"
         raise Conflict(f"{person.email} {is_now} already.")
@@ -125,11 +128,9 @@ async def end_operator_sessions(connection: Any, actor: Actor, *, email: str, re
     return ended
 
 
-async def _require_another_superuser(connection: Any, person: Person, role: OperatorRole | None) -> None:
-    """Raise Conflict if nobody else would be left. Until the transaction ends no other superuser can be dismissed."""
-    superusers = {row["id"] for row in await connection.fetch(_SUPERUSERS)}
-    if person.id in superusers and role is not OperatorRole.SUPERUSER and len(superusers) == 1:
-        raise Conflict(f"{person.email} is the last superuser: appoint another one first.")
+async def _hold_superusers(connection: Any) -> set[int]:
+    """Who they are. Until the transaction ends nobody else is appointed or dismissed, so what is read next stays true."""
+    return {row["id"] for row in await connection.fetch(_SUPERUSERS)}
 
 
 async def _end_sessions(connection: Any, actor: Actor, user_id: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from domain import audit
 from domain.faults import Conflict, NotFound
+from domain.identity.acting import end_acting_of
 from domain.identity.addresses import valid_email
 from domain.identity.links import RESET, new_link
 from domain.identity.recovery_codes import forget_codes
@@ -131,7 +132,7 @@ async def send_link_again(
 async def sign_out_everywhere(connection: Any, actor: audit.Actor, *, email: str, reason: str) -> int:
     """End all sessions of a person, in the portal and here; how many there were. Raises NotFound, Conflict for none."""
     person = await fetch_person(connection, email)
-    ended = await end_sessions_of(connection, person.id)
+    ended = await _end_sessions(connection, actor, person)
     if not ended:
         raise Conflict(f"{person.email} is signed in nowhere.")
     verb = audit.Verb.ACCOUNT_END_ALL_SESSIONS
@@ -153,7 +154,7 @@ async def reset_factor(connection: Any, settings: Settings, actor: audit.Actor, 
     if not removed:
         raise Conflict(f"No second factor of {person.email} is in force.")
     await forget_codes(connection, person.id)
-    ended = await end_sessions_of(connection, person.id)
+    ended = await _end_sessions(connection, actor, person)
     await audit.record(
         connection,
         actor,
@@ -166,6 +167,12 @@ async def reset_factor(connection: Any, settings: Settings, actor: audit.Actor, 
     values = {"email": person.email}
     await post_mail(connection, settings.secrets, template="factor_reset", to=person.email, values=values)
     return ended
+
+
+async def _end_sessions(connection: Any, actor: audit.Actor, person: Person) -> int:
+    """End them all; the customers as whom an operator acts are told by their audit. How many there were."""
+    acting = await end_acting_of(connection, person.id, actor, why="the operator was signed out")
+    return acting + await end_sessions_of(connection, person.id)
 
 
 async def _sit_down(connection: Any, actor: audit.Actor, person: Person, seat: Seat, reason: str) -> None:

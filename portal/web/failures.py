@@ -95,6 +95,8 @@ def _of_the_database(fault: Exception) -> Failure | None:
         return Failure(503, "unavailable", text, {}, {"retry-after": "1"})
     if isinstance(fault, _AWAY):
         return Failure(503, "unavailable", "The database cannot be reached. Try again soon.", {}, {"retry-after": "5"})
+    if isinstance(fault, asyncpg.CharacterNotInRepertoireError):
+        return Failure(422, "invalid_value", "A text holds a character that cannot be kept.", {}, {})
     return None
 
 

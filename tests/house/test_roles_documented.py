@@ -21,6 +21,7 @@ IN_WORDS = {
     Right.CATALOG: "change what is sold: services, plans, limits",
     Right.EDIT_TABLES: "edit rows in the tables",
     Right.CHANGE_AS_CUSTOMER: "change things while acting as a customer",
+    Right.LOOK_SIGN_INS: "see how people sign in: sessions, links, factors, as rows of tables",
     Right.RESET_FACTORS: "take a lost second factor away",
     Right.OPERATORS: "say who is an operator",
 }

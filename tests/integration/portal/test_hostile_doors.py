@@ -13,8 +13,8 @@ from domain.identity.signing_up import WrongPassword, ask, check_link_password, 
 from domain.invitations import valid_address
 from domain.outbox import values_of
 from domain.passwords import hash_password
-from portal.turns import Turns
 from portal.web.doors import EVEN_SECONDS
+from portal.web.turns import Turns
 from tests.accounts import bearer
 from tests.deadlines import until
 from tests.portals import Person, Portal

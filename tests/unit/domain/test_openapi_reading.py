@@ -107,7 +107,8 @@ def test_yaml_is_read_like_json():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"swagger": "2.0"}', "no OpenAPI description"),
+        ('{"swagger": "2.0"}', "This is Swagger 2.0"),
+        ('{"openapi": "4.0.0"}', "no OpenAPI description"),
         ("[]", "no OpenAPI description"),
         ('{"openapi": "3.1.0", ', "no YAML"),
         ('{"a":' * 50_000, "levels deep"),
