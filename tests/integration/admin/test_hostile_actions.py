@@ -140,6 +140,24 @@ async def test_who_may_not_book_money_begins_no_new_period_for_who_has_not_paid_
     assert (await support.browser.act("change-plan", organization=organization.slug, plan=free)).status_code == 200
 
 
+async def test_the_audit_says_who_gives_credits_to_an_organization_of_their_own(office):
+    finance, organization, other = (
+        await office.operator("finance"),
+        await office.organization(),
+        await office.organization(),
+    )
+    await office.join(finance.user_id, organization.id, "viewer")
+    values = {"credits": "5", "kind": "bonus", "said": "Hello"}
+    seen = await finance.browser.preview("grant-credits", organization=organization.slug, **values)
+    assert "You belong to" in seen.text
+    for one in (organization, other):
+        done = await finance.browser.act("grant-credits", organization=one.slug, **values)
+        assert done.status_code == 200, done.text
+    [own], [others] = [await written(office, one.id, "credits.grant") for one in (organization, other)]
+    assert own.after["to_own_organization"] is True
+    assert "to_own_organization" not in others.after
+
+
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
 async def test_a_moment_outside_of_the_calendar_is_a_mistake_of_the_form(office, superuser, at):
     organization = await office.organization()
