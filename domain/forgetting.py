@@ -44,6 +44,10 @@ _STATEMENTS: Mapping[str, str] = {
          order by e.created_at limit $2 for update skip locked)""",
     "notices": """delete from notice where id in (
         select id from notice where created_at < $1 limit $2 for update skip locked)""",
+    # Where a window is over, or nothing was reached, no row says the same.
+    "alerts": """delete from alert_state where id in (
+        select id from alert_state where period_ends < $1 or (period_ends is null and level = 0 and since < $1)
+         limit $2 for update skip locked)""",
 }
 KINDS = tuple(_STATEMENTS)
 
@@ -62,6 +66,7 @@ def ages(settings: Settings) -> Mapping[str, timedelta]:
         "webhook deliveries": kept,
         "webhook events": kept,
         "notices": _NOTICES_KEPT,
+        "alerts": kept,
     }
 
 

@@ -58,6 +58,24 @@ OPERATOR_ROLES: dict[OperatorRole, frozenset[Right]] = {
 """Every role and all that it may do."""
 
 
+RIGHTS_IN_WORDS: dict[Right, str] = {
+    Right.LOOK: "see customers, keys, plans, services, requests, jobs",
+    Right.ANALYSE: "reports, what if",
+    Right.LOOK_SIGN_INS: "see what people sign in with: sessions, links, second factors; never a secret",
+    Right.LOOK_MONEY: "see balances, ledgers, revenue",
+    Right.SUPPORT: "act for customers: organizations, people, keys, subscriptions, limits; see the portal as they do",
+    Right.MONEY: "grant, adjust and refund credits, approve payments",
+    Right.RUN: "run and retry jobs, send test mails",
+    Right.LOOK_AUDIT: "read the audit",
+    Right.CATALOG: "change what is sold: services, plans, limits",
+    Right.EDIT_TABLES: "edit rows in the tables",
+    Right.CHANGE_AS_CUSTOMER: "change things while acting as a customer",
+    Right.RESET_FACTORS: "take a lost second factor away",
+    Right.OPERATORS: "say who is an operator",
+}
+"""What each right lets its holder do, as it goes on after `may`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """An operator who is signed in."""

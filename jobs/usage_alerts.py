@@ -5,7 +5,8 @@ from time import monotonic
 from uuid import UUID
 
 from domain.alerts.customers import NOWHERE, next_organizations
-from domain.alerts.looking import Teller, Told, look_at_installation, look_at_organization
+from domain.alerts.looking import Looker, Told, look_at_installation, look_at_organization
+from domain.alerts.telling import Teller
 from domain.faults import Fault
 from domain.job_run_reading import last_result
 from jobs.work import Result, Work
@@ -20,15 +21,17 @@ MOST_SECONDS = 240.0
 
 async def run(work: Work) -> Result:
     """How many organizations were looked at, and what was told; `after` is where the next run goes on, if not all were."""
-    teller = Teller(work.settings.secrets, work.settings.alerts, work.settings.admin.base_url)
+    settings = work.settings
+    teller = Teller(settings.secrets, settings.portal.base_url, settings.admin.base_url)
+    looker = Looker(settings.alerts, teller)
     begun, looked, failed = monotonic(), 0, 0
     async with work.database.acquire() as connection:
-        told = await look_at_installation(connection, teller, work.now)
+        told = await look_at_installation(connection, looker, work.now)
         after = UUID((await last_result(connection, NAME)).get("after") or str(NOWHERE))
         while batch := await next_organizations(connection, after, work.now, BATCH):
             for organization_id in batch:
                 try:
-                    told.add(await look_at_organization(connection, teller, organization_id, work.now))
+                    told.add(await look_at_organization(connection, looker, organization_id, work.now))
                 except Fault as fault:
                     # One that cannot be looked at is not to keep all others from being told.
                     failed += 1

@@ -30,7 +30,7 @@ ROOT_FOLDER = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated_template"
 _OWN_NAMES = (
     "CREDITS_", "DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR",
-    "PORTAL_", "MAIL_", "SECRET_", "OAUTH_",
+    "ADMIN_", "PORTAL_", "MAIL_", "SECRET_", "OAUTH_",
     "WEBHOOK_", "JOBS_",
 )  # fmt: skip
 

@@ -164,7 +164,10 @@ async def _book(visit: Visit, values: BankTransfer, reason: str) -> Outcome:
 async def _balance_notes(visit: Visit, found: OrganizationRecord, more: int) -> tuple[str, ...]:
     balance = (await fetch_balance(visit.connection, found.id)).balance_micro
     moves = "It moves with the organization's requests until then."
-    return (f"Balance now {credits_(balance)} credits, then {credits_(balance + more)}. {moves}",)
+    note = f"Balance now {credits_(balance)} credits, then {credits_(balance + more)}. {moves}"
+    if not await operating.belongs(visit.connection, visit.actor, found.id):
+        return (note,)
+    return (note, f"You belong to {found.name} yourself: the audit will say so.")
 
 
 _CREDITS = Field("credits", "Credits", hint="With a point: 12.5", maxlength=20)

@@ -17,7 +17,7 @@ from domain.operating.subscriptions import Wish
 from domain.operators import Right
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.subscription_rows import as_settled, fetch_subscription, foresee
-from domain.subscriptions import plan_for_sale
+from domain.subscriptions import PlanRow, plan_for_sale
 
 
 class Chosen(Values):
@@ -49,6 +49,7 @@ async def _preview_changing(visit: Visit, values: PlanChange) -> Preview:
     found = await fetch_organization(visit.connection, values.organization)
     plan = await plan_for_sale(visit.connection, values.plan)
     if not await _lives(visit, found):
+        await _require_paid(visit, found, plan)
         return Preview(
             (f"{found.name} has no subscription that lives. A new one begins on {plan.slug}, for a month at first.",),
             (("Plan", "none", plan.slug), ("Period ends", "\u2013", "a month after it is done")),
@@ -65,6 +66,7 @@ async def _change(visit: Visit, values: PlanChange, reason: str) -> Outcome:
     found = await fetch_organization(visit.connection, values.organization)
     plan = await plan_for_sale(visit.connection, values.plan)
     if not await _lives(visit, found):
+        await _require_paid(visit, found, plan)
         await subscriptions.begin(visit.connection, visit.actor, found, plan.slug, reason=reason)
     else:
         wish = subscriptions.on_plan(plan.id, at_once=values.begins == "now")
@@ -126,6 +128,13 @@ async def _resume(visit: Visit, values: Chosen, reason: str) -> Outcome:
     found = await _resumable(visit, values)
     await subscriptions.make(visit.connection, visit.actor, found, subscriptions.resumed(), reason=reason)
     return Outcome(f"The subscription of {found.name} goes on.", to_organization(found))
+
+
+async def _require_paid(visit: Visit, found: OrganizationRecord, plan: PlanRow) -> None:
+    """Who has not paid the last period gets a new one that costs only from those who book money. Raises Forbidden."""
+    held = await fetch_subscription(visit.connection, found.id)
+    if held is not None and held.grace_until is not None and plan.price_cents:
+        visit.operator.require(Right.MONEY)
 
 
 async def _lives(visit: Visit, found: OrganizationRecord) -> bool:

@@ -4,7 +4,7 @@ Each crossing is one transaction with its mails and its event: killed anywhere, 
 two workers that see the same, the second finds the state changed and says nothing.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,7 @@ from domain.alerts.measures import CUSTOMERS, OPERATORS, Measure
 from domain.alerts.operators import measure_installation
 from domain.alerts.rules import level_after, mailed
 from domain.alerts.states import State, clear, move, open_states, states_about, states_of
-from domain.alerts.telling import tell_customer, tell_operators
-from domain.portal_settings import SecretSettings
+from domain.alerts.telling import Teller, tell_customer, tell_operators
 
 
 @dataclass(slots=True)
@@ -35,18 +34,17 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
-    """With what mails are sealed, what is told, and where operators look further (a URL)."""
+class Looker:
+    """What a look needs of the settings."""
 
-    secrets: SecretSettings
     alerts: AlertSettings
-    back_office: str = field(default="http://localhost:3001")
+    teller: Teller
 
 
-async def look_at_organization(connection: Any, teller: Teller, organization_id: UUID, now: datetime) -> Told:
+async def look_at_organization(connection: Any, looker: Looker, organization_id: UUID, now: datetime) -> Told:
     """Tell one organization what it has reached since the last look. Raises NotFound."""
     states = await states_of(connection, CUSTOMERS, organization_id)
-    customer = await measure(connection, organization_id, teller.alerts, now)
+    customer = await measure(connection, organization_id, looker.alerts, now)
     told = Told()
     for one in customer.measures:
         before = states.get((one.kind, one.subject))
@@ -62,15 +60,15 @@ async def look_at_organization(connection: Any, teller: Teller, organization_id:
             if higher:
                 told.levels += 1
                 told.mails += await tell_customer(
-                    connection, teller.secrets, customer.organization, one, level, now, by_mail=by_mail
+                    connection, looker.teller, customer.organization, one, level, now, by_mail=by_mail
                 )
     return told
 
 
-async def look_at_installation(connection: Any, teller: Teller, now: datetime) -> Told:
+async def look_at_installation(connection: Any, looker: Looker, now: datetime) -> Told:
     """Tell operators what has happened since the last look, and let go what is over."""
     open_ones = await open_states(connection, OPERATORS)
-    measures = await measure_installation(connection, teller.alerts, now)
+    measures = await measure_installation(connection, looker.alerts, now)
     states = open_ones | await states_about(connection, OPERATORS, [one.subject for one in measures])
     told = Told()
     for one in measures:
@@ -86,7 +84,7 @@ async def look_at_installation(connection: Any, teller: Teller, now: datetime) -
             told.armed += not higher
             if higher:
                 told.levels += 1
-                told.mails += await tell_operators(connection, teller.secrets, teller.alerts, teller.back_office, one)
+                told.mails += await tell_operators(connection, looker.teller, looker.alerts.email, one)
     # What is measured no more has too few requests, costs little, or is no alert any longer by the settings.
     for (kind, subject), before in open_ones.items():
         told.armed += await clear(connection, kind, subject, before, now)

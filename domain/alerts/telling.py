@@ -1,9 +1,9 @@
 """What is said when a level is reached: mails and webhook events, as rows of the transaction that stores the level."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.alert_settings import AlertSettings
 from domain.alerts.measures import Measure
 from domain.credit_amounts import credits_text
 from domain.organizations import OrganizationRecord
@@ -29,9 +29,18 @@ _TEMPLATES = {
 _UNITS = {"requests": "requests", "quota": "units"}
 
 
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """With what mails are sealed, and where their readers look further: URLs of portal and back office."""
+
+    secrets: SecretSettings
+    portal_url: str
+    office_url: str
+
+
 async def tell_customer(
     connection: Any,
-    secrets: SecretSettings,
+    teller: Teller,
     organization: OrganizationRecord,
     one: Measure,
     level: int,
@@ -48,21 +57,25 @@ async def tell_customer(
         return 0
     roles = None if one.kind == AlertKind.USAGE else list(MONEY_ROLES)
     readers = await connection.fetch(_READERS, organization.id, roles, MOST_READERS)
-    values = {"organization": organization.name, "slug": organization.slug, **_words(one, level)}
+    root = f"{teller.portal_url}/o/{organization.slug}"
+    values = {
+        "organization": organization.name,
+        "subscription_url": f"{root}/subscription",
+        "credits_url": f"{root}/credits",
+        **_words(one, level),
+    }
     for reader in readers:
-        await post_mail(connection, secrets, template=_TEMPLATES[one.kind], to=reader["email"], values=values)
+        await post_mail(connection, teller.secrets, template=_TEMPLATES[one.kind], to=reader["email"], values=values)
     return len(readers)
 
 
-async def tell_operators(
-    connection: Any, secrets: SecretSettings, settings: AlertSettings, back_office: str, one: Measure
-) -> int:
+async def tell_operators(connection: Any, teller: Teller, to: str, one: Measure) -> int:
     """Queue the mail to the operators' address, if there is one; how many mails."""
-    if not settings.email:
+    if not to:
         return 0
     what, figures = operator_words(one)
-    values = {"what": what, "figures": figures, "back_office": back_office}
-    await post_mail(connection, secrets, template="operator_alert", to=settings.email, values=values)
+    values = {"what": what, "figures": figures, "office_url": teller.office_url}
+    await post_mail(connection, teller.secrets, template="operator_alert", to=to, values=values)
     return 1
 
 

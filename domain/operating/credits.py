@@ -181,6 +181,12 @@ async def book_payment(
     return booked.entry
 
 
+async def belongs(connection: Any, actor: audit.Actor, organization_id: UUID) -> bool:
+    """Whether who acts is a member of the organization: the audit says so of credits."""
+    found = "select true from membership where organization_id = $1 and user_id = $2"
+    return actor.id is not None and bool(await connection.fetchval(found, organization_id, actor.id))
+
+
 def _refund_key(request_id: UUID) -> str:
     return f"refund-of-request:{request_id}"
 
@@ -200,6 +206,8 @@ async def _trace(
 ) -> None:
     before = {"balance": credits_text(entry.balance_after_micro - entry.amount_micro)}
     after = {**told, "entry": entry.id, "balance": credits_text(entry.balance_after_micro)}
+    if await belongs(connection, actor, entry.organization_id):
+        after["to_own_organization"] = True
     await audit.record(
         connection,
         actor,

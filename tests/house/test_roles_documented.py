@@ -5,40 +5,25 @@ To write the table anew: `python -m tests.house.test_roles_documented`.
 
 from pathlib import Path
 
-from domain.operators import OPERATOR_ROLES, Right
+from domain.operators import OPERATOR_ROLES, RIGHTS_IN_WORDS, Right
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/back-office.md"
 BEGIN = "<!-- roles: written by python -m tests.house.test_roles_documented -->\n"
 END = "<!-- end of roles -->\n"
-IN_WORDS = {
-    Right.LOOK: "see customers, keys, plans, services, requests, jobs",
-    Right.ANALYSE: "reports, what if",
-    Right.LOOK_MONEY: "see balances, ledgers, revenue",
-    Right.SUPPORT: "act for customers: organizations, people, keys, subscriptions, limits; see the portal as they do",
-    Right.MONEY: "grant, adjust and refund credits, approve payments",
-    Right.RUN: "run and retry jobs, send test mails",
-    Right.LOOK_AUDIT: "read the audit",
-    Right.CATALOG: "change what is sold: services, plans, limits",
-    Right.EDIT_TABLES: "edit rows in the tables",
-    Right.CHANGE_AS_CUSTOMER: "change things while acting as a customer",
-    Right.LOOK_SIGN_INS: "see how people sign in: sessions, links, factors, as rows of tables",
-    Right.RESET_FACTORS: "take a lost second factor away",
-    Right.OPERATORS: "say who is an operator",
-}
 
 
 def table() -> str:
     """The table, one right a line."""
     roles = list(OPERATOR_ROLES)
     lines = [f"| may | {' | '.join(roles)} |", "|---|" + "---|" * len(roles)]
-    for right, words in IN_WORDS.items():
+    for right, words in RIGHTS_IN_WORDS.items():
         cells = ("yes" if right in OPERATOR_ROLES[role] else "" for role in roles)
         lines.append(f"| {words} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def test_every_right_has_words():
-    assert set(IN_WORDS) == set(Right)
+    assert set(RIGHTS_IN_WORDS) == set(Right)
 
 
 def test_the_page_says_what_each_role_may_do():

@@ -1,4 +1,4 @@
-"""What an operator takes home: a report as a file, and the audit of all that was done."""
+"""What an operator looks at and takes home: a report as a file, the audit of all that was done, the portal as a customer."""
 
 import csv
 from pathlib import Path
@@ -48,3 +48,19 @@ async def test_the_audit_tells_every_step_of_the_day_with_its_reason_and_who(ope
     assert [reason for reason in operator.reasons if f"Reason: {reason}" not in told] == []
     assert len(operator.reasons) >= 2
     assert operator.email in told
+
+
+async def test_an_operator_sees_the_portal_as_the_customer_does_and_can_only_look(operator):
+    client = await operator.client("Acted As", "free")
+    await operator.act(f"act-as-customer?organization={client.slug}", "they cannot find their keys")
+    await operator.press("Act as Acted As")
+    await operator.press("Begin")
+    await operator.page.wait_for_url(f"**/o/{client.slug}**")
+    banner = operator.page.locator(".acting")
+    assert "act as Acted As, read-only" in await banner.inner_text()
+    await operator.page.goto(operator.up.demo()["PORTAL_URL"] + f"/o/{client.slug}/keys")
+    await operator.says("first key of Acted As")
+    assert "read-only" in await banner.inner_text()
+    await operator.press("Stop", within=".acting")
+    await operator.go(f"/audit?organization={client.slug}")
+    await operator.says("Reason: they cannot find their keys")

@@ -33,7 +33,7 @@ HIGHEST = {1280: 940, 390: 1_300}
 """Of each width: what is below is cut off."""
 FORMS = {"grant-credits", "override-limit", "revoke-leaked-keys", "undo-plan-edit", "act-as-customer", "run-job"}
 """Actions whose form has a picture; all are made by one template."""
-WHAT_IF = "/what-if?plan=pro&limits=3%2Fminute%0A120%2Fhour&month=59&days=3&who=everybody"
+WHAT_IF = "/what-if?plan=pro&limits=600%2Fminute%0A20%2Fhour&month=59&days=3&who=everybody"
 QUERIES = {
     "/find": ("/find?q=ac&list=1", "find"),
     "/what-if": (WHAT_IF, "what-if"),

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain import plans
 from domain.identity.deletion import delete_due
+from domain.limit_texts import parse_limits
 from tests.audited import written
 from tests.integration.admin.acting import Faces, link_of
 from tests.portals import running_portal
+from tests.subscriptions import fresh
 
 
 @pytest.fixture
@@ -117,6 +120,51 @@ async def test_an_operator_whose_account_was_to_be_deleted_before_the_appointmen
     async with office.pool.acquire() as connection:
         await delete_due(connection, office.settings.secrets, datetime.now(UTC))
     assert await office.pool.fetchval("select true from users where id = $1", user_id)
+
+
+async def test_who_may_not_book_money_begins_no_new_period_for_who_has_not_paid_the_last(office, superuser):
+    support, organization = await office.operator("support"), await office.organization()
+    paid, free = fresh("paid"), fresh("free")
+    for slug, cents in ((paid, 4_900), (free, 0)):
+        async with office.pool.acquire() as connection:
+            await plans.create(connection, slug=slug, limits=parse_limits(["9/hour"]), price_cents=cents)
+    await superuser.browser.act("change-plan", organization=organization.slug, plan=paid)
+    await office.pool.execute(
+        "update subscription set state = 'past_due', grace_until = now() + interval '3 days' where organization_id = $1",
+        organization.id,
+    )
+    ended = await support.browser.act("cancel-subscription", organization=organization.slug, ends="now")
+    assert ended.status_code == 200, ended.text
+    begun = await support.browser.act("change-plan", organization=organization.slug, plan=paid)
+    assert begun.status_code == 403, begun.text
+    assert (await support.browser.act("change-plan", organization=organization.slug, plan=free)).status_code == 200
+
+
+async def test_the_audit_says_who_gives_credits_to_an_organization_of_their_own(office):
+    finance, organization, other = (
+        await office.operator("finance"),
+        await office.organization(),
+        await office.organization(),
+    )
+    await office.join(finance.user_id, organization.id, "viewer")
+    values = {"credits": "5", "kind": "bonus", "said": "Hello"}
+    seen = await finance.browser.preview("grant-credits", organization=organization.slug, **values)
+    assert "You belong to" in seen.text
+    for one in (organization, other):
+        done = await finance.browser.act("grant-credits", organization=one.slug, **values)
+        assert done.status_code == 200, done.text
+    [own], [others] = [await written(office, one.id, "credits.grant") for one in (organization, other)]
+    assert own.after["to_own_organization"] is True
+    assert "to_own_organization" not in others.after
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_moment_outside_of_the_calendar_is_a_mistake_of_the_form(office, superuser, at):
+    organization = await office.organization()
+    values = {"organization": organization.slug, "credits": "1", "kind": "bonus", "said": "Hello"}
+    answer = await superuser.browser.preview("grant-credits", expires_at=at, **values)
+    assert answer.status_code == 422
+    assert "Write a day and a time" in answer.text
 
 
 async def _until_somebody_waits(connection) -> None:

@@ -37,6 +37,7 @@ CHANGES = {
     "stale-rows": {
         "portal_session", "user_link", "access_token", "invitation", "api_reply", "mails", "idempotent_request",
         "webhook_delivery", "webhook_event", "notices",
+        "alerts",
     },
     "key-hygiene": set(),
     "audit-seal": {"sealed", "unsealed"},

@@ -59,10 +59,10 @@ async def test_what_was_told_is_looked_at_until_its_window_is_over(own_pool, set
 async def test_one_that_cannot_be_looked_at_keeps_nobody_else_from_being_told(own_pool, settings, three, monkeypatch):
     look = usage_alerts.look_at_organization
 
-    async def broken(connection, teller, organization_id, at):
+    async def broken(connection, looker, organization_id, at):
         if organization_id == three[0].id:
             raise NotFound("gone")
-        return await look(connection, teller, organization_id, at)
+        return await look(connection, looker, organization_id, at)
 
     monkeypatch.setattr(usage_alerts, "look_at_organization", broken)
     assert (await usage_alerts.run(work(own_pool, settings)))["failed"] == 1

@@ -163,6 +163,8 @@ async def _stale(connection: Any, ids: list[UUID]) -> None:
             ),
             ("notice (organization_id, kind, about, created_at) values ($1, 'x', $2, $3)",
              (ids[0], str(number), then - 9 * ago)),
+            ("alert_state (organization_id, kind, subject, name, level, period_ends) values ($1, 'usage', $2, 'x', 80, $3)",
+             (ids[0], f"gone/{number}", then)),
         ]  # fmt: skip
         for statement, values in rows:
             await connection.execute(f"insert into {statement}", *values)

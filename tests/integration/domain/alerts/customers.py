@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 from domain import organizations, plans
 from domain.alert_settings import AlertSettings
-from domain.alerts.looking import Teller, Told, look_at_organization
+from domain.alerts.looking import Looker, Told, look_at_organization
+from domain.alerts.telling import Teller
 from domain.limit_texts import parse_limits
 from domain.mail_texts import MailText, render
 from domain.outbox import values_of
@@ -23,8 +24,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def teller(**settings: Any) -> Teller:
-    return Teller(SECRETS, AlertSettings(**settings), "http://localhost:3001")
+def looker(**settings: Any) -> Looker:
+    return Looker(AlertSettings(**settings), Teller(SECRETS, "https://app.example", "http://localhost:3001"))
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Customer:
 
     async def look(self, pool: Any, at: datetime | None = None, **settings: Any) -> Told:
         async with pool.acquire() as connection:
-            return await look_at_organization(connection, teller(**settings), self.id, at or now())
+            return await look_at_organization(connection, looker(**settings), self.id, at or now())
 
     async def events(self, pool: Any) -> list[tuple[str, dict[str, Any]]]:
         """Type and data, oldest first."""

@@ -8,7 +8,7 @@ import pytest
 from domain.alerts import looking
 from domain.alerts.looking import look_at_organization
 from domain.alerts.reading import open_alerts
-from tests.integration.domain.alerts.customers import customer, now, teller
+from tests.integration.domain.alerts.customers import customer, looker, now
 
 
 async def test_of_many_that_look_at_once_one_tells(pool):
@@ -48,7 +48,7 @@ async def test_who_is_suspended_while_it_is_told_is_told_nothing(pool):
         transaction = operator.transaction()
         await transaction.start()
         await operator.execute("update organization set state = 'suspended' where id = $1", acme.id)
-        look = asyncio.create_task(look_at_organization(worker, teller(), acme.id, now()))
+        look = asyncio.create_task(look_at_organization(worker, looker(), acme.id, now()))
         for _ in range(200):
             waits = await pool.fetchval(
                 "select exists (select from pg_locks l where not granted and pid = $1)", worker.get_server_pid()

@@ -11,7 +11,7 @@ from domain.alerts.looking import Told, look_at_installation
 from domain.alerts.reading import open_alerts
 from domain.mail_texts import render
 from domain.outbox import values_of
-from tests.integration.domain.alerts.customers import SECRETS, customer, now, teller
+from tests.integration.domain.alerts.customers import SECRETS, customer, looker, now
 from tests.usage import call, stored
 
 MICRO = 1_000_000
@@ -27,7 +27,7 @@ async def own(fresh_database_url):
 async def look(pool, at=None, **settings) -> Told:
     async with pool.acquire() as connection:
         return await look_at_installation(
-            connection, teller(**{"email": TO, "error_requests": 10} | settings), at or now()
+            connection, looker(**{"email": TO, "error_requests": 10} | settings), at or now()
         )
 
 
