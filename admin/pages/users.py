@@ -23,7 +23,7 @@ class UserPage(Page):
 async def show(visit: Visit, user_id: int) -> Page:
     """GET /users/{user_id}."""
     person = await fetch_person(visit.connection, user_id)
-    sessions = await sessions_of(visit.connection, user_id) if visit.may(Right.SUPPORT) else None
+    sessions = await sessions_of(visit.connection, user_id) if visit.may(Right.LOOK_SIGN_INS) else None
     places = await places_of(visit.connection, user_id)
     return UserPage(title=person.name or person.email, person=person, places=places, sessions=sessions)
 
