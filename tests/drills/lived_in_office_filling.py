@@ -99,7 +99,7 @@ _PEOPLE = (
     ),
 )
 _LEDGER = (
-    "delete from credit_entry where organization_id = md5('o1')::uuid",
+    "delete from credit_entry where organization_id = md5('o1')::uuid or type = 'usage'",
     (
         "insert into credit_entry (id, created_at, organization_id, type, debit, credit, amount_micro, balance_after_micro, number,"
         " requests, stored_at, first_at, last_at) select gen_random_uuid(), at, md5('o' || i)::uuid, 'usage', 'credits', 'usage',"

@@ -36,7 +36,7 @@ _VALUES = {
     "delivery": f"select id from webhook_delivery where organization_id = {_OF_HEAVY} and state = 'failed' limit 1",
     "endpoint": f"select id from webhook_endpoint where organization_id = {_OF_HEAVY} limit 1",
     "entry": f"select id from credit_entry where organization_id = {_OF_HEAVY} order by number desc limit 1",
-    "run": "select id from job_run where state = 'failed' and $1 <> '' order by created_at desc limit 1",
+    "run": "select id from job_run where $1 <> '' order by state = 'failed' desc, created_at desc limit 1",
     "mail": "select id from outbox_message where $1 <> '' limit 1",
     "object": "select object_type || ':' || object_id from audit_entry where object_type = 'api_key' and $1 <> '' limit 1",
     "actor_name": "select actor_name from audit_entry where actor_kind = 'operator' and $1 <> '' limit 1",
