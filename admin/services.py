@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from admin.web.kept import Kept
 from admin.web.templates import AdminTemplates
+from domain.back_office.overview import Pressed
 from domain.databases import Pool, open_pool
 from domain.identity.throttle import Throttle
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
 from portal.web.turns import Turns
+
+PRESSED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,8 @@ class Services:
     templates: AdminTemplates
     throttle: Throttle
     turns: Turns
+    pressed: Kept[list[Pressed]] = field(default_factory=lambda: Kept(PRESSED_SECONDS))
+    """Who is close to a limit: thousands are looked at for it, so not for every look at the overview."""
 
 
 @asynccontextmanager

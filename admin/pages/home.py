@@ -1,6 +1,6 @@
 """The overview: what an operator looks at first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -63,16 +63,24 @@ async def show(visit: Visit) -> Page:
     """GET /."""
     connection, now = visit.connection, datetime.now(UTC)
     today, before = await read_today(connection, now)
-    latest = await search_audit(connection, AuditSearch(), limit=_LATEST) if visit.may(Right.LOOK_AUDIT) else None
     needs = await read_needs(connection, now)
-    return HomePage(
+    page = HomePage(
         there=needs,
         drawings=await _last_hour(connection, now),
         tiles=tuple(tile for tile, right in _tiles(today, before) if visit.may(right)),
         needs=_needs(visit, needs),
-        pressed=await read_pressed(connection, now) if visit.may(Right.ANALYSE) else None,
-        latest=latest.events if latest else None,
+        pressed=await _pressed(visit, now) if visit.may(Right.ANALYSE) else None,
+        latest=None,
     )
+    if not visit.may(Right.LOOK_AUDIT):
+        return page
+    # Last, because it sets for the rest of the transaction how statements are planned.
+    latest = await search_audit(connection, AuditSearch(), limit=_LATEST)
+    return replace(page, latest=latest.events)
+
+
+async def _pressed(visit: Visit, now: datetime) -> list[Pressed]:
+    return await visit.services.pressed.get(lambda: read_pressed(visit.connection, now))
 
 
 def _tiles(today: DayFigures, before: DayFigures) -> tuple[tuple[Tile, Right], ...]:
