@@ -106,7 +106,9 @@ STATEMENTS = (
     ),
     (
         f"insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, {_TOTALS})"
-        f" select {_ORG}, '{EVERY}', s, p, b, g, c, 1 + 1300000 / (i + 20), 100, 30, 9000000, 100000, {_LATENCY}"
+        f" select {_ORG}, '{EVERY}', s, p, b, g, c, 1 + 1300000 / (i + 20)"
+        "  + case when i % 3 = 0 and b < now() - interval '8 days' then 1000 else 0 end,"  # every third one fades
+        f" 100, 30, 9000000, 100000, {_LATENCY}"
         " from generate_series(1, $1::int) i, unnest(array[2, 4]) c,"
         f" (select '{EVERY}'::uuid as s, '{EVERY}'::uuid as p union all select md5('s' || n % 20)::uuid, md5('p' || n)::uuid"
         "   from generate_series(0, 1) n) as y,"
