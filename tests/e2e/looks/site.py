@@ -5,6 +5,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import uvicorn
 from playwright.async_api import Browser, BrowserContext, async_playwright
 
 from cli.supervisor.ports import free_port
+from domain.identity.acting_links import ActingLink, browser_of, new_acting_link
 from domain.identity.links import CHANGE_EMAIL, KEEP_ACCOUNT, RESET, VERIFY, new_link
+from domain.identity.sessions import ADMIN, begin_session
 from domain.mail_transport import mail_folder
 from domain.mailing import Mailer
 from domain.outbox import post_mail
-from domain.random_tokens import new_token
+from domain.random_tokens import digest_of, new_token
+from domain.redis_keys import acting_link_key
 from portal.pages.table import PAGES
 from portal.web.admission import Audience
 from portal.web.cookies import SESSION, cookie_name
@@ -27,6 +31,8 @@ from tests.portals import Person, Portal, portal_settings, running_portal
 CHROMIUM = "/usr/bin/chromium"
 NEEDS_CHROMIUM = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs the distribution's Chromium")
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+BROWSER = "Looks 1.0"
+"""What the browsers of these tests call themselves."""
 STREAMS = ("/live", "/export", "/callback", "/sign-in/google", "/sign-in/github")
 """Ends of GET routes that are no pages: they last, or lead to another site."""
 
@@ -47,7 +53,8 @@ class Site:
     ) -> BrowserContext:
         """A window of this width; signed in or not."""
         size = {"width": width, "height": 844 if width < 600 else 800}
-        context = await browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce", **more)
+        more = {"user_agent": BROWSER, "viewport": size, "color_scheme": scheme, "reduced_motion": "reduce", **more}
+        context = await browser.new_context(**more)
         if signed_in:
             name = cookie_name(self.portal.settings.portal, SESSION)
             value = self.person.browser.client.cookies.get(name)
@@ -123,7 +130,31 @@ async def _links(portal: Portal, person: Person) -> dict[str, str]:
             offered.digest,
             person.user_id,
         )
-    return {**made, "/invitations/{token}": offered.text}
+        acting = await _acting_link(portal, connection, person)
+    return {**made, "/invitations/{token}": offered.text, "/acting/{token}": acting}
+
+
+async def _acting_link(portal: Portal, connection: Any, person: Person) -> str:
+    """A link by which an operator would act as the person's organization, good for longer than those of operators are."""
+    operator_id, _ = await portal.user()
+    await connection.execute("update users set operator_role = 'support', admin = true where id = $1", operator_id)
+    session = await begin_session(
+        connection, operator_id, lasts=timedelta(hours=1), address="127.0.0.1", user_agent=BROWSER, face=ADMIN
+    )
+    session_id = await connection.fetchval("select id from portal_session where token_digest = $1", session.digest)
+    link = ActingLink(
+        operator_id=operator_id,
+        session_id=session_id,
+        organization_id=person.organization.id,
+        minutes=30,
+        may_change=False,
+        reason="a ticket",
+        browser=browser_of(BROWSER),
+    )
+    redis = portal.app.state.services.redis
+    token = await new_acting_link(redis, link)
+    await redis.expire(acting_link_key(digest_of(token)), timedelta(hours=1))
+    return token
 
 
 async def _mailed(portal: Portal, email: str) -> str:
