@@ -53,7 +53,7 @@ async def _change(visit: Visit, shown: Shown, editor: Editor, row: Row, given: A
 async def _create(visit: Visit, shown: Shown, editor: Editor, given: Any) -> Response:
     values = values_of(shown, editor.creatable, given)
     if editor.create is None:
-        raise NotImplementedError(f"{shown.name} has a right to create rows, and no command")
+        raise RuntimeError(f"{shown.name} has a right to create rows, and no command: see permissions.py")
     async with accounted(visit):
         made = await editor.create(visit.connection, values)
         row = await _read(visit.connection, shown, made)
@@ -63,7 +63,7 @@ async def _create(visit: Visit, shown: Shown, editor: Editor, given: Any) -> Res
 
 async def _delete(visit: Visit, shown: Shown, editor: Editor, row: Row) -> Response:
     if editor.delete is None:
-        raise NotImplementedError(f"{shown.name} has a right to delete rows, and no command")
+        raise RuntimeError(f"{shown.name} has a right to delete rows, and no command: see permissions.py")
     async with accounted(visit):
         await editor.delete(visit.connection, row)
         await _record(visit, audit.Verb.TABLE_DELETE, shown, editor, row, row, None)
