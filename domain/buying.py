@@ -18,7 +18,7 @@ from domain.limit_use import LimitUse, caps_in_use, limits_in_use
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.plan_offers import PlanOffer, list_offers
 from domain.plans import PlanRecord, fetch_plan
-from domain.spend_caps import CapChange, set_organization_caps
+from domain.spend_caps import CapChange, change_organization_caps
 from domain.subscription_reading import SubscriptionRecord, fetch_entitlements, fetch_record
 from domain.subscription_rows import as_settled, fetch_subscription, transition
 from domain.team import held
@@ -138,18 +138,7 @@ async def resume(connection: Any, access: Access, actor: audit.Actor) -> None:
 async def set_caps(connection: Any, access: Access, actor: audit.Actor, caps: CapChange) -> OrganizationRecord:
     """Set or take off the organization's spend caps. Inside a transaction. Raises Forbidden, InvalidValue."""
     access = await _held(connection, access)
-    before = await fetch_organization(connection, access.organization_id)
-    after = await set_organization_caps(connection, before.slug, caps)
-    await audit.record(
-        connection,
-        actor,
-        audit.Verb.SPEND_CAP_CHANGE,
-        audit.Thing("organization", str(after.id), after.name),
-        organization_id=after.id,
-        before={"day_micro": before.spend_cap_day_micro, "month_micro": before.spend_cap_month_micro},
-        after={"day_micro": after.spend_cap_day_micro, "month_micro": after.spend_cap_month_micro},
-    )
-    return after
+    return await change_organization_caps(connection, actor, access.organization_id, caps)
 
 
 async def _held(connection: Any, access: Access) -> Access:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
+from domain import audit
 from domain.credit_amounts import LARGEST_CREDITS, MICRO, parse_credits
 from domain.faults import Conflict, InvalidValue
 from domain.key_records import ALIVE, OWNED, KeyRecord, fetch_key, why_unchanged
@@ -66,6 +67,25 @@ async def set_organization_caps(connection: Any, slug: str, caps: CapChange) -> 
     if changed is None:
         raise Conflict(f"The organization {slug} is closed.")
     return found
+
+
+async def change_organization_caps(
+    connection: Any, actor: audit.Actor, organization_id: UUID, caps: CapChange, *, reason: str = ""
+) -> OrganizationRecord:
+    """The same with its entry in the audit, whoever does it. The caller is in a transaction and holds the organization's row."""
+    before = await fetch_organization(connection, organization_id)
+    after = await set_organization_caps(connection, before.slug, caps)
+    await audit.record(
+        connection,
+        actor,
+        audit.Verb.SPEND_CAP_CHANGE,
+        audit.Thing("organization", str(after.id), after.name),
+        organization_id=after.id,
+        before={"day_micro": before.spend_cap_day_micro, "month_micro": before.spend_cap_month_micro},
+        after={"day_micro": after.spend_cap_day_micro, "month_micro": after.spend_cap_month_micro},
+        reason=reason,
+    )
+    return after
 
 
 async def set_key_caps(connection: Any, key_id: UUID, caps: CapChange, *, organization_id: UUID | None) -> KeyRecord:

@@ -12,6 +12,7 @@ from domain import audit, keys
 from domain.access import Access, Permission
 from domain.credit_amounts import credits_text
 from domain.faults import Conflict, InvalidValue, NotFound
+from domain.key_audit import note_key
 from domain.key_listing import printable
 from domain.key_records import KeyRecord, fetch_key
 from domain.key_restrictions import unknown_scopes
@@ -69,7 +70,7 @@ async def create_key(
         spend_caps=wish.spend_caps,
         created_by=access.user_id,
     )
-    await _trace(connection, access, actor, audit.Verb.KEY_CREATE, made.record, after=facts(made.record))
+    await note_key(connection, actor, audit.Verb.KEY_CREATE, made.record, after=facts(made.record))
     return made
 
 
@@ -96,7 +97,7 @@ async def change_key(connection: Any, access: Access, actor: audit.Actor, key_id
     changed = [name for name in now if now[name] != was[name]]
     if changed:
         old, new = ({name: each[name] for name in changed} for each in (was, now))
-        await _trace(connection, access, actor, audit.Verb.KEY_CHANGE, after, before=old, after=new)
+        await note_key(connection, actor, audit.Verb.KEY_CHANGE, after, before=old, after=new)
     return after
 
 
@@ -108,7 +109,7 @@ async def rotate_key(
     before = await _held(connection, access, key_id)
     made = await keys.rotate(connection, settings, key_id, organization_id=access.organization_id, overlap=overlap)
     after = {"successor": made.record.id, "overlap_seconds": int(overlap.total_seconds())}
-    await _trace(connection, access, actor, audit.Verb.KEY_ROTATE, before, after=after)
+    await note_key(connection, actor, audit.Verb.KEY_ROTATE, before, after=after)
     return made
 
 
@@ -121,7 +122,7 @@ async def revoke_key(
     text = printable(reason)[: keys.REASON_LENGTH]
     after = await keys.revoke(connection, key_id, organization_id=access.organization_id, reason=text or None)
     if before.revoked_at is None:
-        await _trace(connection, access, actor, audit.Verb.KEY_REVOKE, after, reason=text)
+        await note_key(connection, actor, audit.Verb.KEY_REVOKE, after, reason=text)
     return after
 
 
@@ -182,25 +183,3 @@ async def _held(connection: Any, access: Access, key_id: UUID) -> KeyRecord:
     if held is None:
         raise NotFound("There is no such API key.")
     return await fetch_key(connection, key_id, organization_id=access.organization_id)
-
-
-async def _trace(
-    connection: Any,
-    access: Access,
-    actor: audit.Actor,
-    verb: audit.Verb,
-    key: KeyRecord,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-    reason: str = "",
-) -> None:
-    await audit.record(
-        connection,
-        actor,
-        verb,
-        audit.Thing("api_key", str(key.id), key.name),
-        organization_id=access.organization_id,
-        before=before,
-        after=after,
-        reason=reason,
-    )

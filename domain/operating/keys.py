@@ -12,6 +12,7 @@ from uuid import UUID
 from domain import audit, keys
 from domain.access import Permission
 from domain.faults import Conflict, InvalidValue, NotFound
+from domain.key_audit import note_key
 from domain.key_records import COLUMNS, KeyRecord, record_of
 from domain.keys import CreatedKey
 from domain.operating.telling import tell
@@ -105,7 +106,7 @@ async def mint(
         scopes=wish.scopes,
         expires_at=wish.expires_at,
     )
-    await _trace(connection, actor, audit.Verb.KEY_CREATE, made.record, None, facts(made.record), reason)
+    await note_key(connection, actor, audit.Verb.KEY_CREATE, made.record, after=facts(made.record), reason=reason)
     return made
 
 
@@ -116,7 +117,7 @@ async def rotate(
     made = await keys.rotate(connection, settings.keys, key.id, organization_id=None, overlap=overlap)
     after = {"successor": made.record.id, "overlap_seconds": int(overlap.total_seconds())}
     before = {"expires_at": key.expires_at}
-    await _trace(connection, actor, audit.Verb.KEY_ROTATE, key, before, after, reason)
+    await note_key(connection, actor, audit.Verb.KEY_ROTATE, key, before=before, after=after, reason=reason)
     return made
 
 
@@ -135,7 +136,9 @@ async def revoke(
         by_owner[key.organization_id].append(key)
         await announcing.key_revoked(connection, key)
         after = {"revoked": True, "revoked_reason": said}
-        await _trace(connection, actor, audit.Verb.KEY_REVOKE, key, {"revoked": False}, after, reason)
+        await note_key(
+            connection, actor, audit.Verb.KEY_REVOKE, key, before={"revoked": False}, after=after, reason=reason
+        )
     for organization_id, theirs in by_owner.items():
         await _mail(connection, settings, organization_id, theirs, said)
     return stopped
@@ -155,24 +158,3 @@ async def _mail(
         "link": f"{settings.portal.base_url}/o/{slug}/keys",
     }
     await tell(connection, settings.secrets, organization_id, Permission.BUILD, "keys_revoked", values)
-
-
-async def _trace(
-    connection: Any,
-    actor: audit.Actor,
-    verb: audit.Verb,
-    key: KeyRecord,
-    before: dict[str, Any] | None,
-    after: dict[str, Any],
-    reason: str,
-) -> None:
-    await audit.record(
-        connection,
-        actor,
-        verb,
-        audit.Thing("api_key", str(key.id), key.name),
-        organization_id=key.organization_id,
-        before=before,
-        after=after,
-        reason=reason,
-    )

@@ -10,10 +10,10 @@ from domain import audit
 from domain.faults import NotFound
 from domain.limit_overrides import LimitOverrideRecord, drop_override, list_overrides, override_limit
 from domain.limit_shadows import set_shadow
-from domain.organizations import OrganizationRecord, fetch_organization
+from domain.organizations import OrganizationRecord
 from domain.plans import PlanRecord
 from domain.snapshots import LimitSnapshot
-from domain.spend_caps import CapChange, set_organization_caps
+from domain.spend_caps import CapChange, change_organization_caps
 
 
 async def find_override(connection: Any, organization: OrganizationRecord, name: str) -> LimitOverrideRecord | None:
@@ -74,19 +74,7 @@ async def set_caps(
 ) -> OrganizationRecord:
     """Set, change or take off an organization's spend caps. Raises InvalidValue, Conflict if it is closed."""
     await connection.fetchval("select id from organization where id = $1 for no key update", organization.id)
-    before = await fetch_organization(connection, organization.id)
-    after = await set_organization_caps(connection, organization.slug, caps)
-    await audit.record(
-        connection,
-        actor,
-        audit.Verb.SPEND_CAP_CHANGE,
-        audit.Thing("organization", str(after.id), after.name),
-        organization_id=after.id,
-        before={"day_micro": before.spend_cap_day_micro, "month_micro": before.spend_cap_month_micro},
-        after={"day_micro": after.spend_cap_day_micro, "month_micro": after.spend_cap_month_micro},
-        reason=reason,
-    )
-    return after
+    return await change_organization_caps(connection, actor, organization.id, caps, reason=reason)
 
 
 async def shadow_limit(
