@@ -68,7 +68,10 @@ class Office:
         await connection.execute(f"select pg_advisory_lock({clerk.GATE})")
         for desk in self.desks:
             desk.orders.send(steps)
-        waiting = "select count(*) from pg_locks where locktype = 'advisory' and objid = $1 and not granted"
+        waiting = (
+            "select count(*) from pg_locks join pg_database d on d.oid = database"
+            " where datname = current_database() and locktype = 'advisory' and objid = $1 and not granted"
+        )
         end = time.monotonic() + ANSWER_SECONDS
         while await connection.fetchval(waiting, clerk.GATE) < len(self.desks):
             assert time.monotonic() < end, "a clerk does not come to the gate"

@@ -63,7 +63,10 @@ async def test_tail_shows_a_row_within_two_seconds_and_ctrl_c_ends_it_well(fresh
     ) as tail:
         async with connected(fresh_database_url) as connection:
             deadline = time.monotonic() + 30
-            active = "select count(*) from pg_stat_activity where application_name = 'paid-endpoint logs tail'"
+            active = (
+                "select count(*) from pg_stat_activity"
+                " where datname = current_database() and application_name = 'paid-endpoint logs tail'"
+            )
             while not await connection.fetchval(active):
                 assert time.monotonic() < deadline
             row.at = await connection.fetchval("select now() + interval '1 second'")

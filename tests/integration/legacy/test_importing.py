@@ -200,7 +200,8 @@ async def test_of_two_imports_at_once_the_second_is_refused(old, new):
     finally:
         await holder.close()
     await new.take(old)
-    assert await new.connection.fetchval("select count(*) from pg_locks where locktype = 'advisory'") == 0
+    left = "select count(*) from pg_locks join pg_database d on d.oid = database where locktype = 'advisory' and datname = "
+    assert await new.connection.fetchval(left + "current_database()") == 0
 
 
 async def test_the_import_sees_one_moment_of_the_older_database(old, new, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from domain.passwords import verify_password
 from tests.audited import written
-from tests.mailboxes import link_to, mails_to, new_email
+from tests.mailboxes import link_to, mails_to, new_email, stranger
 from tests.portals import PASSWORD, running_portal
 
 
@@ -97,7 +97,8 @@ async def test_who_signed_up_gets_the_link_of_the_sign_up_again(office, superuse
     email = new_email()
     async with running_portal(office.settings) as portal:
         form = {"email": email, "password": PASSWORD, "password2": PASSWORD, "organization": "Lost Mail"}
-        await portal.browser().post("/sign-up", form)
+        answer = await stranger(portal).post("/sign-up", form)
+    assert answer.headers["location"] == "/sign-up/sent"
     assert (await superuser.browser.act("resend-confirmation", email=email)).status_code == 200
     assert [template for template, _ in await mails_to(office, email)] == ["verify_email", "verify_email"]
 

@@ -305,7 +305,10 @@ async def test_a_connection_that_is_cut_in_the_middle_leaves_neither_row_nor_ent
         await transaction.start()
         await other.execute("lock table audit_entry in access exclusive mode")
         sent = asyncio.ensure_future(send(superuser.browser, "PATCH", f"plan/{plan.id}/", {"name": "Lost"}))
-        waiting = "select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%into audit_entry%'"
+        waiting = (
+            "select pid from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock' and query like '%into audit_entry%'"
+        )
         for _ in range(100):
             if pid := await office.pool.fetchval(waiting):
                 break

@@ -271,7 +271,10 @@ async def test_a_row_that_changed_between_look_and_write_is_a_conflict(pool, con
         # Held back until the other has looked: it waits for this row, and then finds another one than it saw.
         await subscriptions.cancel(own, customer.id, at_once=True)
         other = asyncio.create_task(transition(connection, customer.id, move))
-        waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%update subscription%'"
+        waiting = (
+            "select count(*) from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock' and query like '%update subscription%'"
+        )
         async with pool.acquire() as watching:
             while not await watching.fetchval(waiting):
                 await asyncio.sleep(0.005)
