@@ -138,7 +138,8 @@ async def close_worker(worker: Worker, seconds: float) -> None:
         await asyncio.wait(worker.processing, timeout=seconds)
     running = list(worker.processing)
     try:
-        await asyncio.wait_for(worker.close(force=True), _FORCED_SECONDS)
+        async with asyncio.timeout(_FORCED_SECONDS):
+            await worker.close(force=True)
     except Exception as fault:  # noqa: BLE001  it ends anyway
         log.warning("the worker did not close well: %s", in_one_line(fault))
     if running:
