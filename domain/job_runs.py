@@ -45,7 +45,7 @@ values ($1, $2, 'running', 1, $3, $3, $4)
 on conflict on constraint uq_job_run_ticket do update
    set state = 'running', attempt = r.attempt + 1, started_at = excluded.started_at, beat_at = excluded.beat_at,
        worker = excluded.worker, due_at = null, progress = null
- where r.state in ('waiting', 'running', 'retrying')
+ where r.name = excluded.name and r.state in ('waiting', 'running', 'retrying')
 returning id, attempt, arguments, requested_by
 """
 _KNOWN = "select exists (select from job_run where ticket = $1)"
