@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from domain import audit
 from domain.faults import Conflict, InvalidValue, NotFound, in_one_line
+from domain.job_locks import HELD
 from domain.stored_json import stored_json
 
 SILENT_AFTER = timedelta(seconds=60)
@@ -66,9 +67,11 @@ _PUT_BACK = """
 update job_run set state = 'waiting', attempt = attempt - 1, due_at = null
  where id = $1 and attempt = $2 and state = 'running'
 """
-_LOST = """
+# Whoever holds the lock lives, whatever the clocks of two machines say.
+_LOST = f"""
 update job_run set state = 'waiting', due_at = null
- where (state = 'running' and beat_at < $1) or (state = 'retrying' and due_at < $2) returning id
+ where (state = 'running' and beat_at < $1 and not {HELD.format(name="job_run.name")})
+    or (state = 'retrying' and due_at < $2) returning id
 """
 _WAITING = "select id, name, ticket from job_run where state = 'waiting' order by created_at limit $1"
 _LAST = "select name, max(created_at) as at from job_run where name = any($1) group by name"
