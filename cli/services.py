@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import callback_secrets
 from cli.connecting import with_connection
 from cli.output import USAGE, JsonOption, fail, print_record, print_rows
 from cli.service_import import import_
 from domain import services
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, import and list services (upstream APIs).")
+app.command("callback-secret", epilog=callback_secrets.EPILOG)(callback_secrets.callback_secret)
 app.command("import", epilog="Example: paid-endpoint services import weather --spec openapi.yaml --dry-run")(import_)
 
 Slug = Annotated[str, typer.Argument(help="The service's slug.")]
