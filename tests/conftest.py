@@ -22,6 +22,8 @@ import pytest
 from cli.supervisor.services import EmbeddedServices
 from tests.places import take_place
 
+pytest_plugins = ["tests.leftovers", "tests.schedule"]
+
 # How long an example takes says more of the machine than of the code; pytest has a time-out for each test.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
