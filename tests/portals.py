@@ -47,6 +47,11 @@ def portal_settings(database_url: str, redis_url: str, mail_folder) -> Settings:
     return settings
 
 
+def own_address() -> str:
+    """An address that no other test uses."""
+    return f"10.{secrets.randbelow(256)}.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+
+
 class Browser:
     """A client with cookies that sends forms with their token, as a page of ours would."""
 
@@ -105,9 +110,9 @@ class Portal:
         """Its connections to the database."""
         return self.app.state.services.database
 
-    def browser(self, address: str = "127.0.0.1") -> Browser:
-        """A new browser without cookies, at that address."""
-        transport = httpx2.ASGITransport(app=self.app, client=(address, 40_000))
+    def browser(self, address: str = "") -> Browser:
+        """A new browser without cookies, at that address, else at one of its own: wrong tries are counted by address."""
+        transport = httpx2.ASGITransport(app=self.app, client=(address or own_address(), 40_000))
         client = httpx2.AsyncClient(
             transport=transport, base_url=self.settings.portal.base_url, headers={"user-agent": "Test Browser 1.0"}
         )
@@ -146,7 +151,7 @@ class Portal:
 
     async def sign_in(self, user_id: int) -> Browser:
         """A browser that is signed in as the user."""
-        browser = self.browser()
+        browser = self.browser("127.0.0.1")
         token = await begin_session(
             self.pool, user_id, lasts=timedelta(days=1), address="127.0.0.1", user_agent="Test Browser 1.0"
         )
