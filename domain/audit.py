@@ -97,6 +97,8 @@ class Verb(StrEnum):
     CONFIG_IMPORT = "config.import"
     JOB_RUN = "job.run"
     JOB_RETRY = "job.retry"
+    ALERT_SNOOZE = "alert.snooze"
+    ALERT_WAKE = "alert.wake"
     OPERATOR_ACT_ASK = "operator.act_ask"
     OPERATOR_ACT_BEGIN = "operator.act_begin"
     OPERATOR_ACT_REQUEST = "operator.act_request"

@@ -85,6 +85,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
+    Verb.ALERT_SNOOZE: "wants no mail for a time of the alert {object}",
+    Verb.ALERT_WAKE: "wants mails again of the alert {object}",
     Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
     Verb.OPERATOR_ACT_BEGIN: "began to act as {object}",
     Verb.OPERATOR_ACT_REQUEST: "acted as the organization: {object}",
@@ -114,10 +116,11 @@ GROUPS: Mapping[str, str] = {
     "operation": "Operations",
     "mail": "Mails",
     "job": "Jobs",
+    "alert": "Alerts",
     "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "alert"})
 """Groups of which no organization ever has an entry."""
 
 

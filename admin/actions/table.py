@@ -13,6 +13,7 @@ from admin.actions import (
     replaying,
     revoking,
     shadowing,
+    snoozing,
     subscribing,
     suspending,
     switching,
@@ -36,6 +37,7 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
+    *snoozing.ACTIONS,
     *appointing.ACTIONS,
 )
 
