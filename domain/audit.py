@@ -99,6 +99,8 @@ class Verb(StrEnum):
     JOB_RETRY = "job.retry"
     BACKUP_TAKE = "backup.take"
     BACKUP_RESTORE = "backup.restore"
+    ALERT_SNOOZE = "alert.snooze"
+    ALERT_WAKE = "alert.wake"
     OPERATOR_ACT_ASK = "operator.act_ask"
     OPERATOR_ACT_BEGIN = "operator.act_begin"
     OPERATOR_ACT_REQUEST = "operator.act_request"

@@ -87,6 +87,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.JOB_RETRY: "asked to try again the job {object}",
     Verb.BACKUP_TAKE: "took the backup {object}",
     Verb.BACKUP_RESTORE: "restored the backup {object}",
+    Verb.ALERT_SNOOZE: "wants no mail for a time of the alert {object}",
+    Verb.ALERT_WAKE: "wants mails again of the alert {object}",
     Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
     Verb.OPERATOR_ACT_BEGIN: "began to act as {object}",
     Verb.OPERATOR_ACT_REQUEST: "acted as the organization: {object}",
@@ -121,6 +123,11 @@ GROUPS: Mapping[str, str] = {
 }
 """What verbs begin with, and what people call it."""
 OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "backup"})
+    "alert": "Alerts",
+    "operator": "Operators",
+}
+"""What verbs begin with, and what people call it."""
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "alert"})
 """Groups of which no organization ever has an entry."""
 
 

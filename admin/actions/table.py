@@ -14,6 +14,7 @@ from admin.actions import (
     replaying,
     revoking,
     shadowing,
+    snoozing,
     subscribing,
     suspending,
     switching,
@@ -38,6 +39,7 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
+    *snoozing.ACTIONS,
     *appointing.ACTIONS,
 )
 
