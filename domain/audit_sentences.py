@@ -119,15 +119,11 @@ GROUPS: Mapping[str, str] = {
     "mail": "Mails",
     "job": "Jobs",
     "backup": "Backups",
-    "operator": "Operators",
-}
-"""What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "backup"})
     "alert": "Alerts",
     "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "alert"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "backup", "alert"})
 """Groups of which no organization ever has an entry."""
 
 
