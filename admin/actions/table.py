@@ -4,6 +4,7 @@ from admin.actions import (
     acting,
     appointing,
     balances,
+    erasing,
     founding,
     job_running,
     limiting,
@@ -13,6 +14,7 @@ from admin.actions import (
     replaying,
     revoking,
     shadowing,
+    snoozing,
     subscribing,
     suspending,
     switching,
@@ -25,6 +27,7 @@ ACTIONS: tuple[Action, ...] = (
     *founding.ACTIONS,
     *suspending.ACTIONS,
     *people.ACTIONS,
+    *erasing.ACTIONS,
     *minting.ACTIONS,
     *revoking.ACTIONS,
     *balances.ACTIONS,
@@ -36,6 +39,7 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
+    *snoozing.ACTIONS,
     *appointing.ACTIONS,
 )
 

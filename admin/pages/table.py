@@ -3,6 +3,7 @@
 from admin.pages import (
     account,
     actions,
+    alerts,
     audit,
     find,
     home,
@@ -14,6 +15,7 @@ from admin.pages import (
     plans,
     reports,
     requests,
+    runbook,
     sign_in,
     users,
     what_if,
@@ -23,6 +25,7 @@ from admin.web.page import PageRoute
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *alerts.PAGES,
     *audit.PAGES,
     *find.PAGES,
     *home.PAGES,
@@ -34,6 +37,7 @@ PAGES: tuple[PageRoute, ...] = (
     *plans.PAGES,
     *reports.PAGES,
     *requests.PAGES,
+    *runbook.PAGES,
     *sign_in.PAGES,
     *users.PAGES,
     *what_if.PAGES,

@@ -13,6 +13,7 @@ from domain.limit_texts import parse_limits
 from domain.request_ids import new_request_id
 from jobs.registry import JOBS
 from tests.e2e.looks.office import OfficeSite
+from tests.e2e.looks.office_alerts import many_alerts
 
 LONG_NAME = "Donaudampfschifffahrtsgesellschaftskapitänswitwenundwaisenversorgungskassenverwaltungsangestelltenvertretungsbüro GmbH &"
 """Of 120 characters, with a word that no line has room for."""
@@ -35,6 +36,7 @@ async def office_objects(site: OfficeSite) -> dict[str, Any]:
             secrets.token_bytes(32),
         )
         run_id = await _run(connection)
+        await many_alerts(connection, organization.id, LONG_NAME, 4)
     await site.operator.browser.act(
         "override-limit", LONG_NAME * 4, organization=organization.slug, limit="day", amount="999999999"
     )
