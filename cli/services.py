@@ -19,6 +19,8 @@ Featured = Annotated[bool | None, typer.Option("--featured/--not-featured", help
 Beta = Annotated[bool | None, typer.Option("--beta/--not-beta", help="Marked as beta in the catalog.")]
 Upstreams = Annotated[list[str], typer.Option("--upstream", help="URL that requests go to; several are balanced.")]
 
+_NUMBERS = ("_ms", "_seconds", "max_connections", "max_body_bytes", "sort_order", "job_concurrency")
+
 
 @app.command(epilog="Example: paid-endpoint services create weather --prefix /weather --upstream http://127.0.0.1:8000")
 def create(
@@ -99,6 +101,8 @@ def _given(**columns: Any) -> dict[str, Any]:
 
 def _number(pair: str) -> tuple[str, int]:
     column, _, value = pair.partition("=")
-    if not value.isdecimal() or not column.endswith(("_ms", "max_connections", "max_body_bytes", "sort_order")):
+    if not value.isdecimal() or not column.endswith(
+        ("_ms", "max_connections", "max_body_bytes", "sort_order", "job_concurrency", "_seconds")
+    ):
         fail(f"'{pair}': write a timeout or bound and a number, such as idle_timeout_ms=90000.", USAGE)
     return column, int(value)
