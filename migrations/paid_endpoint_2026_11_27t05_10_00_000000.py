@@ -7,7 +7,6 @@ from piccolo.columns.column_types import Boolean
 from piccolo.columns.column_types import Bytea
 from piccolo.columns.column_types import ForeignKey
 from piccolo.columns.column_types import Integer
-from piccolo.columns.column_types import JSONB
 from piccolo.columns.column_types import SmallInt
 from piccolo.columns.column_types import Text
 from piccolo.columns.column_types import Timestamptz
@@ -415,6 +414,27 @@ async def forwards():
     manager.add_column(
         table_class_name="AsyncJob",
         tablename="async_job",
+        column_name="counted",
+        db_column_name="counted",
+        column_class_name="Boolean",
+        column_class=Boolean,
+        params={
+            "default": False,
+            "null": False,
+            "primary_key": False,
+            "unique": False,
+            "index": False,
+            "index_method": IndexMethod.btree,
+            "choices": None,
+            "db_column_name": None,
+            "secret": False,
+        },
+        schema=None,
+    )
+
+    manager.add_column(
+        table_class_name="AsyncJob",
+        tablename="async_job",
         column_name="method",
         db_column_name="method",
         column_class_name="Text",
@@ -459,8 +479,8 @@ async def forwards():
         tablename="async_job",
         column_name="fields",
         db_column_name="fields",
-        column_class_name="JSONB",
-        column_class=JSONB,
+        column_class_name="Bytea",
+        column_class=Bytea,
         params={
             "default": None,
             "null": True,
@@ -470,7 +490,7 @@ async def forwards():
             "index_method": IndexMethod.btree,
             "choices": None,
             "db_column_name": None,
-            "secret": False,
+            "secret": True,
         },
         schema=None,
     )

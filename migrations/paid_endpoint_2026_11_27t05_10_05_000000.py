@@ -10,16 +10,18 @@ DESCRIPTION = "indexes of jobs"
 FORWARDS = """
 create index async_job_organization_id on async_job (organization_id, created_at desc, id desc);
 create index async_job_created_at on async_job (created_at desc);
-create index async_job_due_at on async_job (due_at) where due_at is not null;
+create index async_job_due_at on async_job (service_id, due_at) where due_at is not null;
 create index async_job_deadline on async_job (deadline) where ended_at is null;
 create index async_job_open on async_job (organization_id) where ended_at is null;
 create index async_job_working on async_job (service_id) where working;
 create index async_job_result on async_job (ended_at) where result is not null;
+create index async_job_uncounted on async_job (ended_at) where charged_micro > 0 and not counted;
 create index async_job_charged on async_job (ended_at) where charged_micro > 0;
 """
 
 BACKWARDS = """
 drop index async_job_charged;
+drop index async_job_uncounted;
 drop index async_job_result;
 drop index async_job_working;
 drop index async_job_open;

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, UUID, BigInt, Boolean, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
+from piccolo.columns import UUID, BigInt, Boolean, Bytea, ForeignKey, Integer, SmallInt, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Check, Unique
@@ -56,9 +56,10 @@ class AsyncJob(Table, tablename="async_job"):
     ended_at = Timestamptz(null=True, default=None, help_text="When it was completed or failed.")
     price_micro = BigInt(default=0, help_text="What it costs if it is completed; held while it is open.")
     charged_micro = BigInt(default=0, help_text="What was charged.")
+    counted = Boolean(default=False, help_text="Whether that stands in the sums of usage.")
     method = Text(default=None, required=True, help_text="Of the request for the upstream.")
     target = Text(default=None, required=True, help_text="Its path and query, behind the upstream's own path.")
-    fields = JSONB(null=True, default=None, help_text="Its fields: [name, value] in order. Dropped at the end.")
+    fields = Bytea(null=True, default=None, secret=True, help_text="Its fields, sealed. Dropped at the end.")
     body = Bytea(null=True, default=None, help_text="Its body. Dropped at the end.")
     due_at = Timestamptz(null=True, default=None, help_text="Not sent before; null: it need not be sent.")
     attempts = Integer(default=0, help_text="How often it was sent, or was about to be.")

@@ -205,7 +205,6 @@ TABLES: tuple[Shown, ...] = (
         "id organization_id created_at",
         "-created_at",
         orders="id created_at",
-        hidden="fields",
     ),
     Shown(
         "credit_account",

@@ -91,6 +91,7 @@ def test_what_recognises_a_secret_is_secret():
         "outbox_message.content",
         "webhook_endpoint.secret",
         "webhook_endpoint.old_secret",
+        "async_job.fields",
         "service.callback_secret",
         "service.old_callback_secret",
     }
