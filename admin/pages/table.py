@@ -3,6 +3,7 @@
 from admin.pages import (
     account,
     actions,
+    async_jobs,
     audit,
     find,
     home,
@@ -23,6 +24,7 @@ from admin.web.page import PageRoute
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *async_jobs.PAGES,
     *audit.PAGES,
     *find.PAGES,
     *home.PAGES,

@@ -30,7 +30,7 @@ REASONS: Mapping[str, str] = {
 _NONE = "There is no such job."
 
 _COLUMNS = """
-j.id, j.created_at, g.slug as organization, j.key_id, k.name as key, s.slug as service, p.name as operation,
+j.id, j.created_at, j.organization_id, g.slug as organization, j.key_id, k.name as key, s.slug as service, p.name as operation,
 j.operation_id, j.request_id, j.status, j.reason, j.error, j.progress, j.message, j.deadline, j.started_at, j.ended_at,
 j.price_micro, j.charged_micro, j.method, j.target, j.due_at, j.attempts, j.working, j.last_error, j.result_type,
 octet_length(j.result) as result_bytes, j.result_dropped_at
@@ -71,6 +71,7 @@ class JobRecord:
 
     id: UUID
     created_at: datetime
+    organization_id: UUID
     organization: str
     key_id: UUID
     key: str | None
@@ -153,11 +154,17 @@ async def list_jobs(
     return await _page(connection, _OF_ONE, access.organization_id, which, after, limit)
 
 
-async def list_everybodys_jobs(
-    connection: Any, which: JobFilter, *, after: Cursor | None = None, limit: int = 50
+async def list_anybodys_jobs(
+    connection: Any,
+    organization_id: UUID | None,
+    which: JobFilter,
+    *,
+    after: Cursor | None = None,
+    limit: int = 50,
 ) -> JobList:
-    """A page of all organizations' jobs, for operators. Raises InvalidValue."""
-    return await _page(connection, _OF_ALL, None, which, after, limit)
+    """A page of an organization's jobs (None: of everybody's), for operators. Raises InvalidValue."""
+    statement = _OF_ALL if organization_id is None else _OF_ONE
+    return await _page(connection, statement, organization_id, which, after, limit)
 
 
 async def fetch_job(connection: Any, access: Access, job_id: UUID) -> JobRecord:

@@ -13,7 +13,7 @@ from domain.async_jobs.reading import (
     fetch_job,
     fetch_result,
     find_job_of,
-    list_everybodys_jobs,
+    list_anybodys_jobs,
     list_jobs,
 )
 from domain.faults import InvalidValue, NotFound
@@ -45,7 +45,7 @@ async def test_pages_go_from_the_newest_to_the_oldest_and_hold_nobody_elses(pool
     assert [job.id for page in (first, second, third) for job in page.jobs] == ids
     assert third.following is None
     assert not third.short
-    everybody = await list_everybodys_jobs(pool, JobFilter(service=operation.service_slug), limit=200)
+    everybody = await list_anybodys_jobs(pool, None, JobFilter(service=operation.service_slug), limit=200)
     assert len(everybody.jobs) == 6
     assert {job.organization for job in everybody.jobs} == {ours.slug, theirs.slug}
 
