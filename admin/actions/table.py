@@ -3,6 +3,7 @@
 from admin.actions import (
     acting,
     appointing,
+    async_jobs,
     balances,
     founding,
     job_running,
@@ -31,6 +32,7 @@ ACTIONS: tuple[Action, ...] = (
     *subscribing.ACTIONS,
     *limiting.ACTIONS,
     *shadowing.ACTIONS,
+    *async_jobs.ACTIONS,
     *switching.ACTIONS,
     *undoing.ACTIONS,
     *replaying.ACTIONS,

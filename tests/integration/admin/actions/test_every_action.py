@@ -15,6 +15,7 @@ from domain.limit_overrides import override_limit
 from domain.partitions import ensure_partitions, today
 from domain.plans import fetch_plan
 from domain.webhooks.emitting import emit
+from tests.async_jobs import asynchronous_operation, write_job
 from tests.integration.admin.actions.conftest import Customer
 from tests.integration.domain.credits.accounts import bonus, posted, serve
 from tests.mailboxes import new_email
@@ -212,6 +213,26 @@ async def _delivery(scene):
     return {"delivery": str((await scene.failed_delivery())["id"])}
 
 
+async def _job(scene):
+    operation = await asynchronous_operation(scene.connection)
+    owner = scene.customer.organization.id
+    # Nothing is held in the ledger for a row that a test writes.
+    due = datetime.now(UTC) + timedelta(minutes=4)
+    return {"job": str(await write_job(scene.connection, owner, operation, price_micro=0, due_at=due))}
+
+
+async def _to_cancel(scene):
+    return {**await _job(scene), "said": "The printer broke."}
+
+
+async def _asynchronous(scene):
+    return {"operation": str((await asynchronous_operation(scene.connection)).id)}
+
+
+async def _to_bound(scene):
+    return {**await _to_be_off(scene), "concurrency": "4", "seconds": "600"}
+
+
 async def _nothing(scene):
     return {}
 
@@ -253,6 +274,13 @@ SCENES = {
     "replay-delivery": _delivery,
     "replay-failed-deliveries": _failed,
     "send-test-mail": _nothing,
+    "cancel-async-job": _to_cancel,
+    "send-async-job": _job,
+    "make-asynchronous": _operation_to_be_off,
+    "make-synchronous": _asynchronous,
+    "bound-jobs": _to_bound,
+    "show-callback-secret": _to_be_off,
+    "rotate-callback-secret": _to_be_off,
 }
 """What each action is tried with. Actions that are not here have tests of their own of the same."""
 
