@@ -23,6 +23,7 @@ LONGEST_ERROR = 1_000
 LONGEST_MESSAGE = 500
 LATE = "It was not completed within the time that this operation has."
 UNTAKEN = "The service did not take it within the time that this operation has."
+TOO_LATE = "The gateway had answered 503 before this was stored."
 CLOSED = "The organization was closed."
 
 _LOCK = """
@@ -49,6 +50,9 @@ update async_job set status = 'failed', reason = 'cancelled', error = $2, ended_
 """
 
 
+_FORGET_KEPT = "delete from idempotent_request where id = $1"
+
+
 class Ending(NamedTuple):
     """How a job ends: completed with a result (None: it has none), or failed for a reason, with what is said of it."""
 
@@ -68,6 +72,11 @@ class Standing(NamedTuple):
     reason: str
     progress: int
     changed: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in {JobStatus.PENDING, JobStatus.PROCESSING}
 
 
 Choose = Callable[[Any], Ending | None]
@@ -103,7 +112,8 @@ async def end(connection: Any, job_id: UUID, choose: Choose) -> Standing | None:
             _END, job_id, ending.status.value, ending.reason, ending.error, ending.message, ending.result_type,
             ending.result, charged,
         )  # fmt: skip
-        await job_ended(connection, row, ending.status.value, ending.reason, ending.error, charged)
+        if ending.reason != JobFailure.WITHDRAWN:
+            await job_ended(connection, row, ending.status.value, ending.reason, ending.error, charged)
     progress = 100 if ending.status is JobStatus.COMPLETED else row["progress"]
     return Standing(row["id"], ending.status.value, ending.reason, progress, changed=True)
 
@@ -115,6 +125,16 @@ async def end_overdue(connection: Any, now: datetime, *, most: int = 200) -> int
         standing = await end(connection, row["id"], _overdue)
         ended += standing is not None and standing.changed
     return ended
+
+
+async def withdraw(connection: Any, job_id: UUID, request_id: UUID) -> bool:
+    """End a job of which nobody was told, unless it was sent, and forget what repeats of its request would be told."""
+    async with connection.transaction():
+        standing = await end(connection, job_id, _unsent)
+        if standing is not None and standing.changed:
+            await connection.execute(_FORGET_KEPT, request_id)
+            return True
+    return False
 
 
 async def cancel_all(connection: Any, organization_id: UUID) -> None:
@@ -130,6 +150,10 @@ async def cancel_all(connection: Any, organization_id: UUID) -> None:
 def said(text: str, longest: int) -> str:
     """What somebody says, in one line of at most so many characters, as a row can hold it."""
     return " ".join(text.replace("\x00", " ").split())[:longest]
+
+
+def _unsent(row: Any) -> Ending | None:
+    return None if row["attempts"] else failed(JobFailure.WITHDRAWN, TOO_LATE)
 
 
 def _overdue(row: Any) -> Ending:
