@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import callback_secrets
 from cli.connecting import with_connection
 from cli.output import USAGE, JsonOption, fail, print_record, print_rows
 from cli.service_import import import_
@@ -11,6 +12,10 @@ from domain import services
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, import and list services (upstream APIs).")
 app.command("import", epilog="Example: paid-endpoint services import weather --spec openapi.yaml --dry-run")(import_)
+app.command("callback-secret", epilog="Example: paid-endpoint services callback-secret reports")(callback_secrets.show)
+app.command("rotate-callback-secret", epilog="Example: paid-endpoint services rotate-callback-secret reports")(
+    callback_secrets.rotate
+)
 
 Slug = Annotated[str, typer.Argument(help="The service's slug.")]
 Category = Annotated[str | None, typer.Option(help="Groups services in the catalog.")]
@@ -101,8 +106,6 @@ def _given(**columns: Any) -> dict[str, Any]:
 
 def _number(pair: str) -> tuple[str, int]:
     column, _, value = pair.partition("=")
-    if not value.isdecimal() or not column.endswith(
-        ("_ms", "max_connections", "max_body_bytes", "sort_order", "job_concurrency", "_seconds")
-    ):
+    if not value.isdecimal() or not column.endswith(_NUMBERS):
         fail(f"'{pair}': write a timeout or bound and a number, such as idle_timeout_ms=90000.", USAGE)
     return column, int(value)

@@ -24,7 +24,7 @@ REASONS: Mapping[str, str] = {
     JobFailure.UNDELIVERABLE: "The request could not be brought to the service.",
     JobFailure.OVERDUE: "It was not completed in time.",
     JobFailure.CANCELLED: "It was cancelled.",
-    JobFailure.WITHDRAWN: "It was withdrawn before the service had it.",
+    JobFailure.WITHDRAWN: "It came about after its request was answered 503, and was withdrawn.",
 }
 """Each kind of failure as a sentence."""
 _NONE = "There is no such job."

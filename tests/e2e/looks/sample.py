@@ -14,10 +14,10 @@ from domain.sealing import seal
 from domain.seed_plans import SEED_PLANS
 from domain.settings import Settings
 from domain.snapshots import LimitSnapshot
-from tests.async_jobs import write_job
 from tests.drills.lived_in_life import write_ledger
 from tests.drills.lived_in_logs import Call, decisions_of, write_logs
 from tests.drills.lived_in_rollups import fold_logs, write_older_rollups, write_summaries
+from tests.job_rows import write_job
 
 NAMESPACE = UUID("5f0f3c52-3d9a-4c53-8a4b-3c3f7c6a2a11")
 ROWS = 9_000

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from domain.operators import OPERATOR_ROLES
-from tests.async_jobs import asynchronous_operation, write_job
+from tests.job_rows import asynchronous_operation, write_job
 
 
 @pytest.fixture

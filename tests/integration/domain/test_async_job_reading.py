@@ -19,8 +19,8 @@ from domain.async_jobs.reading import (
 from domain.faults import InvalidValue, NotFound
 from domain.limit_texts import parse_limits
 from domain.settings import KeySettings
-from tests.async_jobs import asynchronous_operation, write_job
 from tests.databases import PEPPERS
+from tests.job_rows import asynchronous_operation, write_job
 
 
 @pytest.fixture

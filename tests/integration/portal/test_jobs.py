@@ -7,7 +7,7 @@ import pytest
 
 from domain import operations
 from domain.service_catalog import fetch_from_catalog
-from tests.async_jobs import asynchronous_operation, key_of, write_job
+from tests.job_rows import asynchronous_operation, key_of, write_job
 
 
 @pytest.fixture

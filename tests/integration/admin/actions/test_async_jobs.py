@@ -11,8 +11,8 @@ from domain.async_jobs.callback_secrets import secrets_of_job
 from domain.async_jobs.reading import fetch_anybodys_job
 from domain.credits.accounts import fetch_balance
 from domain.credits.granting import grant
-from tests.async_jobs import asynchronous_operation, write_job
 from tests.audited import written
+from tests.job_rows import asynchronous_operation, write_job
 
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/=]{44}")
 

@@ -15,9 +15,9 @@ from domain.limit_overrides import override_limit
 from domain.partitions import ensure_partitions, today
 from domain.plans import fetch_plan
 from domain.webhooks.emitting import emit
-from tests.async_jobs import asynchronous_operation, write_job
 from tests.integration.admin.actions.conftest import Customer
 from tests.integration.domain.credits.accounts import bonus, posted, serve
+from tests.job_rows import asynchronous_operation, write_job
 from tests.mailboxes import new_email
 from tests.subscriptions import fresh
 

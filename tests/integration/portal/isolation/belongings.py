@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from domain import keys, operations, services
 from domain.credits.granting import grant
 from domain.request_ids import new_request_id
-from tests.async_jobs import write_job
+from tests.job_rows import write_job
 
 MARK = "belongs-to-somebody-else"
 

@@ -27,12 +27,15 @@ async def asynchronous_operation(connection: Any, **fields: Any) -> operations.O
 async def write_job(
     connection: Any, organization_id: UUID, operation: operations.OperationRecord, *, ago: float = 60, **columns: Any
 ) -> UUID:
-    """A job that was accepted `ago` seconds before now; its id. What `status` asks for is filled in unless it is given."""
+    """A job that was accepted `ago` seconds before now; its id. What `status` asks for is filled in unless it is given.
+
+    A dispatcher that runs beside the test leaves it alone: it is not due, and what it cost is counted.
+    """
     at = datetime.now(UTC) - timedelta(seconds=ago)
     status = columns.get("status", "pending")
     over = {"ended_at": at + timedelta(seconds=ago / 2)} if status in ("completed", "failed") else {}
     of_status: dict[str, dict[str, Any]] = {
-        "pending": {"due_at": at, "target": "/reports"},
+        "pending": {"due_at": datetime.now(UTC) + timedelta(days=1)},
         "processing": {"started_at": at, "working": True, "attempts": 1, "progress": 40, "message": "page 2 of 5"},
         "completed": {"started_at": at, "attempts": 1, "progress": 100, "charged_micro": 2_000_000},
         "failed": {"started_at": at, "attempts": 1, "reason": "upstream_failed", "error": "no paper"},
@@ -41,7 +44,7 @@ async def write_job(
         "id": uuid4(), "created_at": at, "organization_id": organization_id,
         "service_id": await connection.fetchval("select id from service where slug = $1", operation.service_slug),
         "operation_id": operation.id, "request_id": UUID(str(new_request_id())), "status": status,
-        "deadline": at + timedelta(hours=1), "price_micro": 2_000_000, "method": "POST", "target": "/reports",
+        "deadline": at + timedelta(hours=1), "price_micro": 2_000_000, "counted": True, "method": "POST", "target": "/reports",
         **over, **of_status[status], **columns,
     }  # fmt: skip
     if "key_id" not in values:
