@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
-LEASE_MARGIN = timedelta(seconds=30)
+LEASE_MARGIN = timedelta(seconds=10)
 LONGEST_ATTEMPT = timedelta(minutes=10)
 LONGEST_ERROR = 500
 
