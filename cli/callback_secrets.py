@@ -1,7 +1,6 @@
-"""`paid-endpoint services callback-secret` and `rotate-callback-secret`: what an upstream signs its callbacks with."""
+"""`paid-endpoint services callback-secret`: with what a service's upstream signs its callbacks of jobs."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -14,46 +13,25 @@ from domain.operating.async_jobs import change_secret, look_at_secret
 from domain.services import fetch_service
 from domain.settings import Settings
 
-Slug = Annotated[str, typer.Argument(help="The service's slug.")]
-Reason = Annotated[str, typer.Option(help="Why; it stands in the audit.")]
-_BY_HAND = "on the command line"
+EPILOG = "Example: paid-endpoint services callback-secret reports --rotate --overlap-hours 24"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Printed:
-    """What is printed of a secret."""
-
-    service: str
-    secret: str
-    former_good_until: datetime | None
-
-
-def show(slug: Slug, reason: Reason = _BY_HAND, as_json: JsonOption = False) -> None:
-    """Print what a service signs its callbacks with; it is made if there is none."""
+def callback_secret(
+    slug: Annotated[str, typer.Argument(help="The service's slug.")],
+    rotate: Annotated[bool, typer.Option("--rotate", help="Make a new one.")] = False,
+    overlap_hours: Annotated[int, typer.Option(help="So long the former one is good too; at most 168.")] = 24,
+    reason: Annotated[str, typer.Option(help="Why; it stands in the audit.")] = "on the command line",
+    as_json: JsonOption = False,
+) -> None:
+    """Show the secret that signs callbacks of a service's jobs; it is made when it is first asked for."""
 
     async def work(connection: Any, settings: Settings) -> CallbackSecret:
         async with connection.transaction():
             service = await fetch_service(connection, slug)
-            return await look_at_secret(connection, settings.secrets, OPERATOR, service, reason=reason)
-
-    _print(with_connection(work), as_json=as_json)
-
-
-def rotate(
-    slug: Slug,
-    overlap_hours: Annotated[int, typer.Option(min=0, max=168, help="The one before is good for so long.")] = 24,
-    reason: Reason = _BY_HAND,
-    as_json: JsonOption = False,
-) -> None:
-    """Make a new callback secret for a service, and print it; the one before is good for some hours."""
-
-    async def work(connection: Any, settings: Settings) -> CallbackSecret:
-        async with connection.transaction():
-            service, overlap = await fetch_service(connection, slug), timedelta(hours=overlap_hours)
+            if not rotate:
+                return await look_at_secret(connection, settings.secrets, OPERATOR, service, reason=reason)
+            overlap = timedelta(hours=overlap_hours)
             return await change_secret(connection, settings.secrets, OPERATOR, service, overlap, reason=reason)
 
-    _print(with_connection(work), as_json=as_json)
-
-
-def _print(found: CallbackSecret, *, as_json: bool) -> None:
-    print_record(Printed(found.slug, found.secret, found.old_until), as_json=as_json)
+    found = with_connection(work)
+    print_record({"service": found.slug, "secret": found.secret, "old_until": found.old_until}, as_json=as_json)

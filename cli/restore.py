@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.connecting import settings_or_fail, with_connection
+from cli.differences import OPERATOR
 from cli.output import JsonOption, fail, note, print_json
 from domain.backups.archive import StoredBackup, stored_backup
 from domain.backups.loading import check_fits, load
@@ -48,7 +49,8 @@ def main(
             return
 
         async def work(connection: Any, settings: Settings) -> tuple[dict[str, Any], Reconciliation]:
-            restored = await load(connection, settings.database.url.get_secret_value(), backup)
+            dsn = settings.database.url.get_secret_value()
+            restored = await load(connection, dsn, backup, OPERATOR, name=file.name)
             if journals_lost:
                 await release_holders(connection, [holder.id for holder in await list_holders(connection)])
             return asdict(restored), await reconcile(connection)

@@ -11,11 +11,8 @@ from cli.service_import import import_
 from domain import services
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, import and list services (upstream APIs).")
+app.command("callback-secret", epilog=callback_secrets.EPILOG)(callback_secrets.callback_secret)
 app.command("import", epilog="Example: paid-endpoint services import weather --spec openapi.yaml --dry-run")(import_)
-app.command("callback-secret", epilog="Example: paid-endpoint services callback-secret reports")(callback_secrets.show)
-app.command("rotate-callback-secret", epilog="Example: paid-endpoint services rotate-callback-secret reports")(
-    callback_secrets.rotate
-)
 
 Slug = Annotated[str, typer.Argument(help="The service's slug.")]
 Category = Annotated[str | None, typer.Option(help="Groups services in the catalog.")]

@@ -151,7 +151,8 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
 
 async def _close_pool(pool: Any) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(pool.close(), 2)
+        async with asyncio.timeout(2):
+            await pool.close()
     pool.terminate()
 
 

@@ -5,6 +5,7 @@ from admin.actions import (
     appointing,
     async_jobs,
     balances,
+    erasing,
     founding,
     job_running,
     limiting,
@@ -14,6 +15,7 @@ from admin.actions import (
     replaying,
     revoking,
     shadowing,
+    snoozing,
     subscribing,
     suspending,
     switching,
@@ -26,6 +28,7 @@ ACTIONS: tuple[Action, ...] = (
     *founding.ACTIONS,
     *suspending.ACTIONS,
     *people.ACTIONS,
+    *erasing.ACTIONS,
     *minting.ACTIONS,
     *revoking.ACTIONS,
     *balances.ACTIONS,
@@ -38,6 +41,7 @@ ACTIONS: tuple[Action, ...] = (
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
+    *snoozing.ACTIONS,
     *appointing.ACTIONS,
 )
 

@@ -54,6 +54,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavigationItem, ...]], ...] = (
     (
         "Running it",
         (
+            NavigationItem("Alerts", "/alerts", Right.LOOK, "alerts"),
             NavigationItem("Jobs", "/jobs", Right.LOOK, "webhooks"),
             NavigationItem("Audit", "/audit", Right.LOOK_AUDIT, "audit"),
             NavigationItem("Operators", "/operators", Right.OPERATORS, "account"),

@@ -7,6 +7,8 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
+from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -26,6 +28,8 @@ log = logging.getLogger("paid_endpoint.async_jobs")
 
 POLL_SECONDS = 0.5
 AFTER_A_FAULT_SECONDS = 3.0
+MOST_OF_ONE_SERVICE = 2
+"""At most this part of the attempts goes to one service: one that hangs does not keep the others waiting."""
 SWEEP_SECONDS = 5.0
 _AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -35,7 +39,7 @@ class Dispatcher:
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool, self._settings = pool, settings
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], UUID] = {}
         self._clients: dict[bool, httpx2.AsyncClient] = {}
         self._sweep_at = 0.0
 
@@ -91,19 +95,20 @@ class Dispatcher:
         started = 0
         if len(self._running) >= most:
             return 0
+        under_way = Counter(self._running.values())
         async with self._pool.acquire() as connection:
             for service_id in await services_waiting(connection):
-                room = most - len(self._running)
+                room = min(most - len(self._running), max(1, most // MOST_OF_ONE_SERVICE) - under_way[service_id])
                 if room <= 0:
-                    break
+                    continue
                 for claim in await claim_due(connection, service_id, room):
-                    self._running.add(asyncio.create_task(self._attempt(claim)))
+                    self._running[asyncio.create_task(self._attempt(claim))] = service_id
                     started += 1
         return started
 
     def _forget(self) -> None:
         for task in [task for task in self._running if task.done()]:
-            self._running.discard(task)
+            del self._running[task]
             if not task.cancelled() and (fault := task.exception()) is not None:
                 # The lease makes the job due again.
                 log.error("an attempt to send a job could not be written down", exc_info=fault)

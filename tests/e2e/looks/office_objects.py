@@ -13,6 +13,7 @@ from domain.limit_texts import parse_limits
 from domain.request_ids import new_request_id
 from jobs.registry import JOBS
 from tests.e2e.looks.office import OfficeSite
+from tests.e2e.looks.office_alerts import many_alerts
 from tests.job_rows import asynchronous_operation, write_job
 
 LONG_NAME = "Donaudampfschifffahrtsgesellschaftskapitänswitwenundwaisenversorgungskassenverwaltungsangestelltenvertretungsbüro GmbH &"
@@ -37,6 +38,7 @@ async def office_objects(site: OfficeSite) -> dict[str, Any]:
         )
         job_id = await _async_jobs(connection, organization.id, key_id)
         run_id = await _run(connection)
+        await many_alerts(connection, organization.id, LONG_NAME, 4)
     await site.operator.browser.act(
         "override-limit", LONG_NAME * 4, organization=organization.slug, limit="day", amount="999999999"
     )

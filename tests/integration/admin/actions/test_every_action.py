@@ -233,6 +233,18 @@ async def _to_bound(scene):
     return {**await _to_be_off(scene), "concurrency": "4", "seconds": "600"}
 
 
+async def _alert(scene):
+    alert_id = await scene.connection.fetchval(
+        "insert into alert_state (kind, subject, name, level, snoozed_until)"
+        " values ('error_rate', gen_random_uuid()::text, 'Weather', 100, now() + interval '1 hour') returning id"
+    )
+    return {"alert": str(alert_id)}
+
+
+async def _alert_for_a_time(scene):
+    return {**await _alert(scene), "until": f"{datetime.now(UTC) + timedelta(hours=9):%Y-%m-%dT%H:%M}"}
+
+
 async def _nothing(scene):
     return {}
 
@@ -245,6 +257,7 @@ SCENES = {
     "resend-confirmation": _waiting,
     "sign-out-user": _signed_in,
     "reset-factor": _with_factor,
+    "erase-user": _signed_in,
     "mint-key": _more(name="From support"),
     "rotate-key": _new_key,
     "revoke-key": _new_key,
@@ -281,6 +294,8 @@ SCENES = {
     "bound-jobs": _to_bound,
     "show-callback-secret": _to_be_off,
     "rotate-callback-secret": _to_be_off,
+    "snooze-alert": _alert_for_a_time,
+    "wake-alert": _alert,
 }
 """What each action is tried with. Actions that are not here have tests of their own of the same."""
 

@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from domain import operations
 from loadtests.processes import children
 from tests.async_jobs import PRICE, TAKEN, Customer, DispatcherProcess, JobShop, dispatching, job_shop
 from tests.deadlines import until
+from tests.gateways import make_service
 from tests.wire.fault_proxy import FaultProxy
 from tests.wire.upstream import Script
 
@@ -152,3 +154,22 @@ async def test_without_the_database_nothing_is_held_and_nothing_stored(
         assert (open_, found["usage"], found["reserved"]) == (0, PRICE, 0)
         assert await shop.drifts() == []
         assert (await customer.ask(customer.target("job"), method="POST", body=b"1")).status == 202
+
+
+async def test_a_service_that_hangs_keeps_no_other_waiting(mortal: JobShop) -> None:
+    customer = await mortal.customer()
+    hangs, other = customer.target("hangs")[5:], f"other-{customer.tenant.slug}"
+    mortal.upstream.script(hangs, Script(b"", delay_ms=60_000))
+    async with mortal.pool.acquire() as connection:
+        await make_service(connection, other, f"/{other}", mortal.upstream.port)
+        await operations.create(
+            connection, service_slug=other, method="*", path_pattern="/*", name="job", asynchronous=True
+        )
+    await mortal.gateway.serves(f"/{other}")
+    for _ in range(5):
+        await customer.start("hangs")
+    with dispatching(mortal, ASYNC_CONCURRENCY="2"):
+        await until(lambda: mortal.sent(hangs), 30, "a job that hangs")
+        made = json.loads((await customer.ask(f"/{other}/quick", method="POST", body=b"1")).body)["id"]
+        await customer.until(made, "processing", 5)
+    assert len(mortal.sent(hangs)) == 1
