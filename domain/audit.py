@@ -98,6 +98,8 @@ class Verb(StrEnum):
     CONFIG_IMPORT = "config.import"
     JOB_RUN = "job.run"
     JOB_RETRY = "job.retry"
+    BACKUP_TAKE = "backup.take"
+    BACKUP_RESTORE = "backup.restore"
     ALERT_SNOOZE = "alert.snooze"
     ALERT_WAKE = "alert.wake"
     OPERATOR_ACT_ASK = "operator.act_ask"

@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.ACCOUNT_CHANGE_SETTINGS: "changed their settings",
     Verb.ACCOUNT_CHANGE_NAME: "changed their name",
     Verb.ACCOUNT_RENEW_PROOF: "proved again who they are",
-    Verb.ACCOUNT_ERASE: "was erased, as asked",
+    Verb.ACCOUNT_ERASE: "erased the account {object}",
     Verb.ACCOUNT_DELETE: "asked to delete their account",
     Verb.ACCOUNT_KEEP: "kept their account after all",
     Verb.ACCOUNT_CREATE: "made the account {object}",
@@ -86,6 +86,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
+    Verb.BACKUP_TAKE: "took the backup {object}",
+    Verb.BACKUP_RESTORE: "restored the backup {object}",
     Verb.ALERT_SNOOZE: "wants no mail for a time of the alert {object}",
     Verb.ALERT_WAKE: "wants mails again of the alert {object}",
     Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
@@ -118,11 +120,12 @@ GROUPS: Mapping[str, str] = {
     "operation": "Operations",
     "mail": "Mails",
     "job": "Jobs",
+    "backup": "Backups",
     "alert": "Alerts",
     "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "alert"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "backup", "alert"})
 """Groups of which no organization ever has an entry."""
 
 

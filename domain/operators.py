@@ -33,6 +33,8 @@ class Right(StrEnum):
     """Read what everybody did."""
     RESET_FACTORS = "reset_factors"
     """Take a person's second factor away."""
+    ERASE = "erase"
+    """Erase a person for good."""
     OPERATORS = "operators"
     """Say who is an operator, and end their sessions."""
 
@@ -71,6 +73,7 @@ RIGHTS_IN_WORDS: dict[Right, str] = {
     Right.EDIT_TABLES: "edit rows in the tables",
     Right.CHANGE_AS_CUSTOMER: "change things while acting as a customer",
     Right.RESET_FACTORS: "take a lost second factor away",
+    Right.ERASE: "erase a person for good",
     Right.OPERATORS: "say who is an operator",
 }
 """What each right lets its holder do, as it goes on after `may`."""

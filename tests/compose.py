@@ -34,6 +34,7 @@ _SERVICE = {
     "deploy",
 }  # fmt: skip
 _HEALTH = {"test", "interval", "timeout", "retries", "start_period", "disable"}
+_NETWORK = {"internal"}
 _CONDITIONS = {"service_healthy", "service_completed_successfully", "service_started"}
 _DURATION = re.compile(r"(\d+)s")
 _PORT = re.compile(r"(?:127\.0\.0\.1:)?\d{2,5}(?:-\d{2,5})?:\d{2,5}")
@@ -73,6 +74,9 @@ def compose(values: Mapping[str, str], text: str | None = None) -> dict[str, Any
     _only(document, _TOP, "the file")
     for name, service in document["services"].items():
         _check(name, service, document)
+    for kind, known in (("networks", _NETWORK), ("volumes", set())):
+        for name, part in document[kind].items():
+            _only(part or {}, known, f"{kind}: {name}")
     return document
 
 

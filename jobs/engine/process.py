@@ -82,7 +82,8 @@ class Process:
                 while not stop.is_set():
                     await self._look()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await stop.wait()
             finally:
                 await self._close()
 

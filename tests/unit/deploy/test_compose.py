@@ -125,6 +125,8 @@ def test_what_has_to_be_set_is_asked_for_and_never_invented(name):
         ('restart: "no"', "restart: always"),
         ("condition: service_healthy", "condition: healthy"),
         (':9990"]', ':http"]'),
+        ("  outside:\n", "  outside:\n    command: [jobs]\n"),
+        ("  gateway-state:\n", "  gateway-state:\n    image: paid-endpoint\n"),
     ],
 )
 def test_the_reader_is_strict(old, new):

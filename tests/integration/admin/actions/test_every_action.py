@@ -236,6 +236,7 @@ SCENES = {
     "resend-confirmation": _waiting,
     "sign-out-user": _signed_in,
     "reset-factor": _with_factor,
+    "erase-user": _signed_in,
     "mint-key": _more(name="From support"),
     "rotate-key": _new_key,
     "revoke-key": _new_key,
