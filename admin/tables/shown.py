@@ -205,6 +205,7 @@ TABLES: tuple[Shown, ...] = (
         "id organization_id created_at",
         "-created_at",
         orders="id created_at",
+        hidden="target",
     ),
     Shown(
         "credit_account",
@@ -285,6 +286,13 @@ TABLES: tuple[Shown, ...] = (
         "id organization_id kind name level value threshold period_ends since",
         "organization_id kind level",
         "-since",
+    ),
+    Shown(
+        "alert_choice",
+        MESSAGES,
+        "id organization_id usage_percents low_credits_micro day_cost_micro error_percent error_requests updated_at",
+        "organization_id",
+        "-updated_at",
     ),
     Shown("api_reply", RECORDS, "id scope status created_at", "created_at status", "-created_at", hidden="key"),
     Shown(

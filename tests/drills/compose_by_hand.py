@@ -194,9 +194,9 @@ async def _database(server_url: str) -> str:
     return f"postgresql://{OWNER}:{VALUES['POSTGRES_PASSWORD']}@{place}/{OWNER}"
 
 
-def drill(server_url: str, folder: Path, program: str | None) -> Outcome:
-    """All of it; `program` is a docker-compose, or None."""
-    made = Drill(ProcessSet(folder, asyncio.run(_database(server_url))), folder)
+def drill(database_url: str, folder: Path, program: str | None) -> Outcome:
+    """All of it, in an empty database; `program` is a docker-compose, or None."""
+    made = Drill(ProcessSet(folder, database_url), folder)
     made.lines.append(("docker-compose.yml", f"{len(made.processes.services)} services, read strictly"))
     if program:
         version, broken = config(program)
@@ -229,7 +229,8 @@ def main() -> int:
         work = folder / "work"
         work.mkdir()
         with EmbeddedServices(folder / "services") as servers:
-            return tell([drill(servers.database_url, work, options.docker_compose)], options)
+            url = asyncio.run(_database(servers.database_url))
+            return tell([drill(url, work, options.docker_compose)], options)
 
 
 if __name__ == "__main__":

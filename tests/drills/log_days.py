@@ -32,7 +32,7 @@ from domain.credits.granting import grant
 from domain.job_runs import publish
 from domain.migrating import migrate
 from domain.partitions import ensure_partitions, partition_name, present_days
-from domain.settings import DatabaseSettings, KeySettings, SecretSettings, Settings
+from domain.settings import DatabaseSettings, KeySettings, LogSettings, SecretSettings, Settings
 from jobs import log_summaries
 from jobs.engine.running import Context, Outcome, perform
 from jobs.engine.schedule import due_after
@@ -119,11 +119,11 @@ def due_in(begin: datetime, end: datetime) -> Iterator[tuple[datetime, Job]]:
     return ((at, job) for at, _, job in sorted(found, key=lambda one: one[:2]))
 
 
-async def drill(dsn: str, rows: int, days: int) -> outcome.Outcome:
-    """All of it in the empty database of `dsn`."""
+async def drill(dsn: str, rows: int, days: int, *, kept: int = 3) -> outcome.Outcome:
+    """All of it in the empty database of `dsn`; logs are kept for so many days."""
     await migrate(dsn)
     settings = Settings()
-    settings.database = DatabaseSettings(url=dsn)
+    settings.database, settings.logs = DatabaseSettings(url=dsn), LogSettings(retention_days=kept)
     settings.secrets, settings.keys = SecretSettings(keys=SECRETS), KeySettings(peppers=PEPPERS)
     first = datetime.combine(datetime.now(UTC).date() + DAY, datetime.min.time(), UTC)
     async with asyncpg.create_pool(dsn, min_size=2, max_size=8, command_timeout=600) as pool:
@@ -138,7 +138,7 @@ async def drill(dsn: str, rows: int, days: int) -> outcome.Outcome:
         writing = asyncio.create_task(write_all_the_time(dsn, first + 300 * DAY, stop))
         begun = time.monotonic()
         filling = asyncio.create_task(traffic.run())
-        lines = await _play(player, traffic, settings.logs.retention_days)
+        lines = await _play(player, traffic, kept)
         await filling
         played = time.monotonic() - begun
         stop.set()
