@@ -71,6 +71,7 @@ class Verb(StrEnum):
     CREDITS_ADJUST = "credits.adjust"
     CREDITS_REFUND = "credits.refund"
     CREDITS_BOOK_PAYMENT = "credits.book_payment"
+    THRESHOLDS_CHANGE = "thresholds.change"
     SPEND_CAP_CHANGE = "spend_cap.change"
     LOGS_EXPORT = "logs.export"
     WEBHOOK_CREATE = "webhook.create"

@@ -13,6 +13,8 @@ ALERTS: Mapping[AlertKind, str] = {
     AlertKind.USAGE: "a-customer-nears-a-limit",
     AlertKind.SPEND_CAP: "a-customer-nears-a-spend-cap",
     AlertKind.CREDITS_LOW: "a-customer-runs-out-of-credits",
+    AlertKind.USAGE_ERRORS: "a-customers-requests-fail",
+    AlertKind.USAGE_COST: "a-customers-day-costs-much",
     AlertKind.ERROR_RATE: "a-service-fails-many-requests",
     AlertKind.DAY_COST: "a-day-costs-much",
 }

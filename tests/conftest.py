@@ -20,7 +20,7 @@ import hypothesis
 import pytest
 
 from cli.supervisor.services import EmbeddedServices
-from tests.places import take_place
+from tests.places import keep_bytecode, take_place
 
 pytest_plugins = ["tests.leftovers", "tests.schedule"]
 
@@ -114,6 +114,7 @@ async def copy_template(server_url: str, name: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Before the first temporary file, and before the workers start, which keep theirs there too."""
     config.stash[PLACE] = take_place()
+    keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,8 +25,10 @@ WORDS = {
     AlertKind.USAGE: "Limit or quota",
     AlertKind.SPEND_CAP: "Spend cap",
     AlertKind.CREDITS_LOW: "Low credits",
+    AlertKind.USAGE_ERRORS: "Own failures",
+    AlertKind.USAGE_COST: "Own cost of a day",
 }
-MONEY = frozenset({AlertKind.DAY_COST, AlertKind.SPEND_CAP, AlertKind.CREDITS_LOW})
+MONEY = frozenset({AlertKind.DAY_COST, AlertKind.SPEND_CAP, AlertKind.CREDITS_LOW, AlertKind.USAGE_COST})
 """Kinds that ask for the right to look at money."""
 GROUPS: tuple[tuple[str, str, tuple[AlertKind, ...]], ...] = (
     ("For operators", "No service fails, and no day costs too much.", OPERATORS),
@@ -119,7 +121,7 @@ def _line(visit: Visit, alert: AlertRecord, now: datetime) -> Line:
 
 def _figures(kind: AlertKind, alert: AlertRecord) -> str:
     """What was measured, and of how much."""
-    if kind is AlertKind.ERROR_RATE:
+    if kind in (AlertKind.ERROR_RATE, AlertKind.USAGE_ERRORS):
         share = percent(alert.value, alert.threshold) if alert.threshold else "0 %"
         return f"{number(alert.value)} of {number(alert.threshold)} requests ({share})"
     if kind is AlertKind.CREDITS_LOW:
@@ -141,10 +143,12 @@ def _about(alert: AlertRecord) -> str:
 
 def _report(kind: AlertKind, alert: AlertRecord) -> str:
     of = {"organization": alert.organization} if alert.organization else {}
+    if kind is AlertKind.USAGE_ERRORS:
+        return f"/reports/errors-by-operation?{urlencode({'window': '1h', **of})}"
     if kind is AlertKind.ERROR_RATE:
         operations = not alert.subject.endswith("/all")
         return f"/reports/errors-by-{'operation' if operations else 'service'}?window=1h"
-    if kind is AlertKind.DAY_COST:
+    if kind in (AlertKind.DAY_COST, AlertKind.USAGE_COST):
         return f"/reports/top-organizations?{urlencode({'window': '24h', 'which': 'credits', **of})}"
     report = "credit-flows" if kind is AlertKind.CREDITS_LOW else "limit-pressure"
     return f"/reports/{report}?{urlencode(of)}"

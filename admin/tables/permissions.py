@@ -101,6 +101,7 @@ PERMISSIONS: Mapping[str, Access] = {
     "api_reply": Access(_PEOPLE, _OURS),
     "notice": Access(_LOOK, _OURS),
     "alert_state": Access(_LOOK, _OURS),
+    "alert_choice": Access(_LOOK, "It is the customer's own choice, on the portal's page of alerts."),
     "log_day": Access(_LOOK, _OURS),
     "job": Access(_LOOK, "The jobs are those of this version; run one at /jobs."),
     "job_run": Access(_LOOK, "The page /jobs runs jobs, and retries what failed."),

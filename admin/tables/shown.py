@@ -287,6 +287,13 @@ TABLES: tuple[Shown, ...] = (
         "organization_id kind level",
         "-since",
     ),
+    Shown(
+        "alert_choice",
+        MESSAGES,
+        "id organization_id usage_percents low_credits_micro day_cost_micro error_percent error_requests updated_at",
+        "organization_id",
+        "-updated_at",
+    ),
     Shown("api_reply", RECORDS, "id scope status created_at", "created_at status", "-created_at", hidden="key"),
     Shown(
         "audit_entry",

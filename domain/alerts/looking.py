@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.alert_settings import AlertSettings
 from domain.alerts.customers import measure
-from domain.alerts.measures import CUSTOMERS, OPERATORS, Measure
+from domain.alerts.measures import CUSTOMERS, OPERATORS, OWN, Measure
 from domain.alerts.operators import measure_installation
 from domain.alerts.rules import level_after, mailed
 from domain.alerts.states import State, clear, move, open_states, states_about, states_of, told_late
@@ -46,6 +46,10 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
     states = await states_of(connection, CUSTOMERS, organization_id)
     customer = await measure(connection, organization_id, looker.alerts, now)
     told = Told()
+    for kind in OWN:
+        before = states.get((kind, str(organization_id)))
+        if before is not None and before.level and kind not in {one.kind for one in customer.measures}:
+            told.armed += await clear(connection, kind, str(organization_id), before, now)
     for one in customer.measures:
         before = states.get((one.kind, one.subject))
         level = _new_level(one, before)

@@ -92,6 +92,16 @@ async def credits_ran_low(
     await emit(connection, organization_id, "credits.low", data, now=now)
 
 
+async def errors_reached(connection: Any, organization_id: UUID, data: Mapping[str, Any], now: datetime) -> None:
+    """Tell that more requests fail than the organization wanted (`usage.errors`)."""
+    await emit(connection, organization_id, "usage.errors", data, now=now)
+
+
+async def cost_reached(connection: Any, organization_id: UUID, data: Mapping[str, Any], now: datetime) -> None:
+    """Tell that a day costs more than the organization wanted (`usage.cost`)."""
+    await emit(connection, organization_id, "usage.cost", data, now=now)
+
+
 def _key(key: KeyRecord) -> Mapping[str, Any]:
     return {
         "id": str(key.id),

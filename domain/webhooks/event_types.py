@@ -66,7 +66,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType("credits.low", "The balance fell below the threshold.", {"balance": "9.5", "threshold": "10"}),
     EventType(
         "usage.threshold",
-        "A limit, quota or spend cap is used up to 50, 80 or 100 percent.",
+        "A limit, quota or spend cap is used up to 50, 80 or 100 percent, or to percents of your own.",
         {
             "measure": "quota",
             "name": "month",
@@ -78,6 +78,16 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "limit": "10000",
             "resets_at": "2026-12-01T00:00:00+00:00",
         },
+    ),
+    EventType(
+        "usage.errors",
+        "More requests fail than you chose to accept.",
+        {"failed": 31, "requests": 120, "percent": "25.8", "threshold": "20"},
+    ),
+    EventType(
+        "usage.cost",
+        "A day (UTC) costs as many credits as you chose.",
+        {"day": "2026-11-26", "spent": "10.5", "threshold": "10"},
     ),
     EventType("job.completed", "A job of an asynchronous operation is done, and its result can be fetched.", _JOB),
     EventType(

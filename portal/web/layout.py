@@ -41,6 +41,7 @@ NAVIGATION = (
     NavigationItem("Credits", "/credits", Permission.BILLING_VIEW, "credits"),
     NavigationItem("Team", "/team", Permission.VIEW, "team"),
     NavigationItem("Webhooks", "/webhooks", Permission.VIEW, "webhooks"),
+    NavigationItem("Alerts", "/alerts", Permission.BILLING_VIEW, "alerts"),
     NavigationItem("Audit", "/audit", Permission.AUDIT_VIEW, "audit"),
     NavigationItem("Organization", "/settings", Permission.VIEW, "settings"),
 )

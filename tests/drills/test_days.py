@@ -12,7 +12,7 @@ from tests.drills import log_days, restore_day
 from tests.drills.log_days_traffic import Traffic, differences
 from tests.gateways import connected, make_tenant
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 async def test_every_job_by_its_schedule_and_summaries_that_are_their_logs(fresh_database_url) -> None:

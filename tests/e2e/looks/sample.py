@@ -54,6 +54,17 @@ CATALOG = (
 )  # fmt: skip
 
 
+_ALERTS = """
+with chosen as (
+    insert into alert_choice (organization_id, usage_percents, day_cost_micro, error_percent)
+    values ($1, '{50,80,100}', 25000000, 15))
+insert into alert_state (organization_id, kind, subject, name, level, value, threshold, since, raised_at, raised_level, period_ends)
+values ($1, 'usage', $1::uuid::text || '/month', 'month', 80, 81240, 100000, $2::timestamptz - interval '50 minutes', $2, 80,
+        $2::timestamptz + interval '5 days'),
+       ($1, 'usage_errors', $1::uuid::text, 'errors', 100, 96, 512, $2::timestamptz - interval '12 minutes', $2, 100, null)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """What was written, and what fills the paths of pages."""
@@ -97,6 +108,7 @@ async def write_sample(connection: Any, settings: Settings, now: datetime) -> Sa
     await _name_paths(connection)
     await write_ledger(connection, organization.id, now, entries=300)
     await _audit(connection, organization.id, people[0], made, now)
+    await connection.execute(_ALERTS, organization.id, now)
     objects = await _webhooks(connection, settings, organization.id, now)
     objects["job_id"] = await _jobs(connection, organization.id, made[2], now)
     objects |= {

@@ -55,6 +55,7 @@ def test_the_app_has_all_tables():
         "job_run",
         "log_day",
         "notice",
+        "alert_choice",
         "alert_state",
         "async_job",
     }
