@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("cli.logs", "List, follow and explain request logs."),
     "users": ("cli.users", "Erase a person who wants to be forgotten."),
     "operators": ("cli.operators", "List, appoint and dismiss operators of the back office."),
+    "alerts": ("cli.alerts", "List the alerts that stand, for operators and of customers."),
     "reports": ("cli.reports", "Show what goes on in the business and the installation."),
     "audit": ("cli.audit", "List, seal and verify the audit: who did what."),
 }
