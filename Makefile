@@ -15,7 +15,7 @@ LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in lived-in-office clean lock
+.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in lived-in-office log-days clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -60,6 +60,9 @@ lived-in: $(DEV) ## every page of the portal with 10 million logs: times, querie
 
 lived-in-office: $(DEV) ## every page of the back office with 100,000 organizations and 10 million logs (ARGS=--plans); 20 GB of disk
 	$(BIN)/python -m tests.drills.lived_in_office $(ARGS)
+
+log-days: $(DEV) ## five days of a million requests each, every job by its schedule, by an injected clock; 4 GB of disk
+	$(BIN)/python -m tests.drills.log_days $(ARGS)
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -43,7 +43,8 @@ def portal_settings(database_url: str, redis_url: str, mail_folder) -> Settings:
     settings.secrets = SecretSettings(keys=SECRETS)
     settings.mail = MailSettings(folder=mail_folder)
     settings.webhooks = WebhookSettings(allow_private=True, deliver=False)
-    settings.portal = settings.portal.model_copy(update={"sign_up_plan": PLAN})
+    settings.portal = settings.portal.model_copy(update={"sign_up_plan": PLAN, "metrics_port": 0})
+    settings.admin = settings.admin.model_copy(update={"metrics_port": 0})
     return settings
 
 
