@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TypeVar
 
@@ -134,7 +135,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     SERVERS.stop()
     place = config.stash.get(PLACE, None)
     if place is not None and not config.stash.get(FAILED, False):
-        shutil.rmtree(place, ignore_errors=True)
+        # Behind what multiprocessing removes of its own in there, which is at -100.
+        Finalize(None, shutil.rmtree, args=(place, True), exitpriority=-200)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
