@@ -33,7 +33,7 @@ BAD = 400
 _CAREFUL = 0.5
 """How much of the time that is left a step may take: rows that are not in memory take longer than those before."""
 
-_AROUND_AN_ID = timedelta(days=1)
+AROUND_AN_ID = timedelta(days=1)
 
 # Planned by the values, which alone show what is rare; and always along an index in its order, never all rows and a sort.
 _PLANNING = (
@@ -57,7 +57,8 @@ class LogSearch:
     """Which rows; None or empty does not restrict. From `since` on and before `until`.
 
     `status` is one from `lowest_status` to `highest_status`; `service` a slug; `path` a beginning; `least_us` the least
-    time from first to last byte in microseconds; `client` an address or a network.
+    time from first to last byte in microseconds; `client` an address or a network; `stored_from` leaves out what was stored
+    before.
     """
 
     since: datetime | None = None
@@ -74,6 +75,7 @@ class LogSearch:
     request_id: UUID | None = None
     least_us: int | None = None
     client: IPv4Network | IPv6Network | None = None
+    stored_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ async def find_log(connection: Any, organization_id: UUID, request_id: UUID) -> 
     made = time_of(request_id)
     if made is None:
         return None
-    row = await connection.fetchrow(_ENTRY, organization_id, request_id, made - _AROUND_AN_ID, made + _AROUND_AN_ID)
+    row = await connection.fetchrow(_ENTRY, organization_id, request_id, made - AROUND_AN_ID, made + AROUND_AN_ID)
     return LogEntry(**row) if row else None
 
 
@@ -213,7 +215,7 @@ def _by_id(request_id: UUID, place: Any) -> str:
     made = time_of(request_id)
     if made is None:
         return "false"
-    near = f"between {place(made - _AROUND_AN_ID)} and {place(made + _AROUND_AN_ID)}"
+    near = f"between {place(made - AROUND_AN_ID)} and {place(made + AROUND_AN_ID)}"
     return f"r.id = {place(request_id)} and r.at {near}"
 
 
@@ -231,6 +233,7 @@ def _matches(wanted: LogSearch, values: list[Any]) -> list[str]:
         ("starts_with(r.path, {})", wanted.path),
         ("r.total_us >= {}", wanted.least_us),
         ("r.client <<= {}::text::inet", str(wanted.client) if wanted.client else None),
+        ("r.created_at >= {}", wanted.stored_from),
     )
     conditions = []
     for text, value in parts:

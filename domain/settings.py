@@ -16,6 +16,7 @@ from domain.alert_settings import AlertSettings
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
 from domain.job_settings import JobSettings
+from domain.log_store.address import parse_address
 from domain.portal_settings import (
     AdminSettings,
     MailSettings,
@@ -290,6 +291,23 @@ class LogSettings(Concern, env_prefix="LOG_"):
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Threshold of the process's own log."
     )
     retention_days: int = Field(default=3, ge=1, le=3_650, description="Days of request logs that are kept.")
+    store_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="ClickHouse for request logs, as clickhouse://user:password@host:8123/database, or clickhouses:// for HTTPS; empty: PostgreSQL alone.",
+    )
+    store_postgres_days: int = Field(
+        default=1,
+        ge=1,
+        le=365,
+        description="With a log store: whole days before today whose request logs stay in PostgreSQL too.",
+    )
+
+    @field_validator("store_url")
+    @classmethod
+    def _is_address(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            parse_address(value.get_secret_value())
+        return value
 
 
 class JournalSettings(Concern, env_prefix="JOURNAL_"):

@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 
 from cli.supervisor.services import EmbeddedServices
+from tests.clickhouse.fixtures import clickhouse, log_store, log_store_url  # noqa: F401  fixtures of every test
 
 # How long an example takes says more of the machine than of the code; pytest has a time-out for each test.
 hypothesis.settings.register_profile("house", deadline=None)
