@@ -1,14 +1,16 @@
 """`paid-endpoint log-store`: ClickHouse for request logs, beside PostgreSQL."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.connecting import with_connection
+from cli.durations import parse_duration
 from cli.output import JsonOption, fail, print_json
 from domain.log_store.outbox import adopt as adopt_rows
 from domain.log_store.store import open_store
 from domain.log_store.turning import StoreReport, report, turn_off
+from domain.log_store.turning import rewind as rewind_to
 from domain.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Look at ClickHouse for request logs; send it what it lacks; turn it off.")
@@ -65,6 +67,21 @@ def off(
         return await turn_off(connection)
 
     typer.echo("Request logs go to PostgreSQL alone." if with_connection(work) else "It was off.")
+
+
+@app.command(epilog="Example: paid-endpoint log-store rewind --since 10m")
+def rewind(
+    since: Annotated[str, typer.Option(help="How far back PostgreSQL may have lost what was stored: 90s, 10m, 2h.")],
+) -> None:
+    """After a failover to a PostgreSQL that lacks the last seconds: the log store forgets them too, and gets what is there."""
+    age = parse_duration(since)
+
+    async def work(connection: Any, _: Settings) -> bool:
+        return await rewind_to(connection, await connection.fetchval("select now()") - age)
+
+    if not with_connection(work):
+        fail("The database sends no logs to a log store.")
+    typer.echo("The ingester does it before it sends anything more; until then pages may show requests twice.")
 
 
 def _url(settings: Settings) -> str:

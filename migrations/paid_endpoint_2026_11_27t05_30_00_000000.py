@@ -9,7 +9,7 @@ DESCRIPTION = "log store: its switch, and the batches that wait to be sent"
 
 FORWARDS = """
 create table log_store (
-    only boolean primary key default true constraint ck_log_store_only check (only),
+    one boolean primary key default true constraint ck_log_store_one check (one),
     began_at timestamptz not null default now(),
     adopted_at timestamptz,
     rewind_from timestamptz

@@ -1,7 +1,7 @@
 """Turning the log store on and off: its tables, the switch in the database, and the rows from before."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import asyncpg
@@ -15,6 +15,7 @@ from domain.migrating import CONNECT_TIMEOUT
 from domain.partitions import present_days
 from domain.settings import Settings
 
+_REWIND = "update log_store set rewind_from = least(rewind_from, $1)"
 _OFF = "delete from log_outbox; delete from log_store"
 
 
@@ -75,6 +76,15 @@ async def turn_off(connection: Any) -> bool:
         was_on: bool = await connection.fetchval("select exists (select from log_store)")
         await connection.execute(_OFF)
     return was_on
+
+
+async def rewind(connection: Any, moment: datetime) -> bool:
+    """PostgreSQL lost what was stored from `moment` on: the log store forgets it before it is sent anything more.
+
+    Rows that PostgreSQL does have are sent again. False: it is off.
+    """
+    done: str = await connection.execute(_REWIND, moment)
+    return done != "UPDATE 0"
 
 
 async def report(connection: Any, store: ClickHouse) -> StoreReport:

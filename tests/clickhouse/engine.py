@@ -72,6 +72,7 @@ def handler(engine: Engine, user: str, password: str) -> type[BaseHTTPRequestHan
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # head and body in one piece
 
         def do_GET(self) -> None:
             self._answer(200, b"Ok.\n")

@@ -144,10 +144,10 @@ async def all_batches(logs, connection, organization_id, wanted):
 
 async def test_every_search_finds_the_same_rows_in_the_same_order_in_either_store(shop, database, turned_on):
     logs, owner = ClickHouseLogs(turned_on), shop.organizations[0]
-    asked = [(shop.search(), shop.pick.choice((1, 7, 50))) for _ in range(80)] + [(LogSearch(), 50)]
+    asked = [(shop.search(), shop.pick.choice((1, 7, 50))) for _ in range(50)] + [(LogSearch(), 50)]
     before = [await all_pages(POSTGRES, database, owner, wanted, limit) for wanted, limit in asked]
     batches = [await all_batches(POSTGRES, database, owner, wanted) for wanted, _ in asked]
-    assert sum(map(len, before)) > 300
+    assert sum(map(len, before)) > 200
     assert await move_all(database, turned_on) == ROWS
     assert await database.fetchval("select count(*) from request_log") == 0
     for (wanted, limit), expected, batch in zip(asked, before, batches, strict=True):
@@ -206,16 +206,13 @@ async def test_one_request_its_decision_and_everybodys_newest(shop, database, tu
     assert not await logs.has_any(database, uuid4())
 
 
-@pytest.mark.parametrize("text", [*HARD, "/svc/one' or 1=1 --", "/\x01", "/{organization:UUID}", "/" + "x" * 2_047])
-async def test_what_is_typed_is_only_ever_a_value(shop, database, turned_on, text):
+async def test_what_is_typed_is_only_ever_a_value(shop, database, turned_on):
     """Injection through a filter finds what has that text, of one's own organization, and nothing else."""
     logs, owner = ClickHouseLogs(turned_on), shop.organizations[0]
-    expected = [
-        entry.id for entry in await POSTGRES.newest(database, LogFilter(organization_id=owner), 1_000)
-        if entry.path.startswith(text)
-    ]  # fmt: skip
+    rows = await POSTGRES.newest(database, LogFilter(organization_id=owner), 1_000)
     await move_all(database, turned_on)
-    found = await logs.search(database, owner, LogSearch(path=text), limit=500)
-    assert [entry.id for entry in found.entries] == expected
-    assert (await logs.search(database, owner, LogSearch(method=text, refusal=text), limit=5)).entries == []
-    assert len((await logs.search(database, owner, LogSearch(), limit=500)).entries) > 100
+    for text in (*HARD, "/svc/one' or 1=1 --", "/\x01", "/{organization:UUID}", "/" + "x" * 2_047):
+        expected = [entry for entry in rows if entry.path.startswith(text)]
+        assert await all_pages(logs, database, owner, LogSearch(path=text), 50) == expected, text
+        assert (await logs.search(database, owner, LogSearch(method=text, refusal=text), limit=5)).entries == []
+    assert len(await all_pages(logs, database, owner, LogSearch(), 50)) == len(rows) > 100
