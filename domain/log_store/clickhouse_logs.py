@@ -12,7 +12,7 @@ from uuid import UUID
 
 from domain.cursors import Cursor
 from domain.log_reading import DEFAULT_SINCE, LogEntry, LogFilter
-from domain.log_search import BUDGET_SECONDS, FoundLogs, LogSearch
+from domain.log_search import FoundLogs, LogSearch
 from domain.log_store import merging
 from domain.log_store.clickhouse import SLOW_SECONDS, ClickHouse, micros, moment_of
 from domain.log_store.conditions import AROUND_AN_ID, Conditions
@@ -24,6 +24,8 @@ from domain.request_ids import time_of
 _WIDTHS = (timedelta(hours=6), timedelta(days=2))
 """A search looks at the newest hours first, and at all that is left in its last step."""
 _NEWEST_WIDTHS = (timedelta(minutes=1), timedelta(hours=1), timedelta(hours=12))
+_BUDGET_SECONDS = 1.0
+"""A search takes no further step behind this; a step is given up behind READ_SECONDS."""
 _FIRST_OF_ALL = UUID(int=0)
 
 _SERVICE = "select id from service where slug = $1"
@@ -144,14 +146,14 @@ class ClickHouseLogs:
         self, connection: Any, now: Standing, organization_id: UUID, wanted: LogSearch, after: Cursor | None, limit: int
     ) -> FoundLogs:
         """Widening stretches of time, until the page is full, all was looked at, or the time is over."""
-        deadline = time.monotonic() + BUDGET_SECONDS
+        deadline = time.monotonic() + _BUDGET_SECONDS
         if await self._conditions(connection, now, organization_id, wanted) is None:
             return FoundLogs([], None)
         found: list[LogEntry] = []
-        until = min(filter(None, (after.at if after else None, wanted.until, _tomorrow())))
+        begin = min(filter(None, (after.at if after else None, wanted.until, datetime.now(UTC))))
         upper: datetime | None = wanted.until
         for width in (*_WIDTHS, None):
-            lower = None if width is None else until - width
+            lower = None if width is None else begin - width
             if lower is not None and wanted.since is not None and lower <= wanted.since:
                 lower = None
             conditions = await self._conditions(connection, now, organization_id, wanted)

@@ -38,7 +38,7 @@ class LogStore(Protocol):
     async def search(
         self, connection: Any, organization_id: UUID, wanted: LogSearch, *, after: Cursor | None = None, limit: int = 50
     ) -> FoundLogs:
-        """At most `limit` rows of the organization behind `after`, newest first, in about BUDGET_SECONDS."""
+        """At most `limit` rows of the organization behind `after`, newest first; what is rare may take several calls."""
 
     async def take_batch(
         self, connection: Any, organization_id: UUID, wanted: LogSearch, *, after: Cursor | None, limit: int

@@ -27,7 +27,7 @@ async def customer(office):
     return organization, made.record, ids
 
 
-async def test_the_pages_of_requests_organization_key_and_finding_show_them(superuser, customer):
+async def test_the_pages_of_requests_organization_key_and_finding_show_them(office, superuser, customer):
     organization, key, ids = customer
     pages = {
         "/requests": ids,
@@ -45,6 +45,7 @@ async def test_the_pages_of_requests_organization_key_and_finding_show_them(supe
     assert (await superuser.browser.get(f"/requests/{ids[0]}")).status_code == 200
     assert (await superuser.browser.get(f"/find?q={ids[0]}")).headers["location"] == f"/requests/{ids[0]}"
     assert (await superuser.browser.get(f"/requests/{uuid4()}")).status_code == 404
+    assert office.app.state.services.logs.moved >= len(ids)
 
 
 @pytest.fixture
