@@ -22,9 +22,12 @@ async def portal(
     own_database_url: str, redis_url: str, clickhouse: ClickHouseServer, tmp_path_factory
 ) -> AsyncIterator[Portal]:
     """The portal, reading ClickHouse."""
-    async with running_portal(portal_settings(own_database_url, redis_url, tmp_path_factory.mktemp("mail"))) as made:
-        async with moved_logs(made.app, own_database_url, clickhouse.url("faces")):
-            yield made
+    settings = portal_settings(own_database_url, redis_url, tmp_path_factory.mktemp("mail"))
+    async with (
+        running_portal(settings) as made,
+        moved_logs(made.app, own_database_url, clickhouse.url("faces")),
+    ):
+        yield made
 
 
 @pytest.fixture
@@ -39,9 +42,11 @@ async def office(
 ) -> AsyncIterator[BackOffice]:
     """The back office, reading ClickHouse."""
     settings = portal_settings(own_database_url, redis_url, tmp_path_factory.mktemp("mail"))
-    async with running_back_office(settings) as made:
-        async with moved_logs(made.app, own_database_url, clickhouse.url("faces")):
-            yield made
+    async with (
+        running_back_office(settings) as made,
+        moved_logs(made.app, own_database_url, clickhouse.url("faces")),
+    ):
+        yield made
 
 
 @pytest.fixture
