@@ -2,13 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli.connecting import with_connection
+from cli.differences import OPERATOR
 from cli.output import JsonOption, fail, note, print_json
-from domain.backups.taking import take
+from domain.backups.manifest import Manifest
+from domain.backups.taking import may_be_noted, take
+from domain.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
@@ -27,15 +30,24 @@ def main(
     as_json: JsonOption = False,
 ) -> None:
     """Save the database while everything goes on. Neither Redis nor the journals need to be saved."""
-    file = path / f"paid-endpoint-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip" if path.is_dir() else path
-    if not file.parent.is_dir():
-        fail(f"{file.parent} is no directory.")
-    manifest = with_connection(
-        lambda connection, settings: take(connection, settings, file, logs=not without_logs, secrets=with_secrets)
-    )
+    try:
+        file = path / f"paid-endpoint-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip" if path.is_dir() else path
+        if not file.parent.is_dir():
+            fail(f"{file.parent} is no directory.")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}.")
+
+    async def work(connection: Any, settings: Settings) -> tuple[Manifest, bool]:
+        made = await take(connection, settings, file, OPERATOR, logs=not without_logs, secrets=with_secrets)
+        return made, await may_be_noted(connection)
+
+    manifest, audited = with_connection(work)
+    if not audited:
+        note("It does not stand in the audit: this database, or this role, can only be read.")
     if as_json:
         summary = {"file": str(file), "made_at": manifest.made_at, "schema": manifest.version, "rows": manifest.rows}
-        print_json({**summary, "bytes": file.stat().st_size, "logs": manifest.logs, "secrets": manifest.secrets})
+        held = {"logs": manifest.logs, "secrets": manifest.secrets, "audited": audited}
+        print_json({**summary, "bytes": file.stat().st_size, **held})
         return
     typer.echo(f"{file}: {len(manifest.tables)} tables, {manifest.rows} rows, {file.stat().st_size / 1e6:.1f} MB.")
     if with_secrets:

@@ -1,6 +1,7 @@
 """`paid-endpoint restore`: a backup into an empty database, whole or not at all."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.connecting import settings_or_fail, with_connection
+from cli.differences import OPERATOR
 from cli.output import JsonOption, fail, note, print_json
 from domain.backups.archive import StoredBackup, stored_backup
 from domain.backups.loading import check_fits, load
@@ -19,6 +21,8 @@ from domain.faults import Fault
 from domain.settings import Settings
 
 app = typer.Typer(add_completion=False)
+
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 @app.command(epilog="Example: DATABASE_URL=postgresql://app@db/new paid-endpoint restore backup.zip")
@@ -48,7 +52,8 @@ def main(
             return
 
         async def work(connection: Any, settings: Settings) -> tuple[dict[str, Any], Reconciliation]:
-            restored = await load(connection, settings.database.url.get_secret_value(), backup)
+            dsn = settings.database.url.get_secret_value()
+            restored = await load(connection, dsn, backup, OPERATOR, name=file.name)
             if journals_lost:
                 await release_holders(connection, [holder.id for holder in await list_holders(connection)])
             return asdict(restored), await reconcile(connection)
@@ -60,6 +65,8 @@ def main(
 @contextmanager
 def _opened(file: Path) -> Iterator[StoredBackup]:
     try:
+        if file.stat().st_mode & _OTHERS:
+            note(f"{file} can be read by others, and holds what keys and passwords are checked against: chmod 600 it.")
         with stored_backup(file) as backup:
             yield backup
     except Fault as fault:

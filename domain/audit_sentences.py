@@ -23,7 +23,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.ACCOUNT_CHANGE_SETTINGS: "changed their settings",
     Verb.ACCOUNT_CHANGE_NAME: "changed their name",
     Verb.ACCOUNT_RENEW_PROOF: "proved again who they are",
-    Verb.ACCOUNT_ERASE: "was erased, as asked",
+    Verb.ACCOUNT_ERASE: "erased the account {object}",
     Verb.ACCOUNT_DELETE: "asked to delete their account",
     Verb.ACCOUNT_KEEP: "kept their account after all",
     Verb.ACCOUNT_CREATE: "made the account {object}",
@@ -67,6 +67,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.WEBHOOK_DELETE: "deleted the webhook endpoint {object}",
     Verb.WEBHOOK_REPLAY: "sent an event again: {object}",
     Verb.WEBHOOK_TEST: "sent a test event to {object}",
+    Verb.ASYNC_JOB_CANCEL: "cancelled the asynchronous job {object}",
+    Verb.ASYNC_JOB_SEND: "had sent at once the asynchronous job {object}",
     Verb.CONFIG_APPLY: "applied a file that changed {object}",
     Verb.CONFIG_ROLLBACK: "went back to an applied file, which changed {object}",
     Verb.TABLE_CREATE: "added a row by hand: {object}",
@@ -79,12 +81,21 @@ SENTENCES: Mapping[str, str] = {
     Verb.PLAN_ENFORCE_LIMIT: "enforced the limit {object}",
     Verb.SERVICE_ENABLE: "switched on the service {object}",
     Verb.SERVICE_DISABLE: "switched off the service {object}",
+    Verb.SERVICE_BOUND_JOBS: "bounded the jobs of the service {object}",
+    Verb.SERVICE_SHOW_CALLBACK_SECRET: "looked at the callback secret of the service {object}",
+    Verb.SERVICE_ROTATE_CALLBACK_SECRET: "rotated the callback secret of the service {object}",
     Verb.OPERATION_ENABLE: "switched on the operation {object}",
     Verb.OPERATION_DISABLE: "switched off the operation {object}",
+    Verb.OPERATION_MAKE_ASYNCHRONOUS: "made asynchronous the operation {object}",
+    Verb.OPERATION_MAKE_SYNCHRONOUS: "made synchronous the operation {object}",
     Verb.MAIL_TEST: "sent a test mail to {object}",
     Verb.CONFIG_IMPORT: "imported the plan {object}",
     Verb.JOB_RUN: "asked for the job {object}",
     Verb.JOB_RETRY: "asked to try again the job {object}",
+    Verb.BACKUP_TAKE: "took the backup {object}",
+    Verb.BACKUP_RESTORE: "restored the backup {object}",
+    Verb.ALERT_SNOOZE: "wants no mail for a time of the alert {object}",
+    Verb.ALERT_WAKE: "wants mails again of the alert {object}",
     Verb.OPERATOR_ACT_ASK: "asked to act as {object}",
     Verb.OPERATOR_ACT_BEGIN: "began to act as {object}",
     Verb.OPERATOR_ACT_REQUEST: "acted as the organization: {object}",
@@ -107,6 +118,7 @@ GROUPS: Mapping[str, str] = {
     "credits": "Credits",
     "logs": "Request logs",
     "webhook": "Webhooks",
+    "async_job": "Asynchronous jobs",
     "config": "Configuration",
     "table": "Tables",
     "plan": "Plans",
@@ -114,10 +126,12 @@ GROUPS: Mapping[str, str] = {
     "operation": "Operations",
     "mail": "Mails",
     "job": "Jobs",
+    "backup": "Backups",
+    "alert": "Alerts",
     "operator": "Operators",
 }
 """What verbs begin with, and what people call it."""
-OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job"})
+OPERATORS_ONLY = frozenset({"config", "table", "plan", "service", "operation", "mail", "job", "backup", "alert"})
 """Groups of which no organization ever has an entry."""
 
 

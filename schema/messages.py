@@ -148,6 +148,10 @@ class AlertState(Table, tablename="alert_state"):
     since = Timestamptz(default=TimestamptzNow(), help_text="When it came to this level.")
     mailed_at = Timestamptz(null=True, default=None, help_text="When a mail was last written.")
     changes = Integer(default=1, help_text="Numbers its changes: of two writers one is made.")
+    raised_level = SmallInt(default=0, help_text="The level that it rose to last.")
+    raised_at = Timestamptz(null=True, default=None, help_text="When it last rose; null: before this was kept.")
+    snoozed_until = Timestamptz(null=True, default=None, help_text="No mail is written of it before; null: never was.")
+    snooze_reason = Text(default="", help_text="Why an operator wants no mail of it.")
 
     uq_alert_state_kind_subject = Unique([kind, subject])
     ck_alert_state_kind = Check("kind in ('usage', 'spend_cap', 'credits_low', 'error_rate', 'day_cost')")

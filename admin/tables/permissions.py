@@ -80,6 +80,7 @@ PERMISSIONS: Mapping[str, Access] = {
     "api_key": Access(_LOOK, "The actions under /actions mint and revoke keys; customers name and rotate theirs."),
     "request_log": Access(_LOOK, _APPEND_ONLY),
     "idempotent_request": Access(_LOOK, _OURS),
+    "async_job": Access(_LOOK, _OURS),
     "credit_account": Access(_MONEY, _LEDGER),
     "credit_entry": Access(_MONEY, f"{_APPEND_ONLY} {_LEDGER}"),
     "credit_grant": Access(_MONEY, _LEDGER),

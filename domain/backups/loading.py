@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from domain import audit
 from domain.backups.archive import StoredBackup
 from domain.backups.manifest import ForeignBackup, Manifest, SavedTable, fingerprints
 from domain.backups.needed_logs import note_left_out
@@ -57,8 +58,11 @@ def check_fits(manifest: Manifest, settings: Settings) -> None:
             )
 
 
-async def load(connection: Any, dsn: str, backup: StoredBackup) -> Restored:
-    """Migrate the database of `connection`, and load it. Raises Conflict if it is not empty, or in use; DamagedBackup."""
+async def load(connection: Any, dsn: str, backup: StoredBackup, actor: audit.Actor, *, name: str) -> Restored:
+    """Migrate the database of `connection`, and load it; the audit says that the backup `name` was restored.
+
+    Raises Conflict if it is not empty, or in use; DamagedBackup.
+    """
     if await connection.fetchval(_OTHERS, _OURS):
         raise Conflict(
             "Processes of this product use the database: stop gateways, portals, back office and jobs first."
@@ -78,6 +82,9 @@ async def load(connection: Any, dsn: str, backup: StoredBackup) -> Restored:
         counted = await settle(connection)
         await note_left_out(connection)
         holders = await connection.fetchval(_OPEN)
+        thing = audit.Thing("backup", name, name)
+        after = {"made_at": manifest.made_at, "rows": sum(table.rows for table in wanted)}
+        await audit.record(connection, actor, audit.Verb.BACKUP_RESTORE, thing, after=after)
     strange = [table.name for table in manifest.tables if table.rows and table.name not in there]
     await connection.execute("analyze")
     return Restored(manifest.made_at, len(wanted), sum(table.rows for table in wanted), strange, counted, holders)

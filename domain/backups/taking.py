@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from domain import audit
 from domain.backups.archive import new_backup
 from domain.backups.manifest import Manifest, fingerprints
 from domain.backups.needed_logs import left_out
@@ -22,15 +23,18 @@ STANDARD = """
 set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local timezone = 'UTC'; set local bytea_output = 'hex';
 set local extra_float_digits = 1; set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
 """
+_WRITABLE = """
+select current_setting('transaction_read_only') = 'off' and has_table_privilege('audit_entry', 'insert')
+"""
 
 
 async def take(
-    connection: Any, settings: Settings, path: Path, *, logs: bool = True, secrets: bool = False
+    connection: Any, settings: Settings, path: Path, actor: audit.Actor, *, logs: bool = True, secrets: bool = False
 ) -> Manifest:
     """Write a backup to `path`, which must not be there; what is in it.
 
-    Without `logs` only those days of request logs are kept which the ledger and the sums need. Raises Conflict,
-    SchemaMismatch, OSError.
+    Without `logs` only those days of request logs are kept which the ledger and the sums need. It stands in the audit,
+    unless the database or the role can only be read (`may_be_noted`). Raises Conflict, SchemaMismatch, UnwritableBackup.
     """
     with new_backup(path) as backup:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -63,8 +67,19 @@ async def take(
             tables=saved,
             sequences=stands,
         )
-        backup.finish(manifest)
+        # The file gets its name only together with its entry.
+        async with connection.transaction():
+            if await may_be_noted(connection):
+                thing = audit.Thing("backup", path.name, path.name)
+                after = {"rows": manifest.rows, "logs": logs, "secrets": secrets}
+                await audit.record(connection, actor, audit.Verb.BACKUP_TAKE, thing, after=after)
+            backup.finish(manifest)
     return manifest
+
+
+async def may_be_noted(connection: Any) -> bool:
+    """Whether the audit can be written: not on a replica, and not by a role that only reads."""
+    return bool(await connection.fetchval(_WRITABLE))
 
 
 def _rows_of(connection: Any, table: StoredTable) -> Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[int]]:

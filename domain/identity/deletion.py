@@ -1,7 +1,8 @@
 """Deleting an account, with days of grace in which everything works and it can be kept.
 
 At the end the person is erased: memberships, sessions, tokens, links, factors, the user. Organizations that had nobody
-else are closed. The audit stays, and so do the claims of trials: who comes back gets no second one (A11).
+else are closed. The audit stays, and so do the claims of trials: who comes back gets no second one (A11). Operators erase
+by the same rule, without the days (`domain.operating.erasing`).
 """
 
 import logging
@@ -26,16 +27,20 @@ log = logging.getLogger("paid_endpoint.deletion")
 REASON = "The account of its only member was deleted."
 
 _HELD_BY_OTHERS = """
-select o.name from membership m join organization o on o.id = m.organization_id and o.state <> 'closed'
+select o.id, o.name from membership m join organization o on o.id = m.organization_id and o.state <> 'closed'
  where m.user_id = $1 and m.role = 'owner'
    and exists (select from membership x where x.organization_id = o.id and x.user_id <> $1)
    and not exists (select from membership x where x.organization_id = o.id and x.user_id <> $1 and x.role = 'owner')
  order by lower(o.name)
 """
-_ALONE = """
-select o.id from membership m join organization o on o.id = m.organization_id and o.state <> 'closed'
- where m.user_id = $1 and not exists (select from membership x where x.organization_id = o.id and x.user_id <> $1)
+_HOLD = """
+select o.id from membership m join organization o on o.id = m.organization_id where m.user_id = $1
  order by o.id for update of o
+"""
+_ALONE = """
+select o.id, o.name from membership m join organization o on o.id = m.organization_id and o.state <> 'closed'
+ where m.user_id = $1 and not exists (select from membership x where x.organization_id = o.id and x.user_id <> $1)
+ order by o.id
 """
 
 
@@ -100,7 +105,7 @@ async def delete_due(connection: Any, settings: SecretSettings, now: datetime) -
             if row is None:
                 return erased
             tried.append(row["id"])
-            erased += await _erase(connection, settings, row["id"], row["email"])
+            erased += await _erase_due(connection, settings, row["id"], row["email"])
 
 
 async def _require_deletable(connection: Any, user_id: int) -> None:
@@ -114,12 +119,56 @@ async def _require_deletable(connection: Any, user_id: int) -> None:
         )
 
 
+async def hold(connection: Any, user_id: int) -> bool:
+    """Hold a user and their organizations until the transaction ends; False if there is no such user.
+
+    Nobody joins one of these, leaves it or gets another role meanwhile.
+    """
+    if not await connection.fetchval("select true from users where id = $1 for update", user_id):
+        return False
+    await connection.execute(_HOLD, user_id)
+    return True
+
+
+async def sole_ownerships(connection: Any, user_id: int) -> list[tuple[UUID, str]]:
+    """Organizations with other members of which the user is the only owner, as id and name, by name: they hinder erasing."""
+    return [tuple(row) for row in await connection.fetch(_HELD_BY_OTHERS, user_id)]
+
+
+async def alone_in(connection: Any, user_id: int) -> list[tuple[UUID, str]]:
+    """Organizations that have nobody but the user, as id and name: erasing closes them."""
+    return [tuple(row) for row in await connection.fetch(_ALONE, user_id)]
+
+
+async def erase(
+    connection: Any, settings: SecretSettings, user_id: int, email: str, actor: audit.Actor, *, reason: str = ""
+) -> int:
+    """Erase the person, in a transaction that holds them (`hold`); how many organizations that closed.
+
+    The caller has seen that there are no `sole_ownerships`. Without a `reason` the person's own wish is given.
+    """
+    alone = await alone_in(connection, user_id)
+    for organization_id, _ in alone:
+        await close(connection, organization_id, actor, reason=reason or REASON)
+    left = await connection.fetch("delete from membership where user_id = $1 returning organization_id, role", user_id)
+    for row in left:
+        await take_back_invitations(connection, row["organization_id"], user_id)
+        await member_removed(connection, row["organization_id"], user_id=user_id, email=email, role=row["role"])
+    await connection.execute("delete from users where id = $1", user_id)
+    thing = audit.Thing("user", str(user_id), email)
+    after = {"closed": len(alone)}
+    await audit.record(connection, actor, audit.Verb.ACCOUNT_ERASE, thing, after=after, reason=reason)
+    await post_mail(connection, settings, template="account_deleted", to=email, values={"email": email})
+    return len(alone)
+
+
 async def _held(connection: Any, user_id: int) -> list[str]:
-    return [row["name"] for row in await connection.fetch(_HELD_BY_OTHERS, user_id)]
+    return [name for _, name in await sole_ownerships(connection, user_id)]
 
 
-async def _erase(connection: Any, settings: SecretSettings, user_id: int, email: str) -> bool:
+async def _erase_due(connection: Any, settings: SecretSettings, user_id: int, email: str) -> bool:
     """Inside a transaction that holds the user's row."""
+    await hold(connection, user_id)
     names = await _held(connection, user_id)
     if names:
         # Somebody joined, or the other owner left, in the meantime: nobody may lose an organization by that.
@@ -128,15 +177,5 @@ async def _erase(connection: Any, settings: SecretSettings, user_id: int, email:
         await post_mail(connection, settings, template="account_stays", to=email, values=values)
         log.warning("user %s is the only owner of an organization with members: not deleted", user_id)
         return False
-    alone: list[UUID] = [row["id"] for row in await connection.fetch(_ALONE, user_id)]
-    for organization_id in alone:
-        await close(connection, organization_id, audit.Actor(), reason=REASON)
-    left = await connection.fetch("delete from membership where user_id = $1 returning organization_id, role", user_id)
-    for row in left:
-        await take_back_invitations(connection, row["organization_id"], user_id)
-        await member_removed(connection, row["organization_id"], user_id=user_id, email=email, role=row["role"])
-    await connection.execute("delete from users where id = $1", user_id)
-    thing = audit.Thing("user", str(user_id), email)
-    await audit.record(connection, audit.Actor(), audit.Verb.ACCOUNT_ERASE, thing, after={"closed": len(alone)})
-    await post_mail(connection, settings, template="account_deleted", to=email, values={"email": email})
+    await erase(connection, settings, user_id, email, audit.Actor())
     return True

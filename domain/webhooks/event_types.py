@@ -22,6 +22,20 @@ _SUBSCRIPTION = {
     "cancel_at": None,
 }
 
+_JOB = {
+    "id": "019ac1f0-7a31-7b02-9d5e-3c7f5e0a9b11",
+    "status": "completed",
+    "reason": "",
+    "error": "",
+    "service": "reports",
+    "operation": "render",
+    "request_id": "019ac1f0-7a2f-7c33-8a41-0f1d2c3b4a59",
+    "created_at": "2026-11-26T10:00:00+00:00",
+    "ended_at": "2026-11-26T10:02:30+00:00",
+    "charged": "5",
+    "url": "/user/jobs/019ac1f0-7a31-7b02-9d5e-3c7f5e0a9b11",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:
@@ -64,6 +78,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "limit": "10000",
             "resets_at": "2026-12-01T00:00:00+00:00",
         },
+    ),
+    EventType("job.completed", "A job of an asynchronous operation is done, and its result can be fetched.", _JOB),
+    EventType(
+        "job.failed",
+        "A job of an asynchronous operation failed, was overdue or was cancelled. It was not charged.",
+        {**_JOB, "status": "failed", "reason": "overdue", "error": "It was not completed in time.", "charged": "0"},
     ),
     EventType("webhook.test", "Sent by hand, to see that an endpoint works.", {"message": "It works."}),
 )

@@ -1,5 +1,6 @@
 """What `backup` does not overwrite and `restore` does not take, and that a refusal changes nothing."""
 
+import json
 import stat
 import zipfile
 
@@ -162,12 +163,17 @@ async def test_what_is_restored_is_the_same_schema_and_the_same_rows(saved, empt
         names = [row["relname"] for row in await source.fetch(ROWS)]
         assert len(names) > 30
         for name in names:
-            listed = f'select t::text from "{name}" t order by 1'
+            listed = f'select t::text from "{name}" t {NOT_OURS.get(name, "")} order by 1'
             assert await source.fetch(listed) == await target.fetch(listed), name
     verified = (await command(empty, "audit", "verify", "--no-seal", "--json")).data
     assert (verified["sound"], verified["verified"]) == (True, 1)
 
 
+NOT_OURS = {
+    "audit_entry": "where verb not like 'backup.%'",
+    "audit_unsealed": "where entry_id not in (select id from audit_entry where verb like 'backup.%')",
+}
+"""What the two databases say of backup and restore themselves."""
 CONSTRAINTS = """
 select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
  where connamespace = 'public'::regnamespace order by 1, 2
@@ -176,3 +182,40 @@ SEQUENCES = "select sequencename, last_value from pg_sequences where sequencenam
 ROWS = """
 select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and relname <> 'migration'
 """
+
+
+NOTED = "select verb, object_name, actor_name, after from audit_entry where verb like 'backup.%' order by created_at"
+
+
+async def test_backup_and_restore_stand_in_the_audit_of_the_database_that_each_is_of(saved, empty, fresh_database_url):
+    async with connected(fresh_database_url) as connection:
+        ((verb, name, who, after),) = await connection.fetch(NOTED)
+        assert (verb, name, who.startswith("paid-endpoint by ")) == ("backup.take", "backup.zip", True)
+        with zipfile.ZipFile(saved) as archive:
+            manifest = json.loads(archive.read(MANIFEST))
+        rows = sum(table["rows"] for table in manifest["tables"])
+        assert json.loads(after) == {"rows": rows, "logs": True, "secrets": False}
+    assert (await restored(empty, saved)).status == 0
+    async with connected(empty) as connection:
+        ((verb, name, who, after),) = await connection.fetch(NOTED)
+        assert (verb, name, who.startswith("paid-endpoint by ")) == ("backup.restore", "backup.zip", True)
+        assert json.loads(after) == {"rows": rows, "made_at": manifest["made_at"]}
+    verified = (await command(empty, "audit", "verify", "--json")).data
+    assert (verified["sound"], verified["verified"]) == (True, 2)
+
+
+async def test_a_backup_of_what_can_only_be_read_is_made_and_says_that_it_is_not_noted(
+    saved, fresh_database_url, tmp_path
+):
+    file = tmp_path / "replica.zip"
+    reading = f"{fresh_database_url}?default_transaction_read_only=on"
+    ran = await command(reading, "backup", file, "--json", SECRET_KEYS=SECRET_KEYS)
+    assert (ran.data["audited"], file.exists(), "not stand in the audit" in ran.err) == (False, True, True)
+    async with connected(fresh_database_url) as connection:
+        assert len(await connection.fetch(NOTED)) == 1
+
+
+async def test_a_backup_that_fails_is_not_noted(saved, fresh_database_url):
+    assert (await command(fresh_database_url, "backup", saved)).status == 1
+    async with connected(fresh_database_url) as connection:
+        assert len(await connection.fetch(NOTED)) == 1
