@@ -37,7 +37,12 @@ async def check_log_store(settings: Settings) -> AsyncIterator[Finding]:
             async with open_store(url) as store:
                 found = await report(connection, store)
         except (Unavailable, TimeoutError) as fault:
-            yield Finding("fail", _SUBJECT, str(fault) or "it takes too long", "Start it, or correct LOG_STORE_URL.")
+            yield Finding(
+                "fail",
+                _SUBJECT,
+                getattr(fault, "said", str(fault)) or "it takes too long",
+                "Start it, or correct LOG_STORE_URL.",
+            )
             return
         yield _judged(found)
         yield _lag(found)

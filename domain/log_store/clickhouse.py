@@ -4,6 +4,7 @@ What somebody typed is only ever a bound parameter; the texts of statements are 
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,10 @@ import httpx2
 
 from domain.faults import Unavailable
 from domain.log_store.address import Address
+
+log = logging.getLogger(__name__)
+# It would write down each statement's values, which are what customers look for.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 Parameters = Mapping[str, Any]
 
@@ -42,13 +47,16 @@ class LogStoreAway(Unavailable):
 
 
 class LogStoreRefused(Unavailable):
-    """The log store answered that it will not do this. `number` is ClickHouse's error code, 0 if it said none."""
+    """The log store answered that it will not do this. `number` is ClickHouse's error code, 0 if it said none.
+
+    `said` is for operators: it may name what customers need not know.
+    """
 
     code = "log_store_refused"
 
-    def __init__(self, text: str, number: int = 0) -> None:
-        super().__init__(text)
-        self.number = number
+    def __init__(self, said: str, number: int = 0) -> None:
+        super().__init__(f"The log store refused what was asked (error {number}).")
+        self.said, self.number = said, number
 
 
 class ClickHouse:
@@ -109,7 +117,9 @@ class ClickHouse:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
             raise LogStoreAway(f"The log store cannot be reached: {type(fault).__name__}.") from fault
         if answer.status_code != 200 or "x-clickhouse-exception-code" in answer.headers:
-            raise _refused(answer)
+            fault = _refused(answer)
+            log.warning("the log store refused: %s", getattr(fault, "said", fault))
+            raise fault
         return answer.content
 
 
@@ -140,4 +150,4 @@ def _refused(answer: httpx2.Response) -> Unavailable:
     number = answer.headers.get("x-clickhouse-exception-code", "")
     if answer.status_code in {502, 503, 504} and not number:
         return LogStoreAway("The log store cannot be reached: what stands before it says so.")
-    return LogStoreRefused(f"The log store refused: {said}", int(number) if number.isdigit() else 0)
+    return LogStoreRefused(said, int(number) if number.isdigit() else 0)

@@ -89,8 +89,10 @@ class ClickHouseLogs:
 
     async def has_any(self, connection: Any, organization_id: UUID) -> bool:
         """See LogStore."""
-        if await POSTGRES.has_any(connection, organization_id) or await standing(connection) is None:
-            return await POSTGRES.has_any(connection, organization_id)
+        if await POSTGRES.has_any(connection, organization_id):
+            return True
+        if await standing(connection) is None:
+            return False
         return bool(await self.store.rows(_ANY, {"organization": organization_id}))
 
     async def newest(self, connection: Any, wanted: LogFilter, limit: int) -> list[LogEntry]:
@@ -98,6 +100,8 @@ class ClickHouseLogs:
         now = await standing(connection)
         if now is None or not now.ready:
             return await POSTGRES.newest(connection, wanted, limit)
+        if wanted.request_id is not None and (found := await POSTGRES.newest(connection, wanted, 1)):
+            return found
         fresh: list[LogEntry] = []
         if now.stored_from is not None:
             since = max(wanted.since, now.first_at) if wanted.since and now.first_at else now.first_at

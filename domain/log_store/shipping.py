@@ -135,7 +135,7 @@ class Shipper:
         if not self._fault:
             trace = None if isinstance(fault, _FORESEEN) else fault
             log.error("request logs cannot be sent to the log store: %s", in_one_line(fault), exc_info=trace)
-        self._fault = in_one_line(fault)
+        self._fault = f"{in_one_line(fault)} {getattr(fault, 'said', '')}".strip()
 
     def _recovered(self) -> None:
         if self._fault:
