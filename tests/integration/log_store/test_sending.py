@@ -6,6 +6,9 @@ from uuid import uuid4
 import pytest
 
 from domain import organizations, plans
+from domain.backups.needed_logs import left_out
+from domain.backups.settling import settle
+from domain.backups.tables import tables
 from domain.log_search import LogSearch
 from domain.log_store import outbox
 from domain.log_store.address import parse_address
@@ -14,6 +17,7 @@ from domain.log_store.clickhouse_logs import ClickHouseLogs
 from domain.log_store.leaving import expire, leave_postgres, stored_days
 from domain.log_store.shipping import send, send_next
 from domain.log_store.turning import report, turn_off, turn_on
+from domain.log_summaries import summarise
 from domain.partitions import ensure_partitions, partition_name, present_days, today
 from tests.clickhouse.moving import move_all, send_all
 from tests.request_rows import write_request
@@ -165,6 +169,34 @@ async def test_after_a_restore_the_log_store_forgets_what_postgresql_does_not_kn
     await send_all(database, turned_on)
     assert await turned_on.rows("select count(), uniqExact(id) from request_log") == [[6, 6]]
     assert await database.fetchval("select rewind_from from log_store") is None
+
+
+async def test_a_restore_says_from_where_on_the_log_store_has_to_forget(database, turned_on):
+    await store(database, [log_row() for _ in range(4)])
+    await send_all(database, turned_on)
+    last = await database.fetchval("select max(created_at) from request_log")
+    async with database.transaction():
+        await settle(database)
+    assert await database.fetchval("select rewind_from from log_store") == last + timedelta(microseconds=1)
+    await store(database, [log_row() for _ in range(2)])
+    async with database.transaction():
+        await settle(database)
+    waits = await database.fetchval("select min(stored_at) from log_outbox")
+    assert await database.fetchval("select rewind_from from log_store") == waits
+    await send_all(database, turned_on)
+    assert await turned_on.rows(COUNT) == [[6, 6, 0]]
+
+
+async def test_a_backup_without_logs_keeps_the_days_that_are_not_sent(database, turned_on):
+    at = datetime.now(UTC) - timedelta(days=3)
+    await ensure_partitions(database, at.date(), at.date())
+    await store(database, [log_row(at=at) for _ in range(2)])
+    await database.execute("delete from usage_unfolded")
+    await summarise(database, at.date())
+    name = partition_name(at.date())
+    assert name not in await left_out(database, await tables(database), today())
+    await send_all(database, turned_on)
+    assert name in await left_out(database, await tables(database), today())
 
 
 async def test_away_is_a_fault_with_a_code_and_postgresql_goes_on(database, turned_on):
