@@ -6,7 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --requir
 UV := $(BIN)/python -m uv pip --system-certs
 # uv installs four times as fast; pip does what uv cannot, with a mirror that only pip knows for example.
 INSTALL = $(UV) install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(PIP) -r $(1)
-WORKERS ?= 2
+# Tests wait for more than half of their time: three of them keep two cores busy.
+WORKERS ?= 3
 MINUTES ?= 30
 
 # A linked virtualenv belongs to somebody else: it is used as it is.
@@ -14,7 +15,7 @@ LINKED := $(shell test -L .venv && echo yes)
 RUNTIME := $(if $(LINKED),,.venv/.runtime)
 DEV := $(if $(LINKED),,.venv/.dev)
 
-.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in lived-in-office clean lock
+.PHONY: help up test check bench soak e2e load load-wrk storm outage lived-in lived-in-office log-days clean lock
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -59,6 +60,9 @@ lived-in: $(DEV) ## every page of the portal with 10 million logs: times, querie
 
 lived-in-office: $(DEV) ## every page of the back office with 100,000 organizations and 10 million logs (ARGS=--plans); 20 GB of disk
 	$(BIN)/python -m tests.drills.lived_in_office $(ARGS)
+
+log-days: $(DEV) ## five days of a million requests each, every job by its schedule, by an injected clock; 4 GB of disk
+	$(BIN)/python -m tests.drills.log_days $(ARGS)
 
 clean: ## remove what was built or cached; the data in .data stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov .coverage

@@ -5,41 +5,26 @@ goes on while there is time, and then says how far back it came; the next one go
 the organization itself.
 """
 
-import time
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from domain.cursors import Cursor
 from domain.log_reading import ENTRIES, NAMED, LogEntry
+from domain.looking_back import FIRST_STEP, PLANNING, SORTING, STATEMENT_SECONDS, STEP, look_back, one_step
 from domain.request_ids import time_of
 
-FIRST_STEP, STEP = 500, 20_000
-"""Rows that are looked at in one statement: few at first, then as many as the time allows by what those took."""
-
 BUDGET_SECONDS = 0.12
-STATEMENT_SECONDS = 5.0
-"""A backstop: a statement that takes longer is given up."""
 
 _FIELDS = len(fields(LogEntry))
 
 BAD = 400
 """Statuses from here on have an index of their own; the statement says so in the words of that index."""
 
-_CAREFUL = 0.5
-"""How much of the time that is left a step may take: rows that are not in memory take longer than those before."""
+AROUND_AN_ID = timedelta(days=1)
 
-_AROUND_AN_ID = timedelta(days=1)
-
-# Planned by the values, which alone show what is rare; and always along an index in its order, never all rows and a sort.
-_PLANNING = (
-    "set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_bitmapscan = off;"
-    " set local enable_seqscan = off; set local max_parallel_workers_per_gather = 0; set local jit = off"
-)
 _STEP = """
 select {columns} from (
     select {columns}, row_number() over () as number, {matches} as matches
@@ -57,7 +42,8 @@ class LogSearch:
     """Which rows; None or empty does not restrict. From `since` on and before `until`.
 
     `status` is one from `lowest_status` to `highest_status`; `service` a slug; `path` a beginning; `least_us` the least
-    time from first to last byte in microseconds; `client` an address or a network.
+    time from first to last byte in microseconds; `client` an address or a network; `stored_from` leaves out what was stored
+    before.
     """
 
     since: datetime | None = None
@@ -74,6 +60,7 @@ class LogSearch:
     request_id: UUID | None = None
     least_us: int | None = None
     client: IPv4Network | IPv6Network | None = None
+    stored_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,30 +90,16 @@ async def search_logs(
 
     Raises TimeoutError if the database takes STATEMENT_SECONDS for a step.
     """
-    deadline = time.monotonic() + seconds
-    found: list[tuple[UUID, datetime]] = []
-    place, size, out_of_time = after, max(first_step, limit), False
+
+    async def look(place: Cursor | None, size: int, most: int) -> tuple[list[Any], Cursor | None]:
+        return await _look(connection, _PLACES, organization_id, wanted, place, size, most)
+
     async with connection.transaction(readonly=True):
-        await connection.execute(_PLANNING)
-        while True:
-            began = time.monotonic()
-            most = limit + 1 - len(found)
-            rows, place = await _look(connection, _PLACES, organization_id, wanted, place, size, most)
-            found += [(row["id"], row["at"]) for row in rows if row["matches"]]
-            now = time.monotonic()
-            if len(found) > limit:
-                found = found[:limit]
-                place = Cursor(found[-1][1], found[-1][0])
-                break
-            if place is None:
-                break
-            if now >= deadline:
-                out_of_time = True
-                break
-            size = min(step, max(first_step, int(_CAREFUL * size * (deadline - now) / max(now - began, 0.000_1))))
-        await connection.execute("set local enable_sort = on")
-        entries = await _entries(connection, organization_id, found)
-    return FoundLogs(entries, place, place.at if place and out_of_time else None)
+        await connection.execute(PLANNING)
+        found = await look_back(look, after, limit=limit, seconds=seconds, first_step=first_step, step=step)
+        await connection.execute(SORTING)
+        entries = await _entries(connection, organization_id, found.keys)
+    return FoundLogs(entries, found.following, found.looked_back_to)
 
 
 async def find_log(connection: Any, organization_id: UUID, request_id: UUID) -> LogEntry | None:
@@ -134,7 +107,7 @@ async def find_log(connection: Any, organization_id: UUID, request_id: UUID) -> 
     made = time_of(request_id)
     if made is None:
         return None
-    row = await connection.fetchrow(_ENTRY, organization_id, request_id, made - _AROUND_AN_ID, made + _AROUND_AN_ID)
+    row = await connection.fetchrow(_ENTRY, organization_id, request_id, made - AROUND_AN_ID, made + AROUND_AN_ID)
     return LogEntry(**row) if row else None
 
 
@@ -154,7 +127,7 @@ async def take_batch(
     Raises TimeoutError if the database takes STATEMENT_SECONDS.
     """
     async with connection.transaction(readonly=True):
-        await connection.execute(_PLANNING)
+        await connection.execute(PLANNING)
         rows, end = await _look(connection, _BATCH, organization_id, wanted, after, STEP, limit)
     entries = [LogEntry(*row[:_FIELDS]) for row in rows if row["matches"]]
     return FoundLogs(entries, end)
@@ -169,20 +142,12 @@ async def _look(
     size: int,
     most: int,
 ) -> tuple[list[Any], Cursor | None]:
-    """Look at `size` rows behind `after`: at most `most` that match or are the last; where it ended; None: at the end."""
     values: list[Any] = [organization_id]
     along = " and ".join(["r.organization_id = $1", *_along(wanted, after, values)])
     matches = " and ".join(_matches(wanted, values)) or "true"
     values += [size, most]
     places = {"limit": f"${len(values) - 1}", "most": f"${len(values)}"}
-    try:
-        rows = await connection.fetch(
-            statement.format(along=along, matches=matches, **places), *values, timeout=STATEMENT_SECONDS
-        )
-    except asyncpg.QueryCanceledError as fault:
-        raise TimeoutError from fault
-    full = len(rows) == most or (bool(rows) and rows[-1]["number"] == size)
-    return rows, Cursor(rows[-1]["at"], rows[-1]["id"]) if full else None
+    return await one_step(connection, statement.format(along=along, matches=matches, **places), values, size, most)
 
 
 def _along(wanted: LogSearch, after: Cursor | None, values: list[Any]) -> list[str]:
@@ -213,7 +178,7 @@ def _by_id(request_id: UUID, place: Any) -> str:
     made = time_of(request_id)
     if made is None:
         return "false"
-    near = f"between {place(made - _AROUND_AN_ID)} and {place(made + _AROUND_AN_ID)}"
+    near = f"between {place(made - AROUND_AN_ID)} and {place(made + AROUND_AN_ID)}"
     return f"r.id = {place(request_id)} and r.at {near}"
 
 
@@ -231,6 +196,7 @@ def _matches(wanted: LogSearch, values: list[Any]) -> list[str]:
         ("starts_with(r.path, {})", wanted.path),
         ("r.total_us >= {}", wanted.least_us),
         ("r.client <<= {}::text::inet", str(wanted.client) if wanted.client else None),
+        ("r.created_at >= {}", wanted.stored_from),
     )
     conditions = []
     for text, value in parts:

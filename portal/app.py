@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from domain.databases import open_pool
 from domain.identity.throttle import Throttle
+from domain.log_store.store import open_logs
 from domain.quotas.limiter import Limiter
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
@@ -17,6 +18,8 @@ from portal.routes import routes
 from portal.services import Services
 from portal.web.failures import EXCEPTION_HANDLERS
 from portal.web.guarding import GuardedRequests
+from portal.web.measures import MeasuredRequests, Measures
+from portal.web.metrics_port import serving_metrics
 from portal.web.templates import Templates
 from portal.web.turns import Turns
 
@@ -26,17 +29,21 @@ LARGEST_BODY = 1_048_576
 def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts. Raises ValueError for a bad setting."""
     settings.secrets.key_by_version  # noqa: B018  parsing is the check
+    measures = Measures()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        async with open_services(settings) as services:
+        async with (
+            open_services(settings) as services,
+            serving_metrics(settings.portal, measures, services.database),
+            running(services, tasks),
+        ):
             app.state.services = services
-            async with running(services, tasks):
-                yield {}
+            yield {}
 
     return Starlette(
         routes=routes(),
-        middleware=[Middleware(GuardedRequests, face=settings.portal)],
+        middleware=[Middleware(MeasuredRequests, measures=measures), Middleware(GuardedRequests, face=settings.portal)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,
@@ -63,4 +70,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             limiter=limiter,
             live=LiveUsage(pool),
             turns=Turns(settings.database.pool_max_size),
+            logs=await stack.enter_async_context(open_logs(settings)),
         )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from domain.mailing import Mailer
+from portal.dispatching import dispatch_jobs
 from portal.erasing import erase_due_accounts
 from portal.services import Services
 from portal.webhook_delivery import deliver_webhooks
@@ -20,7 +21,7 @@ log = logging.getLogger("paid_endpoint.portal")
 
 AGAIN_SECONDS = 3.0
 Task = Callable[[Services], Awaitable[None]]
-TASKS: tuple[Task, ...] = (deliver_mails, deliver_webhooks, erase_due_accounts)
+TASKS: tuple[Task, ...] = (deliver_mails, deliver_webhooks, dispatch_jobs, erase_due_accounts)
 """Each runs until it is cancelled. What it does not look after itself is logged, and it begins anew."""
 
 

@@ -1,4 +1,4 @@
-"""`paid-endpoint backup` and `restore` as an operator runs them: processes of their own, told by the environment."""
+"""`paid-endpoint backup` and `restore` as an operator runs them: processes of their own, told by the environment; and callers."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,13 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import asyncpg
 
-from tests.gateways import PEPPERS, ROOT
+from tests.gateways import PEPPERS, ROOT, RunningGateway, Tenant
+
+CALLERS = 4
 
 
 @dataclass(frozen=True)
@@ -66,3 +68,27 @@ def flip_a_byte(file: Path, at: int) -> None:
     data = bytearray(file.read_bytes())
     data[at] ^= 0xFF
     file.write_bytes(data)
+
+
+class Load:
+    """Callers that go on until they are told to stop; `answered` are the ids of whole 200s."""
+
+    def __init__(self, gateway: RunningGateway, tenant: Tenant) -> None:
+        self._gateway, self._raw = gateway, gateway.request("/paid/x", tenant.key)
+        self.answered: set[str] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __enter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _call(self) -> None:
+        with contextlib.suppress(OSError, LookupError):
+            while True:
+                answer = await self._gateway.ask(self._raw)
+                assert answer.status == 200, answer
+                self.answered.add(answer.values("x-request-id")[0])

@@ -106,7 +106,7 @@ async def older_gateway(old: Old) -> AsyncIterator[int]:
         presented = re.search(r"^x-api-key: (.*)\r$", head, re.IGNORECASE | re.MULTILINE)
         known = await old.connection.fetchval(
             "select true from api_keys where key_hash = $1 and status = 'active'"
-            " and (expires_at is null or expires_at > now())",
+            " and (expires_at is null or expires_at::text::timestamptz > now())",
             sha256((presented[1] if presented else "").encode()).hexdigest(),
         )
         status = "200 OK" if known else "401 Unauthorized"

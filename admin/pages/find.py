@@ -31,7 +31,14 @@ class FindPage(Page):
 
 def path_of(kind: str, ref: str) -> str:
     """The page of a thing by its kind."""
-    folder = {"organization": "organizations", "key": "keys", "user": "users", "request": "requests", "plan": "plans"}
+    folder = {
+        "organization": "organizations",
+        "key": "keys",
+        "user": "users",
+        "request": "requests",
+        "plan": "plans",
+        "job": "async-jobs",
+    }
     if kind == "service":
         return f"/reports/errors-by-operation?service={quote(ref, safe='')}"
     return f"/{folder[kind]}/{quote(ref, safe='')}"
@@ -43,7 +50,7 @@ async def show(visit: Visit) -> Page | Response:
     text = without_secret(given)[:LONGEST]
     if text != given:
         return see_other(f"{PATH}?q={quote(text, safe='')}")
-    found = await find(visit.connection, text)
+    found = await find(visit.connection, text, visit.services.logs)
     if len(found.matches) == 1 and not chosen(visit, "list"):
         only = found.matches[0]
         return see_other(path_of(only.kind, only.ref))

@@ -13,6 +13,7 @@ from domain.access import Access
 from domain.analytics.series import series_of
 from domain.analytics.sources import Filter
 from domain.analytics.windows import RANGES, window_of
+from domain.async_jobs.reading import JobFilter, JobRecord, list_anybodys_jobs
 from domain.back_office.customers import STATES, Customer, Person, list_customers, operators_access, people_of
 from domain.credits.accounts import Balance, fetch_balance
 from domain.credits.entries import LedgerEntry
@@ -23,7 +24,7 @@ from domain.faults import NotFound
 from domain.key_listing import KeyEntry, count_keys, list_entries
 from domain.limit_overrides import LimitOverrideRecord, list_overrides
 from domain.log_reading import LogEntry
-from domain.log_search import LogSearch, search_logs
+from domain.log_search import LogSearch
 from domain.operators import Right
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.subscription_reading import SubscriptionRecord, fetch_entitlements, fetch_record
@@ -65,6 +66,7 @@ class OrganizationPage(Page):
     balance: Balance | None
     ledger: list[LedgerEntry] | None
     requests: list[LogEntry]
+    jobs: tuple[JobRecord, ...]
     endpoints: list[Any]
     drawing: Drawing
     total: Any
@@ -111,6 +113,7 @@ async def show(visit: Visit, slug: str) -> Page:
         balance=money[0] if money else None,
         ledger=money[1] if money else None,
         requests=[],
+        jobs=(await list_anybodys_jobs(connection, organization.id, JobFilter(), limit=_SOME)).jobs,
         endpoints=await list_endpoints(connection, access),
         drawing=drawings(series)[0],
         total=series.total,
@@ -118,7 +121,7 @@ async def show(visit: Visit, slug: str) -> Page:
         ranges=tuple((one.name, one.label) for one in RANGES.values()),
     )
     # Last, because it sets for the rest of the transaction how statements are planned.
-    found = await search_logs(connection, organization.id, LogSearch(), limit=_SOME)
+    found = await visit.services.logs.search(connection, organization.id, LogSearch(), limit=_SOME)
     return replace(page, requests=found.entries)
 
 

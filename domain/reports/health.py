@@ -1,16 +1,18 @@
 """Whether the installation keeps up: ingest, journals, leases, partitions, mails, webhooks, sizes, jobs."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from domain.job_queue import QueueDepth
+from domain.log_store.outbox import left, standing
 from domain.reports.shapes import Column, Report, ReportChoice
 from domain.reports.words import percent
+from domain.waiting import MOST, read_outbox
 
-MOST = 10_000
-"""Rows that are counted of a queue; of more, so many and more."""
 _JOURNAL_CLOSED = 2**31 - 1
 _PARTITIONS_AHEAD = 1
-_LATE = {"unfolded": 120.0, "mail": 300.0, "webhook": 300.0}
+_LATE = {"unfolded": 120.0, "unsent": 300.0, "mail": 300.0, "webhook": 300.0}
 """Seconds behind which something is late."""
 
 _INGEST = f"""
@@ -31,11 +33,6 @@ select (select count(*) from credit_holder where closed_at is null) as holders,
 _PARTITIONS = """
 select count(*) as present, min(c.relname) as oldest, max(c.relname) as newest
   from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'request_log'::regclass
-"""
-_QUEUE = f"""
-select (select count(*) from (select 1 from {{table}} where state = 'waiting' limit {MOST}) as w) as waiting,
-       (select min(due_at) from {{table}} where state = 'waiting') as due,
-       (select count(*) from (select 1 from {{table}} where state = 'failed' and ended_at > $1 limit {MOST}) as f) as failed
 """
 _SIZES = """
 select c.relname as name, case when c.relkind = 'p' then
@@ -76,10 +73,11 @@ async def system_health(connection: Any, choice: ReportChoice) -> Report:
     now = choice.window.now
     rows = [
         *await _ingest(connection, now),
+        *await _log_store(connection, now),
         *await _credits(connection, now),
         *await _partitions(connection, now),
-        *await _queue(connection, "mails", "outbox_message", _LATE["mail"], now),
-        *await _queue(connection, "webhooks", "webhook_delivery", _LATE["webhook"], now),
+        *await _queue(connection, "mails", "mail", now),
+        *await _queue(connection, "webhooks", "webhook", now),
         ("catalog", "generation", str(await connection.fetchval(_CATALOG)), None, NOTE),
         *await _sizes(connection, choice.limit),
         *await _jobs(connection, choice.limit),
@@ -102,10 +100,11 @@ async def unwell(connection: Any, now: datetime) -> list[Row]:
     """What is late or failed, without jobs, which wait for somebody by themselves; without sizes, so that it costs little."""
     rows = [
         *await _ingest(connection, now),
+        *await _log_store(connection, now),
         *await _credits(connection, now),
         *await _partitions(connection, now),
-        *await _queue(connection, "mails", "outbox_message", _LATE["mail"], now),
-        *await _queue(connection, "webhooks", "webhook_delivery", _LATE["webhook"], now),
+        *await _queue(connection, "mails", "mail", now),
+        *await _queue(connection, "webhooks", "webhook", now),
     ]
     return [row for row in rows if row[4] in (LATE, "failed")]
 
@@ -119,6 +118,14 @@ async def _ingest(connection: Any, now: datetime) -> list[Row]:
         ("ingest", "requests last stored", _moment(found["stored"]), found["stored"], NOTE),
         ("ingest", "rollups last folded", _moment(found["folded"]), found["folded"], NOTE),
     ]
+
+
+async def _log_store(connection: Any, now: datetime) -> list[Row]:
+    if await standing(connection) is None:
+        return []
+    found = await left(connection)
+    lag = (now - found.oldest).total_seconds() if found.oldest else 0.0
+    return [("log store", "rows that wait to be sent", str(found.rows), found.oldest, _judged(lag, "unsent"))]
 
 
 async def _credits(connection: Any, now: datetime) -> list[Row]:
@@ -142,14 +149,28 @@ async def _partitions(connection: Any, now: datetime) -> list[Row]:
     ]
 
 
-async def _queue(connection: Any, part: str, table: str, late: float, now: datetime) -> list[Row]:
-    found = await connection.fetchrow(_QUEUE.format(table=table), now - timedelta(days=1))
-    behind = (now - found["due"]).total_seconds() if found["due"] else 0.0
-    failed = found["failed"]
+async def _queue(connection: Any, part: str, kind: str, now: datetime) -> list[Row]:
+    found = await read_outbox(connection, kind, now)
+    late = found.behind(now) > _LATE[kind]
     return [
-        (part, "waiting", _counted(found["waiting"]), found["due"], LATE if behind > late else OK),
-        (part, "given up in the last day", _counted(failed), None, "failed" if failed else OK),
+        (part, "waiting", _counted(found.waiting), found.due, LATE if late else OK),
+        (part, "given up in the last day", _counted(found.failed), None, "failed" if found.failed else OK),
     ]
+
+
+def with_queue(report: Report, depth: QueueDepth | None) -> Report:
+    """The report with what lies in the queue of jobs, which is in Redis; None: it does not answer."""
+    rows: tuple[Row, ...] = (("job queue", "depth", "Redis does not answer", None, LATE),)
+    if depth is not None:
+        state = LATE if depth.late else OK
+        rows = (
+            ("job queue", "wait for a worker", f"{depth.waiting:,}", None, state),
+            ("job queue", "being worked on", f"{depth.active:,}", None, NOTE),
+            ("job queue", "for later, by schedule or to be tried again", f"{depth.delayed:,}", None, NOTE),
+        )
+    at = next((place for place, row in enumerate(report.rows) if row[0] in ("catalog", "database")), len(report.rows))
+    filters = (*report.filters[:at], *(None,) * len(rows), *report.filters[at:])
+    return replace(report, rows=(*report.rows[:at], *rows, *report.rows[at:]), filters=filters)
 
 
 async def _sizes(connection: Any, limit: int) -> list[Row]:

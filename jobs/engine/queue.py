@@ -25,14 +25,13 @@ from bullmq.redis_connection import RedisConnection
 from redis.exceptions import RedisError
 
 from domain.faults import in_one_line
-from domain.redis_keys import JOBS_PREFIX
+from domain.redis_keys import JOBS_PREFIX, JOBS_QUEUE
 from domain.settings import Settings
 from jobs.engine.connections import open_redis
 from jobs.registry import JOBS, Job
 
 log = logging.getLogger("paid_endpoint.jobs")
 
-QUEUE = "work"
 RETRY_MILLISECONDS = 1_000
 NEVER_STALLED_OUT = 1_000_000
 """Our rows count the attempts that ended with their worker (trap 7)."""
@@ -60,7 +59,7 @@ def options_of(job: Job) -> dict[str, Any]:
 
 def open_queue(client: Any) -> Queue:
     """The queue on a client of ours; close the client, not the queue."""
-    return Queue(QUEUE, {"connection": client, "prefix": JOBS_PREFIX})
+    return Queue(JOBS_QUEUE, {"connection": client, "prefix": JOBS_PREFIX})
 
 
 async def add(queue: Queue, job: Job, ticket: str, run_id: str) -> None:
@@ -105,7 +104,7 @@ async def open_worker(settings: Settings, processor: Processor) -> Worker:
     """A worker that is ready to run. Redis answers at this moment (trap 3), else it raises what redis-py raises."""
     takeover = int(settings.jobs.takeover_seconds * 1_000)
     worker = Worker(
-        QUEUE,
+        JOBS_QUEUE,
         processor,
         {
             "connection": open_redis(settings),

@@ -1,7 +1,8 @@
 """`python -m tests.drills.legacy`: 10,000 clients and 50,000 keys, one in twenty dirty, from a v1 database into ours.
 
-A dry run, the import, a run that is killed in the middle and gone on with, a second run, and a key before and after; times and
-totals are printed. Promises: the dry run says what the import says; every row has one line; each usable key is stored with the
+A dry run, the import, a run that is killed in the middle and gone on with, a second run; old keys of each kind at our gateway
+and at the older one, before and after. Times, totals and a line of the report of each kind are printed; `--keep FILE` keeps the
+report. Promises: usable old keys are known a second after the import, others never, and the older gateway goes on; the dry run says what the import says; every row has one line; each usable key is stored with the
 digest that its owner's text has; the older database is not touched; a second run changes nothing.
 """
 
@@ -10,6 +11,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,8 +29,12 @@ from domain import plans
 from domain.limit_texts import parse_limits
 from domain.migrating import ROOT, migrate
 from tests.databases import PEPPERS
+from tests.drills.legacy_keys import both_gateways, compared
 from tests.drills.outcome import Outcome, arguments, tell
 from tests.legacy import Old, digest_of_tables, older_installation
+
+SAME = 24
+"""Notes that begin with so many same letters are of one kind."""
 
 # One in twenty rows is dirty, each kind in turn; n counts rows from 1.
 FILL = """
@@ -86,7 +92,7 @@ class Scene:
         return list(csv.DictReader(io.StringIO((self.folder / report).read_text())))
 
 
-async def drill(server_url: str, folder: Path, clients: int) -> Outcome:
+async def drill(server_url: str, redis_url: str, folder: Path, clients: int) -> Outcome:
     """All of it on the server of `server_url`."""
     lines: list[tuple[str, ...]] = []
     broken: list[str] = []
@@ -95,20 +101,39 @@ async def drill(server_url: str, folder: Path, clients: int) -> Outcome:
         before = await old.digest()
         scenes = [Scene(old, await _database(server_url, f"drill_{n}"), folder) for n in range(2)]
         dry = scenes[0].run("dry.csv", "--dry-run")
-        done = scenes[0].run("done.csv")
-        lines += [("dry run", f"{dry['seconds']} s"), ("import", f"{done['seconds']} s")]
+        coming = [row["old_id"] for row in scenes[0].rows("dry.csv") if row["outcome"] == "imported"]
+        async with both_gateways(old, scenes[0].url, redis_url) as keys:
+            await keys.choose(clients * 5, coming)
+            asked = await keys.ask()
+            done = await asyncio.to_thread(scenes[0].run, "done.csv")
+            told, unkept = await compared(keys, asked)
+        broken += unkept
+        lines += [*told, ("dry run", f"{dry['seconds']} s"), ("import", f"{done['seconds']} s")]
         lines += [
             (f"{t['table']}: {t['outcome']}{': ' + t['note'] if t['note'] else ''}", str(t["rows"]))
             for t in done["totals"]
         ]
         if dry["totals"] != done["totals"] or scenes[0].rows("dry.csv") != scenes[0].rows("done.csv"):
             broken.append("the dry run says something else than the import")
+        lines += [
+            (f"report: {row['table']} {row['old_id']}", f"{row['outcome']}: {row['notes']}")
+            for row in _samples(scenes[0])
+        ]
         broken += await _check_rows(scenes[0], clients)
         broken += await _check_again(scenes[0], lines)
         broken += await _check_killed(scenes, clients, lines)
         if await old.digest() != before:
             broken.append("the older database was changed")
     return Outcome(f"legacy: {clients} clients, {clients * 5} keys", ("what", "figure"), lines, broken)
+
+
+def _samples(scene: Scene) -> list[dict[str, str]]:
+    """The first line of the report of each kind that has a note."""
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in scene.rows("done.csv"):
+        if row["notes"]:
+            found.setdefault((row["table"], row["outcome"], row["notes"][:SAME]), row)
+    return list(found.values())
 
 
 async def _database(server_url: str, name: str) -> str:
@@ -195,12 +220,16 @@ def main() -> int:
     """See the module."""
     parser = arguments("legacy", __doc__ or "")
     parser.add_argument("--clients", type=int, default=10_000, choices=range(400, 100_001), metavar="400..100000")
+    parser.add_argument("--keep", metavar="FILE", type=Path, help="keep the report of the import")
     options = parser.parse_args()
     with TemporaryDirectory(prefix="paid-endpoint-legacy-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # the account that root lends to PostgreSQL passes through
         with EmbeddedServices(folder / "services") as servers:
-            return tell([asyncio.run(drill(servers.database_url, folder, options.clients))], options)
+            outcome = asyncio.run(drill(servers.database_url, servers.redis_url, folder, options.clients))
+            if options.keep:
+                shutil.copyfile(folder / "done.csv", options.keep)
+            return tell([outcome], options)
 
 
 if __name__ == "__main__":

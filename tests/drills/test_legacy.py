@@ -10,5 +10,5 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
 
 
 async def test_an_older_installation_moves_over_whole(server_urls: tuple[str, str], tmp_path: Path) -> None:
-    outcome = await drill(server_urls[0], tmp_path, 4_000)
+    outcome = await drill(*server_urls, tmp_path, 4_000)
     assert outcome.broken == [], outcome.lines

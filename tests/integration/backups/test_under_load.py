@@ -9,7 +9,6 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -17,41 +16,16 @@ from cli.supervisor.services import EmbeddedServices
 from domain import operations
 from domain.credits.reconciling import reconcile
 from domain.ingesting.grains import EVERY
-from tests.backups import command, ordinary_database
+from tests.backups import Load, command, ordinary_database
 from tests.gateways import RunningGateway, Tenant, connected, make_service, make_tenant
 from tests.integration.domain.credits.accounts import account, bonus, posted
 from tests.wire.upstream import RecordingUpstream
 
 CREDITS = 1_000_000
 PRICE = 1_000
-CALLERS = 4
 LOADED_SECONDS = 1.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-
-
-class Load:
-    """Callers that go on until they are told to stop; `answered` are the ids of whole 200s."""
-
-    def __init__(self, gateway: RunningGateway, tenant: Tenant) -> None:
-        self._gateway, self._raw = gateway, gateway.request("/paid/x", tenant.key)
-        self.answered: set[str] = set()
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def __enter__(self) -> Self:
-        self._tasks = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-
-    async def _call(self) -> None:
-        with contextlib.suppress(OSError, LookupError):
-            while True:
-                answer = await self._gateway.ask(self._raw)
-                assert answer.status == 200, answer
-                self.answered.add(answer.values("x-request-id")[0])
 
 
 class Instance:

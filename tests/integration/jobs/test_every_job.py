@@ -1,19 +1,24 @@
 """Every job: what it leaves behind, that a second run changes nothing, and F3: that SIGKILL in its middle changes nothing.
 
-Each test has a copy of one database. A trigger makes the job's own statement sleep at its n-th row, in a process of
-`paid-endpoint jobs run NAME --here`; that process is killed there, and the job is run again to its end.
+Each test has a copy of one database. A trigger makes the job's own statement wait at its n-th row for a lock that the test
+holds, in a process of `paid-endpoint jobs run NAME --here`; that process is killed there, and the job is run again to its end.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import redis
 
+from domain.audit import Actor
+from domain.job_runs import publish, request_run
 from domain.settings import KeySettings
 from jobs.registry import JOBS, job_named
 from jobs.work import Work
@@ -23,7 +28,8 @@ from tests.integration.jobs.conftest import SECRETS, job_settings
 from tests.integration.jobs.worlds import build, picture
 
 ROOT = Path(__file__).resolve().parents[3]
-SLEEP_SECONDS = 1.5
+GATE = 7_236_119
+"""Advisory lock at which a job is stopped."""
 
 CHANGES = {
     "log-partitions": {"days", "partitions", "summaries", "logs"},
@@ -51,21 +57,31 @@ STOPS = [
     ("subscriptions", "subscription", 1), ("subscriptions", "subscription", 3),
     ("reminders", "notice", 2), ("reminders", "outbox_message", 1), ("reminders", "outbox_message", 2),
     ("usage-alerts", "alert_state", 2), ("usage-alerts", "outbox_message", 1), ("usage-alerts", "webhook_event", 1),
+    ("usage-alerts", "webhook_event", 3), ("usage-alerts", "alert_state", 4),
     ("credit-sweep", "credit_account", 2), ("credit-sweep", "credit_lease", 2),
     ("credit-expiry", "credit_grant", 3), ("credit-expiry", "credit_entry", 2),
     ("audit-seal", "audit_link", 3), ("stale-rows", "user_link", 2), ("stale-rows", "webhook_event", 1),
 ]  # fmt: skip
 
+# Jobs that write nothing are stopped where they read this table, which somebody else has locked.
+WAITS = [("ledger-reconciliation", "credit_entry"), ("key-hygiene", "api_key")]
+
 _STOP = """
 create sequence stop_here;
 create function stop_here() returns trigger language plpgsql as $$
 begin
-    if nextval('stop_here') = {nth} then perform pg_sleep({seconds}); end if;
+    if nextval('stop_here') = {nth} then perform pg_advisory_xact_lock({gate}); end if;
     return coalesce(new, old);
 end $$;
 create trigger stop_here before insert or update or delete on {table} for each row execute function stop_here();
 """
-_SLEEPS = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+STOPPED = f"""
+select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = {GATE}
+   and database = (select oid from pg_database where datname = current_database())
+"""
+_WAITS = """
+select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'relation'
+"""
 _QUIET = "select count(*) = 1 from pg_stat_activity where datname = current_database()"
 
 
@@ -117,10 +133,10 @@ async def run(dsn: str, name: str):
         return await job_named(name).load()(Work(pool, None, settings))
 
 
-def command(dsn: str, *arguments: str):
+def command(dsn: str, *arguments: str, redis_url: str = "redis://127.0.0.1:1/0"):
     environment = {
-        **os.environ, "DATABASE_URL": dsn, "REDIS_URL": "redis://127.0.0.1:1/0", "SECRET_KEYS": SECRETS,
-        "KEY_PEPPERS": PEPPERS, "JOBS_PORT": "0",
+        **os.environ, "DATABASE_URL": dsn, "REDIS_URL": redis_url, "SECRET_KEYS": SECRETS,
+        "KEY_PEPPERS": PEPPERS, "JOBS_PORT": "0", "JOBS_TAKEOVER_SECONDS": "1",
     }  # fmt: skip
     return asyncio.create_subprocess_exec(
         sys.executable, "-m", "cli.main", "jobs", *arguments, cwd=ROOT, env=environment,
@@ -128,17 +144,18 @@ def command(dsn: str, *arguments: str):
     )  # fmt: skip
 
 
-async def until(connection, statement: str, seconds: float = 20) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if await connection.fetchval(statement):
-            return
+async def until(connection, statement: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not await connection.fetchval(statement):
+        assert time.monotonic() < deadline, f"did not happen: {statement}"
         await asyncio.sleep(0.02)
-    raise AssertionError(f"did not happen: {statement}")
 
 
 def test_no_job_is_left_out():
-    assert CHANGES.keys() == {job.name for job in JOBS}
+    every = {job.name for job in JOBS}
+    assert CHANGES.keys() == every, "say what the job changes, and let worlds.py give it something to do"
     assert {name for name, _, _ in STOPS} == {name for name, changes in CHANGES.items() if changes}
+    assert {name for name, *_ in (*STOPS, *WAITS)} == every, "each job is killed in its middle"
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -160,20 +177,52 @@ async def test_f3_a_job_that_is_killed_in_its_middle_and_run_again_ends_like_one
     killed, undisturbed = twins
     await run(undisturbed, name)
     connection = await asyncpg.connect(killed)
-    await connection.execute(_STOP.format(table=table, nth=nth, seconds=SLEEP_SECONDS))
+    await stop_at(connection, table, nth)
     process = await command(killed, "run", name, "--here")
-    await until(connection, _SLEEPS)
+    await until(connection, STOPPED)
+    await kill(process, connection)
+    await connection.execute("select pg_advisory_unlock($1)", GATE)
+    await run_to_its_end(killed, name, connection)
+    assert await seen(killed) == await seen(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "table"), WAITS)
+async def test_f3_a_job_that_only_reads_is_killed_in_its_middle_and_run_again(twins, name, table):
+    killed, undisturbed = twins
+    await run(undisturbed, name)
+    connection, other = await asyncpg.connect(killed), await asyncpg.connect(killed)
+    async with other.transaction():
+        await other.execute(f"lock table {table} in access exclusive mode")
+        process = await command(killed, "run", name, "--here")
+        await until(connection, _WAITS)
+        await kill(process, connection)
+    await other.close()
+    await run_to_its_end(killed, name, connection)
+    assert await seen(killed) == await seen(undisturbed)
+
+
+async def stop_at(connection, table, nth):
+    """Whoever writes the n-th row of the table waits until this connection gives the gate free."""
+    await connection.execute(_STOP.format(table=table, nth=nth, gate=GATE))
+    await connection.execute("select pg_advisory_lock($1)", GATE)
+
+
+async def kill(process, connection):
     process.send_signal(signal.SIGKILL)
     await process.wait()
     assert await connection.fetchval("select state from job_run") == "running"
+
+
+async def run_to_its_end(dsn, name, connection):
+    """As the next worker does; closes the connection."""
     # What the server had begun for the dead one, it ends or takes back by itself.
     await until(connection, _QUIET)
-    again = await command(killed, "run", name, "--here", "--json")
-    out, errors = await asyncio.wait_for(again.communicate(), 60)
+    again = await command(dsn, "run", name, "--here", "--json")
+    out, errors = await asyncio.wait_for(again.communicate(), 120)
     assert again.returncode == 0, (out, errors)
     assert await connection.fetchval("select count(*) from job_run where state = 'succeeded'") == 1
     await connection.close()
-    assert await seen(killed) == await seen(undisturbed)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -184,4 +233,42 @@ async def test_two_at_once_end_like_one(twins, name):
     done = await asyncio.gather(*(run(together, name) for _ in range(2)), return_exceptions=True)
     assert not all(isinstance(one, BaseException) for one in done), done
     await run(together, name)
+    assert await seen(together) == await seen(alone)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_f3_all_jobs_by_two_workers_of_which_one_is_killed_end_like_each_alone(twins, redis_url):
+    together, alone = twins
+    for name in CHANGES:
+        await run(alone, name)
+    connection = await asyncpg.connect(together)
+    await publish(connection, [job.record for job in JOBS])
+    # Asked for at once, before anybody is there; the first worker dies in the middle of what it began.
+    async with connection.transaction():
+        for name in CHANGES:
+            await request_run(connection, name, {}, Actor(name="test"))
+    await stop_at(connection, "log_summary", 3)
+    workers = [await command(together, redis_url=redis_url) for _ in range(2)]
+    try:
+        await until(connection, STOPPED)
+        busy = await connection.fetchval("select worker from job_run where name like 'log-%' and state = 'running'")
+        dead, left = sorted(workers, key=lambda worker: not busy.endswith(f":{worker.pid}"))
+        dead.send_signal(signal.SIGKILL)
+        await connection.execute("select pg_advisory_unlock($1)", GATE)
+        await until(connection, "select count(*) = 0 from job_run where ended_at is null", 180)
+        left.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(left.communicate(), 30)
+        assert left.returncode == 0
+    finally:
+        for worker in workers:
+            if worker.returncode is None:
+                worker.kill()
+                await worker.communicate()
+        with contextlib.closing(redis.Redis.from_url(redis_url)) as client:
+            client.flushdb()
+    states = await connection.fetch("select name, state, max(attempt) as attempt from job_run group by 1, 2")
+    assert {(row["name"], row["state"]) for row in states} == {(name, "succeeded") for name in CHANGES}
+    assert max(row["attempt"] for row in states) == 2, "what the dead worker had begun was begun again"
+    await connection.close()
     assert await seen(together) == await seen(alone)
