@@ -117,9 +117,9 @@ class ClickHouse:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as fault:
             raise LogStoreAway(f"The log store cannot be reached: {type(fault).__name__}.") from fault
         if answer.status_code != 200 or "x-clickhouse-exception-code" in answer.headers:
-            refused = _refused(answer)
-            log.warning("the log store refused: %s", getattr(refused, "said", refused))
-            raise refused
+            refusal = _refused(answer)
+            log.warning("the log store refused: %s", getattr(refusal, "said", refusal))
+            raise refusal
         return answer.content
 
 
