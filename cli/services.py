@@ -103,8 +103,6 @@ def _given(**columns: Any) -> dict[str, Any]:
 
 def _number(pair: str) -> tuple[str, int]:
     column, _, value = pair.partition("=")
-    if not value.isdecimal() or not column.endswith(
-        ("_ms", "max_connections", "max_body_bytes", "sort_order", "job_concurrency", "_seconds")
-    ):
+    if not value.isdecimal() or not column.endswith(_NUMBERS):
         fail(f"'{pair}': write a timeout or bound and a number, such as idle_timeout_ms=90000.", USAGE)
     return column, int(value)

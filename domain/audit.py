@@ -80,6 +80,8 @@ class Verb(StrEnum):
     WEBHOOK_DELETE = "webhook.delete"
     WEBHOOK_REPLAY = "webhook.replay"
     WEBHOOK_TEST = "webhook.test"
+    ASYNC_JOB_CANCEL = "async_job.cancel"
+    ASYNC_JOB_SEND = "async_job.send"
     CONFIG_APPLY = "config.apply"
     CONFIG_ROLLBACK = "config.rollback"
     TABLE_CREATE = "table.create"
@@ -92,8 +94,13 @@ class Verb(StrEnum):
     PLAN_ENFORCE_LIMIT = "plan.enforce_limit"
     SERVICE_ENABLE = "service.enable"
     SERVICE_DISABLE = "service.disable"
+    SERVICE_BOUND_JOBS = "service.bound_jobs"
+    SERVICE_SHOW_CALLBACK_SECRET = "service.show_callback_secret"  # noqa: S105  a verb
+    SERVICE_ROTATE_CALLBACK_SECRET = "service.rotate_callback_secret"  # noqa: S105  a verb
     OPERATION_ENABLE = "operation.enable"
     OPERATION_DISABLE = "operation.disable"
+    OPERATION_MAKE_ASYNCHRONOUS = "operation.make_asynchronous"
+    OPERATION_MAKE_SYNCHRONOUS = "operation.make_synchronous"
     MAIL_TEST = "mail.test"
     CONFIG_IMPORT = "config.import"
     JOB_RUN = "job.run"

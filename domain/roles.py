@@ -6,7 +6,7 @@ from domain.access import ROLES, Permission
 from domain.faults import Forbidden, InvalidValue
 
 WORDS: dict[Permission, str] = {
-    Permission.VIEW: "see usage, request logs, keys, services, members and webhooks",
+    Permission.VIEW: "see usage, request logs, jobs, keys, services, members and webhooks",
     Permission.BILLING_VIEW: "see credits and the subscription",
     Permission.BUILD: "make, change and revoke API keys and webhooks",
     Permission.BUY: "change the subscription, the spend caps and the thresholds of alerts",

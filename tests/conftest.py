@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ import hypothesis
 import pytest
 
 from cli.supervisor.services import EmbeddedServices
-from tests.places import take_place
+from tests.places import keep_bytecode, take_place
 
 pytest_plugins = ["tests.leftovers", "tests.schedule"]
 
@@ -114,6 +115,7 @@ async def copy_template(server_url: str, name: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Before the first temporary file, and before the workers start, which keep theirs there too."""
     config.stash[PLACE] = take_place()
+    keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -133,7 +135,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     SERVERS.stop()
     place = config.stash.get(PLACE, None)
     if place is not None and not config.stash.get(FAILED, False):
-        shutil.rmtree(place, ignore_errors=True)
+        # Behind what multiprocessing removes of its own in there, which is at -100.
+        Finalize(None, shutil.rmtree, args=(place, True), exitpriority=-200)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

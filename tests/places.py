@@ -6,6 +6,7 @@ Nothing of the tests asks for a disk: who is killed here is a process, never the
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,17 @@ def take_place() -> Path | None:
     place.chmod(0o711)  # the account that root lends to PostgreSQL passes through
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
     return place
+
+
+def keep_bytecode(folder: Path) -> None:
+    """Where writing bytecode is off, as in many containers, write it into `folder`: not beside the sources, but not never.
+
+    A run starts hundreds of programs of ours, and without it half of what they do is compiling. They do as this process does.
+    """
+    if sys.dont_write_bytecode:
+        sys.dont_write_bytecode = False
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
 
 
 def _usable() -> bool:

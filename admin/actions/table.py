@@ -3,6 +3,7 @@
 from admin.actions import (
     acting,
     appointing,
+    async_jobs,
     balances,
     erasing,
     founding,
@@ -34,6 +35,7 @@ ACTIONS: tuple[Action, ...] = (
     *subscribing.ACTIONS,
     *limiting.ACTIONS,
     *shadowing.ACTIONS,
+    *async_jobs.ACTIONS,
     *switching.ACTIONS,
     *undoing.ACTIONS,
     *replaying.ACTIONS,

@@ -4,6 +4,7 @@ from admin.pages import (
     account,
     actions,
     alerts,
+    async_jobs,
     audit,
     find,
     home,
@@ -25,6 +26,7 @@ from admin.web.page import PageRoute
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *async_jobs.PAGES,
     *alerts.PAGES,
     *audit.PAGES,
     *find.PAGES,

@@ -205,6 +205,7 @@ TABLES: tuple[Shown, ...] = (
         "id organization_id created_at",
         "-created_at",
         orders="id created_at",
+        hidden="target",
     ),
     Shown(
         "credit_account",

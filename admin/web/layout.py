@@ -39,6 +39,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavigationItem, ...]], ...] = (
         (
             NavigationItem("Organizations", "/organizations", Right.LOOK, "team"),
             NavigationItem("Requests", "/requests", Right.LOOK, "logs"),
+            NavigationItem("Async jobs", "/async-jobs", Right.LOOK, "jobs"),
             NavigationItem("Actions", "/actions", Right.LOOK, "subscription"),
         ),
     ),

@@ -35,6 +35,7 @@ NAVIGATION = (
     NavigationItem("Dashboard", "", Permission.VIEW, "dashboard"),
     NavigationItem("API keys", "/keys", Permission.VIEW, "keys"),
     NavigationItem("Request logs", "/logs", Permission.VIEW, "logs"),
+    NavigationItem("Jobs", "/jobs", Permission.VIEW, "jobs"),
     NavigationItem("Services", "/services", Permission.VIEW, "services"),
     NavigationItem("Subscription", "/subscription", Permission.BILLING_VIEW, "subscription"),
     NavigationItem("Credits", "/credits", Permission.BILLING_VIEW, "credits"),

@@ -84,6 +84,7 @@ async def work(site: OfficeSite, sample: Sample) -> dict[str, Any]:
         "/keys/{key_id:uuid}": sample.objects["key_id"],
         "/requests/{request_id:uuid}": sample.objects["request_id"],
         "/jobs/{run_id:uuid}": await pool.fetchval("select id from job_run where state = 'failed' limit 1"),
+        "/async-jobs/{job_id:uuid}": sample.objects["job_id"],
         "/mails/{message_id}": mail[1] if mail else None,
     }
 

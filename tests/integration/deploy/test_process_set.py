@@ -8,7 +8,7 @@ import pytest
 from tests.backups import ordinary_database
 from tests.drills.compose_by_hand import drill
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 async def test_the_process_set_serves_a_paid_call_and_stops_in_time(server_urls, worker_number, tmp_path):

@@ -1,7 +1,7 @@
 """Every job: what it leaves behind, that a second run changes nothing, and F3: that SIGKILL in its middle changes nothing.
 
-Each test has a copy of one database. A trigger makes the job's own statement sleep at its n-th row, in a process of
-`paid-endpoint jobs run NAME --here`; that process is killed there, and the job is run again to its end.
+Each test has a copy of one database. A trigger makes the job's own statement wait at its n-th row for a lock that the test
+holds, in a process of `paid-endpoint jobs run NAME --here`; that process is killed there, and the job is run again to its end.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ from tests.integration.jobs.conftest import SECRETS, job_settings
 from tests.integration.jobs.worlds import build, picture
 
 ROOT = Path(__file__).resolve().parents[3]
-SLEEP_SECONDS = 1.5
+GATE = 7_236_119
+"""Advisory lock at which a job is stopped."""
 
 CHANGES = {
     "log-partitions": {"days", "partitions", "summaries", "logs"},
@@ -69,12 +70,15 @@ _STOP = """
 create sequence stop_here;
 create function stop_here() returns trigger language plpgsql as $$
 begin
-    if nextval('stop_here') = {nth} then perform pg_sleep({seconds}); end if;
+    if nextval('stop_here') = {nth} then perform pg_advisory_xact_lock({gate}); end if;
     return coalesce(new, old);
 end $$;
 create trigger stop_here before insert or update or delete on {table} for each row execute function stop_here();
 """
-_SLEEPS = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+STOPPED = f"""
+select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = {GATE}
+   and database = (select oid from pg_database where datname = current_database())
+"""
 _WAITS = """
 select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and wait_event = 'relation'
 """
@@ -173,10 +177,11 @@ async def test_f3_a_job_that_is_killed_in_its_middle_and_run_again_ends_like_one
     killed, undisturbed = twins
     await run(undisturbed, name)
     connection = await asyncpg.connect(killed)
-    await connection.execute(_STOP.format(table=table, nth=nth, seconds=SLEEP_SECONDS))
+    await stop_at(connection, table, nth)
     process = await command(killed, "run", name, "--here")
-    await until(connection, _SLEEPS)
+    await until(connection, STOPPED)
     await kill(process, connection)
+    await connection.execute("select pg_advisory_unlock($1)", GATE)
     await run_to_its_end(killed, name, connection)
     assert await seen(killed) == await seen(undisturbed)
 
@@ -195,6 +200,12 @@ async def test_f3_a_job_that_only_reads_is_killed_in_its_middle_and_run_again(tw
     await other.close()
     await run_to_its_end(killed, name, connection)
     assert await seen(killed) == await seen(undisturbed)
+
+
+async def stop_at(connection, table, nth):
+    """Whoever writes the n-th row of the table waits until this connection gives the gate free."""
+    await connection.execute(_STOP.format(table=table, nth=nth, gate=GATE))
+    await connection.execute("select pg_advisory_lock($1)", GATE)
 
 
 async def kill(process, connection):
@@ -237,13 +248,14 @@ async def test_f3_all_jobs_by_two_workers_of_which_one_is_killed_end_like_each_a
     async with connection.transaction():
         for name in CHANGES:
             await request_run(connection, name, {}, Actor(name="test"))
-    await connection.execute(_STOP.format(table="log_summary", nth=3, seconds=SLEEP_SECONDS))
+    await stop_at(connection, "log_summary", 3)
     workers = [await command(together, redis_url=redis_url) for _ in range(2)]
     try:
-        await until(connection, _SLEEPS)
+        await until(connection, STOPPED)
         busy = await connection.fetchval("select worker from job_run where name like 'log-%' and state = 'running'")
         dead, left = sorted(workers, key=lambda worker: not busy.endswith(f":{worker.pid}"))
         dead.send_signal(signal.SIGKILL)
+        await connection.execute("select pg_advisory_unlock($1)", GATE)
         await until(connection, "select count(*) = 0 from job_run where ended_at is null", 180)
         left.send_signal(signal.SIGTERM)
         await asyncio.wait_for(left.communicate(), 30)

@@ -17,7 +17,7 @@ from domain.settings import RedisSettings
 from jobs.engine.queue import open_queue
 from jobs.engine.running import Outcome, perform
 from tests.integration.jobs.conftest import job_settings, until, worker
-from tests.integration.jobs.test_every_job import _SLEEPS, _STOP, SECRETS
+from tests.integration.jobs.test_every_job import GATE, SECRETS, STOPPED, stop_at
 from tests.integration.jobs.test_every_job import until as until_statement
 from tests.integration.jobs.test_runs import ask_now, ended, ended_later, published
 from tests.valkeys import own_valkey
@@ -132,14 +132,15 @@ async def spawn(settings, log: Path):
 
 @pytest.mark.slow
 async def test_f3_the_run_of_a_worker_that_was_killed_is_taken_over_by_another(settings, own_pool, tmp_path):
-    await own_pool.execute(_STOP.format(table="log_day", nth=1, seconds=1.5))
-    first = await spawn(settings, tmp_path / "first.log")
-    await until(lambda: own_pool.fetchval("select count(*) from job"), 60)
-    run_id = await ask_now(own_pool, "log-summaries", {"day": "2026-11-20"})
     async with own_pool.acquire() as connection:
-        await until_statement(connection, _SLEEPS, 60)
-    first.send_signal(signal.SIGKILL)
-    await first.wait()
+        await stop_at(connection, "log_day", 1)
+        first = await spawn(settings, tmp_path / "first.log")
+        await until(lambda: own_pool.fetchval("select count(*) from job"), 60)
+        run_id = await ask_now(own_pool, "log-summaries", {"day": "2026-11-20"})
+        await until_statement(connection, STOPPED, 60)
+        first.send_signal(signal.SIGKILL)
+        await first.wait()
+        await connection.execute("select pg_advisory_unlock($1)", GATE)
     second = await spawn(settings, tmp_path / "second.log")
     try:
         found = await ended_later(own_pool, run_id)
