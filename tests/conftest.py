@@ -23,7 +23,7 @@ import pytest
 from cli.supervisor.services import EmbeddedServices
 from tests.places import keep_bytecode, take_place
 
-pytest_plugins = ["tests.leftovers", "tests.schedule"]
+pytest_plugins = ["tests.leftovers", "tests.schedule", "tests.clickhouse.fixtures"]
 
 # How long an example takes says more of the machine than of the code; pytest has a time-out for each test.
 hypothesis.settings.register_profile("house", deadline=None)
