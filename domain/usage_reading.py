@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.databases import AWAY
 from domain.quotas.costs import CREDITS, QUOTA
 from domain.quotas.refill import Question, UsedSince
 from domain.snapshots import NO_ID
@@ -24,7 +25,7 @@ MOST = 10**15
 """No figure is larger: what Redis's Lua counts exactly."""
 
 READING_SECONDS = 2
-FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAULTS = AWAY
 
 _TODAY = """
 select (select coalesce(sum(requests), 0) from usage_rollup

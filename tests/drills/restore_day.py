@@ -27,7 +27,7 @@ from domain.migrating import migrate
 from domain.partitions import ensure_partitions
 from domain.settings import KeySettings
 from tests.backups import Load, Ran, command, ordinary_database
-from tests.drills.log_days_traffic import Traffic
+from tests.drills.log_days_traffic import SLICES, Traffic
 from tests.drills.outcome import Outcome, arguments, tell
 from tests.gateways import RunningGateway, Tenant, connected, make_service, make_tenant
 from tests.wire.upstream import RecordingUpstream
@@ -68,10 +68,8 @@ class Drill:
                 connection, service_slug="paid", method="*", path_pattern="/*", name="any", price_micro=PRICE_MICRO
             )
             await ensure_partitions(connection, first.date(), first.date() + timedelta(days=DAYS))
-        traffic = Traffic(url, first, DAYS, self.rows // DAYS, [owner], [self.tenant.key_id])
-        filling = asyncio.create_task(traffic.run())
-        await traffic.until(DAYS * 24)
-        await filling
+        traffic = Traffic(url, first, DAYS, self.rows // DAYS, [owner], [self.tenant.key_id], ahead=DAYS * SLICES)
+        await traffic.run()
         self._note("filled", f"{self.rows // DAYS * DAYS:,} request logs of {DAYS} days in {traffic.seconds:.1f} s")
 
     async def before(self, url: str, redis_url: str) -> None:
