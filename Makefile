@@ -6,7 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --requir
 UV := $(BIN)/python -m uv pip --system-certs
 # uv installs four times as fast; pip does what uv cannot, with a mirror that only pip knows for example.
 INSTALL = $(UV) install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(PIP) -r $(1)
-WORKERS ?= 2
+# Tests wait for more than half of their time: three of them keep two cores busy.
+WORKERS ?= 3
 MINUTES ?= 30
 
 # A linked virtualenv belongs to somebody else: it is used as it is.

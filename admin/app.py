@@ -11,6 +11,8 @@ from admin.services import open_services
 from admin.web.failures import EXCEPTION_HANDLERS
 from domain.settings import Settings
 from portal.web.guarding import GuardedRequests
+from portal.web.measures import MeasuredRequests, Measures
+from portal.web.metrics_port import serving_metrics
 
 LARGEST_BODY = 1_048_576
 
@@ -18,16 +20,20 @@ LARGEST_BODY = 1_048_576
 def create_app(settings: Settings) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts. Raises ValueError for a bad setting."""
     settings.secrets.key_by_version  # noqa: B018  parsing is the check
+    measures = Measures()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        async with open_services(settings) as services:
+        async with (
+            open_services(settings) as services,
+            serving_metrics(settings.admin, measures, services.database),
+        ):
             app.state.services = services
             yield {}
 
     return Starlette(
         routes=routes(),
-        middleware=[Middleware(GuardedRequests, face=settings.admin)],
+        middleware=[Middleware(MeasuredRequests, measures=measures), Middleware(GuardedRequests, face=settings.admin)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,

@@ -30,9 +30,12 @@ def main(
     as_json: JsonOption = False,
 ) -> None:
     """Save the database while everything goes on. Neither Redis nor the journals need to be saved."""
-    file = path / f"paid-endpoint-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip" if path.is_dir() else path
-    if not file.parent.is_dir():
-        fail(f"{file.parent} is no directory.")
+    try:
+        file = path / f"paid-endpoint-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.zip" if path.is_dir() else path
+        if not file.parent.is_dir():
+            fail(f"{file.parent} is no directory.")
+    except OSError as error:
+        fail(f"{path} cannot be written: {error.strerror}.")
 
     async def work(connection: Any, settings: Settings) -> tuple[Manifest, bool]:
         made = await take(connection, settings, file, OPERATOR, logs=not without_logs, secrets=with_secrets)

@@ -18,6 +18,12 @@ Replays = Annotated[
     bool | None,
     typer.Option("--replays/--no-replays", help="Run a write under one Idempotency-Key once, and replay its outcome."),
 ]
+Asynchronous = Annotated[
+    bool | None,
+    typer.Option(
+        "--asynchronous/--synchronous", help="Answer 202 with a job, which the upstream does in its own time."
+    ),
+]
 Credits = Annotated[str | None, typer.Option("--credits", help="Price of a request, at most six decimals.")]
 QuotaCost = Annotated[int | None, typer.Option(help="Units that a request takes of quotas; 1 unless given.")]
 
@@ -46,6 +52,7 @@ def create(
     minimum_plan: Annotated[str | None, typer.Option(help="Slug of the lowest plan that may call it.")] = None,
     cost_formula: Formula = None,
     replays: Replays = None,
+    asynchronous: Asynchronous = None,
     as_json: JsonOption = False,
 ) -> None:
     """Declare an operation of a service, with its price."""
@@ -63,6 +70,7 @@ def create(
             minimum_plan=minimum_plan,
             cost_formula=cost_formula or "",
             replays=bool(replays),
+            asynchronous=bool(asynchronous),
         )
 
     print_record(_readable(with_connection(work)), as_json=as_json)
@@ -75,6 +83,7 @@ def change(
     credits_: Credits = None,
     reserved: Annotated[bool | None, typer.Option("--reserved/--not-reserved", help="Reserve the price.")] = None,
     replays: Replays = None,
+    asynchronous: Asynchronous = None,
     enabled: Annotated[bool | None, typer.Option("--enabled/--disabled", help="A disabled one is 404.")] = None,
     quota_cost: QuotaCost = None,
     minimum_plan: Annotated[
@@ -96,6 +105,7 @@ def change(
             price_micro=None if credits_ is None else parse_credits(credits_),
             reserved=reserved,
             replays=replays,
+            asynchronous=asynchronous,
             enabled=enabled,
             quota_cost=quota_cost,
             minimum_plan=minimum_plan,
@@ -121,6 +131,7 @@ def list_(
         "quota_cost",
         "reserved",
         "replays",
+        "asynchronous",
         "enabled",
         "id",
     )

@@ -9,7 +9,10 @@ import typer
 from cli.connecting import with_connection
 from cli.output import JsonOption, fail, note, print_json, print_rows, print_table
 from domain.credit_amounts import credits_text
+from domain.job_queue import QueueDepth, queue_depth_if_there
+from domain.redis_client import open_client
 from domain.reports.choosing import parse_choice
+from domain.reports.health import with_queue
 from domain.reports.registry import REPORTS
 from domain.reports.report_csv import report_csv
 from domain.reports.shapes import Column, Named, Report, ReportChoice
@@ -60,9 +63,10 @@ def show(
     given = {name: str(value) for name, value in texts.items() if value is not None}
     _refuse_untaken(given, kind.parameters)
 
-    async def work(connection: Any, _: Settings) -> Report:
+    async def work(connection: Any, settings: Settings) -> Report:
         choice: ReportChoice = await parse_choice(connection, kind, given, datetime.now(UTC))
-        return await kind.make(connection, choice)
+        report = await kind.make(connection, choice)
+        return with_queue(report, await _queue_depth(settings)) if slug == "system-health" else report
 
     report = with_connection(work)
     if as_csv:
@@ -72,6 +76,14 @@ def show(
         print_json(report)
     else:
         _print(report)
+
+
+async def _queue_depth(settings: Settings) -> QueueDepth | None:
+    client = open_client(settings.redis)
+    try:
+        return await queue_depth_if_there(client)
+    finally:
+        await client.aclose()
 
 
 def _refuse_untaken(given: dict[str, str], parameters: tuple[str, ...]) -> None:

@@ -1,6 +1,7 @@
 """`paid-endpoint restore`: a backup into an empty database, whole or not at all."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,6 +21,8 @@ from domain.faults import Fault
 from domain.settings import Settings
 
 app = typer.Typer(add_completion=False)
+
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 @app.command(epilog="Example: DATABASE_URL=postgresql://app@db/new paid-endpoint restore backup.zip")
@@ -62,6 +65,8 @@ def main(
 @contextmanager
 def _opened(file: Path) -> Iterator[StoredBackup]:
     try:
+        if file.stat().st_mode & _OTHERS:
+            note(f"{file} can be read by others, and holds what keys and passwords are checked against: chmod 600 it.")
         with stored_backup(file) as backup:
             yield backup
     except Fault as fault:

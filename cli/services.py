@@ -4,12 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import callback_secrets
 from cli.connecting import with_connection
 from cli.output import USAGE, JsonOption, fail, print_record, print_rows
 from cli.service_import import import_
 from domain import services
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, import and list services (upstream APIs).")
+app.command("callback-secret", epilog=callback_secrets.EPILOG)(callback_secrets.callback_secret)
 app.command("import", epilog="Example: paid-endpoint services import weather --spec openapi.yaml --dry-run")(import_)
 
 Slug = Annotated[str, typer.Argument(help="The service's slug.")]
@@ -18,6 +20,8 @@ Version = Annotated[str | None, typer.Option(help="Of the API, for display.")]
 Featured = Annotated[bool | None, typer.Option("--featured/--not-featured", help="First in its category, and outside.")]
 Beta = Annotated[bool | None, typer.Option("--beta/--not-beta", help="Marked as beta in the catalog.")]
 Upstreams = Annotated[list[str], typer.Option("--upstream", help="URL that requests go to; several are balanced.")]
+
+_NUMBERS = ("_ms", "_seconds", "max_connections", "max_body_bytes", "sort_order", "job_concurrency")
 
 
 @app.command(epilog="Example: paid-endpoint services create weather --prefix /weather --upstream http://127.0.0.1:8000")
@@ -99,6 +103,6 @@ def _given(**columns: Any) -> dict[str, Any]:
 
 def _number(pair: str) -> tuple[str, int]:
     column, _, value = pair.partition("=")
-    if not value.isdecimal() or not column.endswith(("_ms", "max_connections", "max_body_bytes", "sort_order")):
+    if not value.isdecimal() or not column.endswith(_NUMBERS):
         fail(f"'{pair}': write a timeout or bound and a number, such as idle_timeout_ms=90000.", USAGE)
     return column, int(value)

@@ -22,7 +22,7 @@ class Permission(StrEnum):
     BUILD = "build"
     """Make, change and revoke keys; keep webhooks."""
     BUY = "buy"
-    """Change the subscription and the spend caps."""
+    """Change the subscription, the spend caps, and when the organization is told of usage."""
     AUDIT_VIEW = "audit_view"
     """Read who did what."""
     MANAGE = "manage"

@@ -6,39 +6,23 @@ at a step of entries, goes on while there is time, and then says how far back it
 
 import dataclasses
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from domain.audit_sentences import phrase_of
 from domain.cursors import Cursor
 from domain.faults import InvalidValue
-
-FIRST_STEP, STEP = 500, 20_000
-"""Entries that are looked at in one statement: few at first, then as many as the time allows by what those took."""
-
-_CAREFUL = 0.5
-"""How much of the time that is left a step may take: entries that are not in memory take longer than those before."""
+from domain.looking_back import FIRST_STEP, PLANNING, SORTING, STATEMENT_SECONDS, STEP, look_back, one_step
 
 BUDGET_SECONDS = 0.15
-STATEMENT_SECONDS = 5.0
-"""A backstop: a statement that takes longer is given up."""
-
 MOST = 1_000
 
-# Always along an index in its order, never all rows and a sort.
-_PLANNING = (
-    "set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_bitmapscan = off;"
-    " set local enable_seqscan = off; set local max_parallel_workers_per_gather = 0; set local jit = off"
-)
 _LOOK = """
-select id, created_at, number, matches from (
-    select id, created_at, row_number() over () as number, {matches} as matches
+select id, at, number, matches from (
+    select id, created_at as at, row_number() over () as number, {matches} as matches
       from (select a.* from audit_entry a where {along} order by a.created_at desc, a.id desc limit {size}) as a) as looked_at
  where matches or number = {size} limit {most}
 """
@@ -137,30 +121,17 @@ async def search_audit(
     Raises InvalidValue; TimeoutError if the database takes STATEMENT_SECONDS for a step.
     """
     _require_sense(wanted)
-    limit, deadline = min(limit, MOST), time.monotonic() + seconds
-    found: list[tuple[UUID, datetime]] = []
-    place, size, out_of_time = after, max(min(FIRST_STEP, step), limit), False
+
+    async def look(place: Cursor | None, size: int, most: int) -> tuple[list[Any], Cursor | None]:
+        return await one_step(connection, *_statement(wanted, place, size, most), size, most)
+
+    first = min(FIRST_STEP, step)
     async with connection.transaction(readonly=True):
-        await connection.execute(_PLANNING)
-        while True:
-            began = time.monotonic()
-            rows, place = await _look(connection, wanted, place, size, limit + 1 - len(found))
-            found += [(row["id"], row["created_at"]) for row in rows if row["matches"]]
-            if len(found) > limit:
-                found = found[:limit]
-                place = Cursor(found[-1][1], found[-1][0])
-                break
-            if place is None:
-                break
-            now = time.monotonic()
-            if now >= deadline:
-                out_of_time = True
-                break
-            allowed = int(_CAREFUL * size * (deadline - now) / max(now - began, 0.000_1))
-            size = max(min(step, allowed), min(FIRST_STEP, step), limit)
-        await connection.execute("set local enable_sort = on")
-        events = await _events(connection, [key for key, _ in found])
-    return FoundEvents(events, place, place.at if place and out_of_time else None)
+        await connection.execute(PLANNING)
+        found = await look_back(look, after, limit=min(limit, MOST), seconds=seconds, first_step=first, step=step)
+        await connection.execute(SORTING)
+        events = await _events(connection, [key for key, _ in found.keys])
+    return FoundEvents(events, found.following, found.looked_back_to)
 
 
 def _require_sense(wanted: AuditSearch) -> None:
@@ -172,19 +143,6 @@ def _require_sense(wanted: AuditSearch) -> None:
         raise InvalidValue("No user has that id.")
     if any("\0" in value for value in dataclasses.astuple(wanted) if isinstance(value, str)):
         raise InvalidValue("No entry has a NUL character.")
-
-
-async def _look(
-    connection: Any, wanted: AuditSearch, after: Cursor | None, size: int, most: int
-) -> tuple[list[Any], Cursor | None]:
-    """Look at `size` entries behind `after`: at most `most` that match or are the last; where it ended; None: at the end."""
-    statement, values = _statement(wanted, after, size, most)
-    try:
-        rows = await connection.fetch(statement, *values, timeout=STATEMENT_SECONDS)
-    except asyncpg.QueryCanceledError as fault:
-        raise TimeoutError from fault
-    full = len(rows) == most or (bool(rows) and rows[-1]["number"] == size)
-    return rows, Cursor(rows[-1]["created_at"], rows[-1]["id"]) if full else None
 
 
 def _statement(wanted: AuditSearch, after: Cursor | None, size: int, most: int) -> tuple[str, list[Any]]:

@@ -1,9 +1,10 @@
-"""The end of an organization: its keys, tokens, subscription, invitations and webhooks end with it; its records stay."""
+"""The end of an organization: its keys, tokens, subscription, invitations, open jobs and webhooks end with it; its records stay."""
 
 from typing import Any
 from uuid import UUID
 
 from domain import audit
+from domain.async_jobs.ending import cancel_all
 from domain.subscription_rows import fetch_subscription
 from domain.subscriptions import cancel
 
@@ -29,6 +30,7 @@ async def close(connection: Any, organization_id: UUID, actor: audit.Actor, *, r
     subscription = await fetch_subscription(connection, organization_id)
     if subscription is not None and subscription.live:
         await cancel(connection, organization_id, at_once=True)
+    await cancel_all(connection, organization_id)
     for statement in _ENDS:
         await connection.execute(statement, organization_id, reason)
     await audit.record(

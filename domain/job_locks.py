@@ -11,11 +11,12 @@ JOB_LOCKS = 723_611_805
 
 _TAKE = "select pg_try_advisory_lock($1, hashtext($2))"
 _GIVE = "select pg_advisory_unlock($1, hashtext($2))"
-_HELD = """
-select exists (select from pg_locks where locktype = 'advisory' and objsubid = 2 and granted
+HELD = f"""
+exists (select from pg_locks where locktype = 'advisory' and objsubid = 2 and granted
     and database = (select oid from pg_database where datname = current_database())
-    and classid = $1::int::oid and objid = (hashtext($2)::bigint & 4294967295)::oid)
+    and classid = {JOB_LOCKS}::oid and objid = (hashtext({{name}})::bigint & 4294967295)::oid)
 """
+"""SQL: whether somebody runs the job whose name is in a column or a parameter."""
 
 
 @asynccontextmanager
@@ -33,4 +34,4 @@ async def job_lock(connection: Any, name: str) -> AsyncIterator[bool]:
 
 async def is_held(connection: Any, name: str) -> bool:
     """Whether somebody runs the job at this moment."""
-    return bool(await connection.fetchval(_HELD, JOB_LOCKS, name))
+    return bool(await connection.fetchval(f"select {HELD.format(name='$1::text')}", name))

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from domain import audit
 from domain.faults import Conflict, InvalidValue, NotFound, in_one_line
+from domain.job_locks import HELD
 from domain.stored_json import stored_json
 
 SILENT_AFTER = timedelta(seconds=60)
@@ -45,7 +46,7 @@ values ($1, $2, 'running', 1, $3, $3, $4)
 on conflict on constraint uq_job_run_ticket do update
    set state = 'running', attempt = r.attempt + 1, started_at = excluded.started_at, beat_at = excluded.beat_at,
        worker = excluded.worker, due_at = null, progress = null
- where r.state in ('waiting', 'running', 'retrying')
+ where r.name = excluded.name and r.state in ('waiting', 'running', 'retrying')
 returning id, attempt, arguments, requested_by
 """
 _KNOWN = "select exists (select from job_run where ticket = $1)"
@@ -66,9 +67,11 @@ _PUT_BACK = """
 update job_run set state = 'waiting', attempt = attempt - 1, due_at = null
  where id = $1 and attempt = $2 and state = 'running'
 """
-_LOST = """
+# Whoever holds the lock lives, whatever the clocks of two machines say.
+_LOST = f"""
 update job_run set state = 'waiting', due_at = null
- where (state = 'running' and beat_at < $1) or (state = 'retrying' and due_at < $2) returning id
+ where (state = 'running' and beat_at < $1 and not {HELD.format(name="job_run.name")})
+    or (state = 'retrying' and due_at < $2) returning id
 """
 _WAITING = "select id, name, ticket from job_run where state = 'waiting' order by created_at limit $1"
 _LAST = "select name, max(created_at) as at from job_run where name = any($1) group by name"

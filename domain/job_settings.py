@@ -10,7 +10,10 @@ from domain.setting_concern import LAST_PORT, Concern, Port
 class JobSettings(Concern, env_prefix="JOBS_"):
     """Work by the clock: partitions, summaries, subscriptions, sweeps, reports."""
 
-    host: str = Field(default="127.0.0.1", description="Address that /health and /ready of the workers are bound to.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that /health, /ready and /metrics of the workers are bound to: never a public one.",
+    )
     port: Port = Field(default=9993, description="Port of these; 0 turns them off.")
     concurrency: int = Field(default=4, ge=1, le=50, description="Jobs that one process runs at once.")
     shutdown_seconds: float = Field(

@@ -5,41 +5,26 @@ goes on while there is time, and then says how far back it came; the next one go
 the organization itself.
 """
 
-import time
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from domain.cursors import Cursor
 from domain.log_reading import ENTRIES, NAMED, LogEntry
+from domain.looking_back import FIRST_STEP, PLANNING, SORTING, STATEMENT_SECONDS, STEP, look_back, one_step
 from domain.request_ids import time_of
 
-FIRST_STEP, STEP = 500, 20_000
-"""Rows that are looked at in one statement: few at first, then as many as the time allows by what those took."""
-
 BUDGET_SECONDS = 0.12
-STATEMENT_SECONDS = 5.0
-"""A backstop: a statement that takes longer is given up."""
 
 _FIELDS = len(fields(LogEntry))
 
 BAD = 400
 """Statuses from here on have an index of their own; the statement says so in the words of that index."""
 
-_CAREFUL = 0.5
-"""How much of the time that is left a step may take: rows that are not in memory take longer than those before."""
-
 _AROUND_AN_ID = timedelta(days=1)
 
-# Planned by the values, which alone show what is rare; and always along an index in its order, never all rows and a sort.
-_PLANNING = (
-    "set local plan_cache_mode = force_custom_plan; set local enable_sort = off; set local enable_bitmapscan = off;"
-    " set local enable_seqscan = off; set local max_parallel_workers_per_gather = 0; set local jit = off"
-)
 _STEP = """
 select {columns} from (
     select {columns}, row_number() over () as number, {matches} as matches
@@ -103,30 +88,16 @@ async def search_logs(
 
     Raises TimeoutError if the database takes STATEMENT_SECONDS for a step.
     """
-    deadline = time.monotonic() + seconds
-    found: list[tuple[UUID, datetime]] = []
-    place, size, out_of_time = after, max(first_step, limit), False
+
+    async def look(place: Cursor | None, size: int, most: int) -> tuple[list[Any], Cursor | None]:
+        return await _look(connection, _PLACES, organization_id, wanted, place, size, most)
+
     async with connection.transaction(readonly=True):
-        await connection.execute(_PLANNING)
-        while True:
-            began = time.monotonic()
-            most = limit + 1 - len(found)
-            rows, place = await _look(connection, _PLACES, organization_id, wanted, place, size, most)
-            found += [(row["id"], row["at"]) for row in rows if row["matches"]]
-            now = time.monotonic()
-            if len(found) > limit:
-                found = found[:limit]
-                place = Cursor(found[-1][1], found[-1][0])
-                break
-            if place is None:
-                break
-            if now >= deadline:
-                out_of_time = True
-                break
-            size = min(step, max(first_step, int(_CAREFUL * size * (deadline - now) / max(now - began, 0.000_1))))
-        await connection.execute("set local enable_sort = on")
-        entries = await _entries(connection, organization_id, found)
-    return FoundLogs(entries, place, place.at if place and out_of_time else None)
+        await connection.execute(PLANNING)
+        found = await look_back(look, after, limit=limit, seconds=seconds, first_step=first_step, step=step)
+        await connection.execute(SORTING)
+        entries = await _entries(connection, organization_id, found.keys)
+    return FoundLogs(entries, found.following, found.looked_back_to)
 
 
 async def find_log(connection: Any, organization_id: UUID, request_id: UUID) -> LogEntry | None:
@@ -154,7 +125,7 @@ async def take_batch(
     Raises TimeoutError if the database takes STATEMENT_SECONDS.
     """
     async with connection.transaction(readonly=True):
-        await connection.execute(_PLANNING)
+        await connection.execute(PLANNING)
         rows, end = await _look(connection, _BATCH, organization_id, wanted, after, STEP, limit)
     entries = [LogEntry(*row[:_FIELDS]) for row in rows if row["matches"]]
     return FoundLogs(entries, end)
@@ -169,20 +140,12 @@ async def _look(
     size: int,
     most: int,
 ) -> tuple[list[Any], Cursor | None]:
-    """Look at `size` rows behind `after`: at most `most` that match or are the last; where it ended; None: at the end."""
     values: list[Any] = [organization_id]
     along = " and ".join(["r.organization_id = $1", *_along(wanted, after, values)])
     matches = " and ".join(_matches(wanted, values)) or "true"
     values += [size, most]
     places = {"limit": f"${len(values) - 1}", "most": f"${len(values)}"}
-    try:
-        rows = await connection.fetch(
-            statement.format(along=along, matches=matches, **places), *values, timeout=STATEMENT_SECONDS
-        )
-    except asyncpg.QueryCanceledError as fault:
-        raise TimeoutError from fault
-    full = len(rows) == most or (bool(rows) and rows[-1]["number"] == size)
-    return rows, Cursor(rows[-1]["at"], rows[-1]["id"]) if full else None
+    return await one_step(connection, statement.format(along=along, matches=matches, **places), values, size, most)
 
 
 def _along(wanted: LogSearch, after: Cursor | None, values: list[Any]) -> list[str]:

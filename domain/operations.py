@@ -18,16 +18,17 @@ from domain.plan_versions import edit_plans, followed_plans
 METHOD = re.compile(r"[A-Z][A-Z-]{0,31}")
 COLUMNS = (
     "o.id, s.slug as service_slug, o.name, o.method, o.path_pattern, o.price_micro, o.quota_cost,"
-    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.enabled,"
-    " o.created_at, o.cost_formula"
+    " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.asynchronous,"
+    " o.enabled, o.created_at, o.cost_formula"
 )
 _NOT_BOTH = "cost_formula: answer.* and replays don't go together: an outcome that is kept is paid whole."
+_LATE = "cost_formula: answer.* and asynchronous don't go together: a job costs what is known when it is accepted."
 _CHANGE = f"""
     with o as (
         update operation set name = coalesce($2, name), price_micro = coalesce($3, price_micro),
             quota_cost = coalesce($4, quota_cost), reserved = coalesce($5, reserved), enabled = coalesce($6, enabled),
             minimum_plan_id = case when $7 then $8 else minimum_plan_id end, cost_formula = coalesce($9, cost_formula),
-            replays = coalesce($10, replays)
+            replays = coalesce($10, replays), asynchronous = coalesce($11, asynchronous)
         where id = $1 returning *)
     select {COLUMNS} from o join service s on s.id = o.service_id
 """
@@ -50,6 +51,7 @@ class OperationRecord:
     minimum_plan: str | None
     reserved: bool
     replays: bool
+    asynchronous: bool
     enabled: bool
     created_at: datetime
     cost_formula: str
@@ -68,6 +70,7 @@ async def create(
     reserved: bool = False,
     cost_formula: str = "",
     replays: bool = False,
+    asynchronous: bool = False,
 ) -> OperationRecord:
     """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
     pattern, method = valid_pattern(path_pattern), valid_method(method)
@@ -75,8 +78,8 @@ async def create(
         row = await connection.fetchrow(
             "with o as (insert into operation"
             " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,"
-            " cost_formula, replays)"
-            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11 from service s where s.slug = $1 and not exists ("
+            " cost_formula, replays, asynchronous)"
+            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11, $12 from service s where s.slug = $1 and not exists ("
             "  select from operation e where e.service_id = s.id and e.method = $3"
             "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
             f" select {COLUMNS} from o join service s on s.id = o.service_id",
@@ -89,8 +92,9 @@ async def create(
             pattern_shape(pattern),
             _valid_quota_cost(quota_cost),
             await plan_id_of(connection, minimum_plan),
-            _formula_with_terms(cost_formula, pattern, price_micro, replays=replays),
+            _formula_with_terms(cost_formula, pattern, price_micro, replays=replays, asynchronous=asynchronous),
             replays,
+            asynchronous,
         )
     except asyncpg.UniqueViolationError:
         row = None
@@ -111,6 +115,7 @@ async def change(
     minimum_plan: str | None = None,
     reserved: bool | None = None,
     replays: bool | None = None,
+    asynchronous: bool | None = None,
     enabled: bool | None = None,
     cost_formula: str | None = None,
     at_once: bool = False,
@@ -121,15 +126,16 @@ async def change(
     but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula` holds for everybody at
     once, up to the price of each. Raises NotFound, InvalidValue.
     """
-    if cost_formula or replays:
+    if cost_formula or replays or asynchronous:
         found = await fetch_operation(connection, operation_id)
         cap = found.price_micro if price_micro is None else price_micro
         formula = found.cost_formula if cost_formula is None else cost_formula
         kept = found.replays if replays is None else replays
+        later = found.asynchronous if asynchronous is None else asynchronous
         if cost_formula:
-            cost_formula = _formula_with_terms(cost_formula, found.path_pattern, cap, replays=kept)
-        elif kept and settles_late(formula, found.path_pattern):
-            raise InvalidValue(_NOT_BOTH)
+            cost_formula = _formula_with_terms(cost_formula, found.path_pattern, cap, replays=kept, asynchronous=later)
+        else:
+            _refuse_late(formula, found.path_pattern, replays=kept, asynchronous=later)
     minimum_plan_id = await plan_id_of(connection, minimum_plan)
     values = (
         valid_name(name) if name is not None else None,
@@ -141,6 +147,7 @@ async def change(
         minimum_plan_id,
         cost_formula,
         replays,
+        asynchronous,
     )
 
     async def edit() -> Any:
@@ -205,10 +212,14 @@ async def plan_id_of(connection: Any, slug: str | None) -> UUID | None:
     return plan_id
 
 
-def _formula_with_terms(text: str, pattern: str, price_micro: int, *, replays: bool) -> str:
+def _formula_with_terms(text: str, pattern: str, price_micro: int, *, replays: bool, asynchronous: bool) -> str:
     formula = valid_formula(text, pattern)
     if formula and not price_micro:
         raise InvalidValue("cost_formula: expected a price with it, which is the most that a request costs.")
-    if replays and settles_late(formula, pattern):
-        raise InvalidValue(_NOT_BOTH)
+    _refuse_late(formula, pattern, replays=replays, asynchronous=asynchronous)
     return formula
+
+
+def _refuse_late(formula: str, pattern: str, *, replays: bool, asynchronous: bool) -> None:
+    if (replays or asynchronous) and settles_late(formula, pattern):
+        raise InvalidValue(_NOT_BOTH if replays else _LATE)

@@ -24,7 +24,7 @@ class Right(StrEnum):
     CATALOG = "catalog"
     """Change what is sold: plans, limits, services, operations, prices."""
     RUN = "run"
-    """Run and retry jobs, send test mails."""
+    """Run and retry jobs, snooze alerts, send test mails."""
     CHANGE_AS_CUSTOMER = "change_as_customer"
     """Act as a customer with the right to change things."""
     EDIT_TABLES = "edit_tables"
@@ -67,7 +67,7 @@ RIGHTS_IN_WORDS: dict[Right, str] = {
     Right.LOOK_MONEY: "see balances, ledgers, revenue",
     Right.SUPPORT: "act for customers: organizations, people, keys, subscriptions, limits; see the portal as they do",
     Right.MONEY: "grant, adjust and refund credits, approve payments",
-    Right.RUN: "run and retry jobs, send test mails",
+    Right.RUN: "run and retry jobs, snooze alerts, send test mails",
     Right.LOOK_AUDIT: "read the audit",
     Right.CATALOG: "change what is sold: services, plans, limits",
     Right.EDIT_TABLES: "edit rows in the tables",

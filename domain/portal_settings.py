@@ -39,6 +39,8 @@ class Face(Concern):
 
     host: str
     port: Port
+    metrics_host: str
+    metrics_port: Port
     public_url: str
     trusted_proxies: Annotated[tuple[str, ...], NoDecode]
 
@@ -53,10 +55,11 @@ class Face(Concern):
         return self.base_url.startswith("https://")
 
     def moved(self, offset: int) -> Self:
-        """The same with its port moved. Raises ValueError behind the last port."""
-        if self.port + offset > LAST_PORT:
-            raise ValueError(f"PORT_OFFSET: {offset} moves port {self.port} behind {LAST_PORT}")
-        return self.model_copy(update={"port": self.port + offset})
+        """The same with its ports moved; a port of 0 stays off. Raises ValueError behind the last port."""
+        if max(self.port, self.metrics_port) + offset > LAST_PORT:
+            raise ValueError(f"PORT_OFFSET: {offset} moves port {self.port} or {self.metrics_port} behind {LAST_PORT}")
+        metrics = self.metrics_port + offset if self.metrics_port else 0
+        return self.model_copy(update={"port": self.port + offset, "metrics_port": metrics})
 
     @field_validator("trusted_proxies", mode="before", check_fields=False)
     @classmethod
@@ -81,6 +84,11 @@ class PortalSettings(Face, env_prefix="PORTAL_"):
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: Port = Field(default=3000, description="Port of the portal.")
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of its /metrics. Anybody who reaches it can read it: never a public one.",
+    )
+    metrics_port: Port = Field(default=9994, description="Port of its /metrics; 0 turns it off.")
     public_url: str = Field(
         default="",
         description="Where customers reach it, such as https://app.example.com; empty: http://localhost with its port. With https, cookies are Secure and `__Host-`.",
@@ -117,6 +125,11 @@ class AdminSettings(Face, env_prefix="ADMIN_"):
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: Port = Field(default=3001, description="Port of the back office.")
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of its /metrics. Anybody who reaches it can read it: never a public one.",
+    )
+    metrics_port: Port = Field(default=9997, description="Port of its /metrics; 0 turns it off.")
     public_url: str = Field(
         default="",
         description="Where operators reach it, such as https://admin.example.com; empty: http://localhost with its port. With https, cookies are Secure and `__Host-`.",

@@ -60,7 +60,7 @@ async def read_price_list(connection: Any, services: Sequence[CatalogService] = 
         operations=tuple(
             PriceRow(
                 f"{service.name}: {operation.name}",
-                f"{operation.method} {service.route_prefix}{operation.path_pattern}",
+                _note(service, operation),
                 tuple(_operation_cell(plan, service, operation) for plan in plans),
             )
             for service, operation in operations[:MOST_OPERATIONS]
@@ -105,6 +105,12 @@ def _trial(plan: PlanRecord) -> str:
         return ""
     calls = f", up to {plan.trial_calls:,} requests" if plan.trial_calls else ""
     return f"{_days(days)} free trial{calls}"
+
+
+def _note(service: CatalogService, operation: CatalogOperation) -> str:
+    """How it is asked for."""
+    later = ", asynchronous" if operation.asynchronous else ""
+    return f"{operation.method} {service.route_prefix}{operation.path_pattern}{later}"
 
 
 def _days(count: int) -> str:

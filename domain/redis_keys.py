@@ -46,3 +46,10 @@ def acting_link_key(digest: bytes) -> str:
 
 JOBS_PREFIX = "pe:{jobs}"
 """What the keys of BullMQ's queue begin with: one slot, as its scripts need in a cluster."""
+JOBS_QUEUE = "work"
+"""The queue's name."""
+
+
+def jobs_queue_key(part: str) -> str:
+    """One of the lists and sets that BullMQ keeps the queue's entries in, by their state."""
+    return f"{JOBS_PREFIX}:{JOBS_QUEUE}:{part}"

@@ -123,6 +123,46 @@ class IdempotencyMismatch(Refusal):
     default_detail = "This Idempotency-Key was used for a different request. Use a new key for each request."
 
 
+class TooManyJobs(Refusal):
+    code, status, title = "too_many_jobs", 429, "Too many jobs are open"
+    default_detail = "As many jobs of this organization as may be open at once are. Wait until some of them have ended."
+
+
+class UnknownJob(Refusal):
+    code, status, title = "unknown_job", 404, "No such job"
+    default_detail = "This organization has no such job, or this key may not see it."
+
+
+class JobNotCompleted(Refusal):
+    code, status, title = "job_not_completed", 409, "The job has no result"
+    default_detail = "The job is not completed. Look at its status before you ask for its result."
+
+
+class JobResultGone(Refusal):
+    code, status, title = "job_result_gone", 410, "The result is not kept any more"
+    default_detail = "Results are kept for some days after the end of their job. This one was dropped."
+
+
+class JobUnderWay(Refusal):
+    code, status, title = "job_under_way", 409, "The job is under way"
+    default_detail = "The service may be at work on this job already, so it cannot be cancelled."
+
+
+class JobOver(Refusal):
+    code, status, title = "job_over", 409, "The job has ended"
+    default_detail = "The job has ended in another way, and stays as it is."
+
+
+class InvalidSignature(Refusal):
+    code, status, title = "invalid_signature", 401, "Invalid signature"
+    default_detail = "The callback is not signed with the secret of this job's service, or its timestamp is not of now."
+
+
+class InvalidCallback(Refusal):
+    code, status, title = "invalid_callback", 400, "Invalid callback"
+    default_detail = "The body of the callback does not say what a callback says."
+
+
 class BodyTooLarge(Refusal):
     code, status, title = "body_too_large", 413, "Body too large"
     default_detail = "The request body is larger than this service accepts."

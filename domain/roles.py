@@ -6,10 +6,10 @@ from domain.access import ROLES, Permission
 from domain.faults import Forbidden, InvalidValue
 
 WORDS: dict[Permission, str] = {
-    Permission.VIEW: "see usage, request logs, keys, services, members and webhooks",
+    Permission.VIEW: "see usage, request logs, jobs, keys, services, members and webhooks",
     Permission.BILLING_VIEW: "see credits and the subscription",
     Permission.BUILD: "make, change and revoke API keys and webhooks",
-    Permission.BUY: "change the subscription and the spend caps",
+    Permission.BUY: "change the subscription, the spend caps and the thresholds of alerts",
     Permission.AUDIT_VIEW: "read the audit: who did what",
     Permission.MANAGE: "invite and remove people, change roles, rename the organization",
     Permission.OWN: "hand the organization to somebody else, close it",

@@ -7,7 +7,7 @@ from domain.faults import InvalidValue
 PREFIX_PATTERN = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 LONGEST_PREFIX = 255
 
-RESERVED = ("/health", "/ready", "/metrics", "/user", "/api", "/errors")
+RESERVED = ("/health", "/ready", "/metrics", "/user", "/api", "/errors", "/callbacks")
 """The gateway's own paths; whatever lies below them is its own too."""
 
 

@@ -35,7 +35,8 @@ _SERVICES = f"""
 """
 _OPERATIONS = f"""
     {_BUYER}
-    select o.id, o.service_id, o.name, o.method, o.path_pattern, o.reserved, o.replays, o.cost_formula,
+    select o.id, o.service_id, o.name, o.method, o.path_pattern, o.reserved, o.replays, o.asynchronous,
+           o.cost_formula,
            coalesce((b.terms #>> array['prices', o.id::text])::bigint,
                     case when b.version_id is null then p.price_micro end, o.price_micro) as price_micro,
            coalesce((b.terms #>> array['quota_costs', o.id::text])::bigint,
@@ -64,6 +65,7 @@ class CatalogOperation:
     cost_formula: str
     reserved: bool
     replays: bool
+    asynchronous: bool
     locked: str
     minimum_rank: int | None
     """The `sort_order` that a plan needs at least, of the operation and its service; None: any plan will do."""
@@ -156,6 +158,7 @@ def _operation(row: Any, locked: str, service_rank: int | None, *, known: bool) 
         cost_formula=row["cost_formula"],
         reserved=row["reserved"],
         replays=row["replays"],
+        asynchronous=row["asynchronous"],
         locked=locked or _locked(row, known=known),
         minimum_rank=max(ranks, default=None),
     )

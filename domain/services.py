@@ -38,6 +38,8 @@ CHANGEABLE = frozenset(
         "max_body_bytes",
         "tls_verify",
         "cors_origins",
+        "job_concurrency",
+        "job_timeout_seconds",
     ]
 )
 """Columns that `create` and `update` take as they are; the database checks their bounds."""
@@ -45,7 +47,7 @@ CHANGEABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """One service. Timeouts in milliseconds; `total_timeout_ms` and `max_body_bytes` 0: no limit."""
+    """One service. Timeouts in milliseconds; `total_timeout_ms`, `max_body_bytes`, `job_concurrency` 0: no limit."""
 
     id: UUID
     slug: str
@@ -73,6 +75,8 @@ class ServiceRecord:
     max_body_bytes: int
     tls_verify: bool
     cors_origins: tuple[str, ...]
+    job_concurrency: int
+    job_timeout_seconds: int
     created_at: datetime
 
 

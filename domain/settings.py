@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from domain.alert_settings import AlertSettings
+from domain.async_settings import AsyncSettings
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
 from domain.job_settings import JobSettings
@@ -43,6 +44,7 @@ __all__ = [
     "INSTANCE_FILE",
     "AdminSettings",
     "AlertSettings",
+    "AsyncSettings",
     "CreditSettings",
     "DatabaseSettings",
     "DevSettings",
@@ -363,12 +365,19 @@ class Settings:
         self.webhooks = WebhookSettings()
         self.jobs = JobSettings()
         self.alerts = AlertSettings()
+        self.asynchronous = AsyncSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:
             self.gateway = self.gateway.moved(self.dev.port_offset)
             self.portal = self.portal.moved(self.dev.port_offset)
             self.jobs = self.jobs.moved(self.dev.port_offset)
             self.admin = self.admin.moved(self.dev.port_offset)
+
+    @property
+    def callback_base_url(self) -> str:
+        """Where upstreams reach the gateway, without a slash at its end."""
+        given = self.asynchronous.callback_url or self.portal.gateway_url.rstrip("/")
+        return given or f"http://localhost:{self.gateway.port}"
 
     def concerns(self) -> dict[str, BaseSettings]:
         """Each concern by its name, in the order of the documentation."""

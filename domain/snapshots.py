@@ -131,11 +131,15 @@ class OperationSnapshot:
     minimum_plan_id: UUID | None = None
     cost_formula: str = ""
     replays: bool = False
+    asynchronous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSnapshot:
-    """One upstream API as it is sold. Timeouts in seconds; 0 means none. `max_body_bytes` 0 means no limit."""
+    """One upstream API as it is sold. Timeouts in seconds; 0 means none. `max_body_bytes` 0 means no limit.
+
+    `job_timeout`: from the acceptance of a job to its end.
+    """
 
     id: UUID
     slug: str
@@ -155,6 +159,7 @@ class ServiceSnapshot:
     max_body_bytes: int
     cors_origins: frozenset[str]
     operations: tuple[OperationSnapshot, ...] = field(default=())
+    job_timeout: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,9 @@ class Admissions:
 
     def remember(self, mark: Mark, exchange: "Exchange") -> None:
         """Keep what the free policies decided for the head under `mark`, if that may be done and was asked before."""
-        request = exchange.request
+        request, operation = exchange.request, exchange.matched.operation
+        if operation is not None and operation.asynchronous:
+            return
         line_known, fields_known = self._lines.came_before(mark.line), self._fields.came_before(mark.fields_mark)
         if not (line_known or fields_known) or request.method in _WITHOUT or len(request.headers) > LONGEST_HEAD_FIELDS:
             return

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from domain.async_jobs.taking import JobTaking
 from domain.catalog.catalog import Catalog
 from domain.credits.holds import Holds
 from domain.credits.leasing import CHANNEL as CREDITS_CHANNEL
@@ -21,7 +22,7 @@ from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from domain.usage_reading import requests_since
-from gateway import health, recording, usage
+from gateway import health, job_paths, recording, usage
 from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
 from gateway.chain import COUNTED, FIRST, FREE
@@ -29,6 +30,7 @@ from gateway.client_address import AddressReader
 from gateway.doors.express import ExpressDoor
 from gateway.doors.plain import PlainDoor
 from gateway.error_pages import error_page
+from gateway.job_callbacks import job_callback
 from gateway.metrics import Counts, SharedCounts
 from gateway.metrics_port import MetricsPort
 from gateway.outcomes import Outcomes
@@ -59,6 +61,8 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
         Route("/health", health.health),
         Route("/ready", health.ready),
         Route("/user/usage", usage.user_usage),
+        *job_paths.ROUTES,
+        Route("/callbacks/jobs/{job_id}", job_callback, methods=["POST"]),
         Route("/errors/{code}", error_page),
     ]
     return GatewayApplication(door, express, routes=routes, lifespan=lifespan, exception_handlers=answer_refusal())
@@ -114,6 +118,8 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             await part.start()
         outcomes = Outcomes(wallets.access, settings.gateway)
         stack.push_async_callback(outcomes.stop)
+        jobs = JobTaking(wallets.access)
+        stack.push_async_callback(jobs.stop)
         upstreams = UpstreamPool(settings.upstream)
         stack.push_async_callback(upstreams.close, 0.0)
         stack.push_async_callback(outcomes.end_alone)
@@ -125,6 +131,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             wallets=wallets,
             holds=holds,
             outcomes=outcomes,
+            jobs=jobs,
             journal=journal,
             upstreams=upstreams,
             addresses=AddressReader(settings.gateway.trusted_proxies),
@@ -144,7 +151,8 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
 
 async def _close_pool(pool: Any) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(pool.close(), 2)
+        async with asyncio.timeout(2):
+            await pool.close()
     pool.terminate()
 
 

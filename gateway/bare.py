@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from starlette.applications import Starlette
 
+from domain.async_jobs.taking import JobTaking
 from domain.catalog.catalog import Catalog
 from domain.catalog.reading import parse_upstream
 from domain.credits.holds import Holds
@@ -66,6 +67,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             wallets=wallets,
             holds=Holds(wallets.access),
             outcomes=Outcomes(wallets.access, settings.gateway),
+            jobs=JobTaking(wallets.access),
             journal=Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal),
             upstreams=upstreams,
             addresses=AddressReader(()),

@@ -62,6 +62,10 @@ class Charge:
         paid = is_paid_in_part(self._charge_on, outcome, status, headers_arrived=arrived, sent=sent)
         return min(delivered, self._most()) if paid else 0
 
+    def capped(self, exchange: "Exchange", outcome: str) -> int:
+        """What spend caps count of it."""
+        return self.cost(exchange, outcome)
+
     def settle(self, exchange: "Exchange", outcome: str) -> None:
         """What it costs is spent, the rest of what was held is free again. Once for each request."""
         self.wallet.settle(self.price, self.cost(exchange, outcome))

@@ -32,6 +32,7 @@ _REFUSED_AT: dict[type[Refusal], Step] = {
     refusals.OutcomeNotKept: Step.REPEAT,
     refusals.IdempotencyMismatch: Step.REPEAT,
     refusals.OutOfCredits: Step.CHARGE,
+    refusals.TooManyJobs: Step.CHARGE,
 }
 _KEY_FAULTS = {fault.name.lower(): fault.value for fault in KeyFault if fault}
 """By what the refusal of a key says to the operator."""

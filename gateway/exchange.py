@@ -362,7 +362,7 @@ class Exchange:
         bucket = self.bucket
         if self.taken_at and bucket is not None:
             if bucket.weighted:
-                bucket.uncharge(self.taken_at, 0 if self.charge is None else self.charge.cost(self, outcome))
+                bucket.uncharge(self.taken_at, 0 if self.charge is None else self.charge.capped(self, outcome))
             bucket.done()
 
     def give_back_permits(self) -> None:

@@ -34,6 +34,16 @@ def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> Upstre
     )
 
 
+def job_request(exchange: "Exchange") -> tuple[bytes, Headers]:
+    """The same for later: target behind an origin's own path, and fields without `Host`, which an origin brings.
+
+    The body is kept whole and its answer is read by us, so the caller's codings of answers are not asked for.
+    """
+    origin = pick(exchange.matched.service.upstreams)
+    fields = [field for field in _headers(exchange, origin, b"")[1:] if field[0] != b"accept-encoding"]
+    return _target(exchange, origin)[len(origin.path) :], [*fields, (b"accept-encoding", b"identity")]
+
+
 def known_lines(exchange: "Exchange") -> tuple[dict[str, bytes], bytes]:
     """The head that every request like this one has, all but `_changing`, in two: by the origin's URL what hangs on the
     request line, and what hangs on its fields and the peer. Raises ValueError.

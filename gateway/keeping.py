@@ -103,6 +103,10 @@ class Keeping:
         del head, upstream
         return False
 
+    def fingerprint(self) -> bytes:
+        """Of the request as far as it was read."""
+        return self._seen.digest()
+
     # -- a client that leaves
 
     def goes_on(self) -> bool:

@@ -45,7 +45,8 @@ class MetricsPort:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _SECONDS)
+            async with asyncio.timeout(_SECONDS):
+                head = await reader.readuntil(b"\r\n\r\n")
             target = head.split(b" ", 2)[1] if head.startswith((b"GET ", b"HEAD ")) else b""
             status, body = (b"200 OK", exposition(self._shared)) if target == b"/metrics" else (b"404 Not Found", b"")
             writer.write(
@@ -53,7 +54,8 @@ class MetricsPort:
                 % (status, len(body))
                 + (body if head.startswith(b"GET ") else b"")
             )
-            await asyncio.wait_for(writer.drain(), _SECONDS)
+            async with asyncio.timeout(_SECONDS):
+                await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             pass
         finally:

@@ -87,7 +87,8 @@ class Outcomes:
         self._ending = asyncio.Event()
         if self._alone:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._ending.wait()
         for keeping in tuple(self._alone):
             keeping.give_up(cut=True)
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote_to_bytes
 
-OWN_PATHS = (b"/health", b"/ready", b"/user/", b"/errors/")
+OWN_PATHS = (b"/health", b"/ready", b"/user/", b"/errors/", b"/callbacks/")
 
 
 def is_own(path: bytes) -> bool:

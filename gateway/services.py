@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from domain.async_jobs.taking import JobTaking
 from domain.catalog.catalog import Catalog
 from domain.credits.holds import Holds
 from domain.credits.wallets import Wallets
@@ -44,6 +45,7 @@ class Services:
     wallets: Wallets
     holds: Holds
     outcomes: Outcomes
+    jobs: JobTaking
     journal: Journal
     upstreams: UpstreamPool
     addresses: AddressReader

@@ -99,7 +99,7 @@ JOBS: tuple[Job, ...] = (
         timeout_seconds=600,
         attempts=5,
         backoff_seconds=10,
-        description="Releases reservations past their deadline, and forgets leases of workers that ended long ago.",
+        description="Releases reservations past their deadline, ends overdue jobs, and forgets leases of workers that ended long ago.",
     ),
     Job(
         name="credit-expiry",

@@ -17,6 +17,8 @@ from portal.routes import routes
 from portal.services import Services
 from portal.web.failures import EXCEPTION_HANDLERS
 from portal.web.guarding import GuardedRequests
+from portal.web.measures import MeasuredRequests, Measures
+from portal.web.metrics_port import serving_metrics
 from portal.web.templates import Templates
 from portal.web.turns import Turns
 
@@ -26,17 +28,21 @@ LARGEST_BODY = 1_048_576
 def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
     """The application of one process. Nothing is opened before its lifespan starts. Raises ValueError for a bad setting."""
     settings.secrets.key_by_version  # noqa: B018  parsing is the check
+    measures = Measures()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
-        async with open_services(settings) as services:
+        async with (
+            open_services(settings) as services,
+            serving_metrics(settings.portal, measures, services.database),
+            running(services, tasks),
+        ):
             app.state.services = services
-            async with running(services, tasks):
-                yield {}
+            yield {}
 
     return Starlette(
         routes=routes(),
-        middleware=[Middleware(GuardedRequests, face=settings.portal)],
+        middleware=[Middleware(MeasuredRequests, measures=measures), Middleware(GuardedRequests, face=settings.portal)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from domain.mailing import Mailer
+from portal.dispatching import dispatch_jobs
 from portal.erasing import erase_due_accounts
 from portal.services import Services
 from portal.webhook_delivery import deliver_webhooks
@@ -16,7 +17,7 @@ async def deliver_mails(services: Services) -> None:
 
 
 Task = Callable[[Services], Awaitable[None]]
-TASKS: tuple[Task, ...] = (deliver_mails, deliver_webhooks, erase_due_accounts)
+TASKS: tuple[Task, ...] = (deliver_mails, deliver_webhooks, dispatch_jobs, erase_due_accounts)
 """Each runs until it is cancelled, and looks after its own faults."""
 
 

@@ -37,7 +37,8 @@ class ExportResponse(StreamingResponse):
 
 
 async def _taken(send: Send, message: Message) -> None:
-    await asyncio.wait_for(send(message), SLOWEST_SECONDS)
+    async with asyncio.timeout(SLOWEST_SECONDS):
+        await send(message)
 
 
 async def export_answer(

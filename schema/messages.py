@@ -115,11 +115,13 @@ class Notice(Table, tablename="notice"):
 
 
 class AlertKind(StrEnum):
-    """Usage, spend caps and credits are told to customers, the others to operators."""
+    """Usage, spend caps, credits, and an organization's own errors and cost are told to customers, the others to operators."""
 
     USAGE = "usage"
     SPEND_CAP = "spend_cap"
     CREDITS_LOW = "credits_low"
+    USAGE_ERRORS = "usage_errors"
+    USAGE_COST = "usage_cost"
     ERROR_RATE = "error_rate"
     DAY_COST = "day_cost"
 
@@ -148,8 +150,40 @@ class AlertState(Table, tablename="alert_state"):
     since = Timestamptz(default=TimestamptzNow(), help_text="When it came to this level.")
     mailed_at = Timestamptz(null=True, default=None, help_text="When a mail was last written.")
     changes = Integer(default=1, help_text="Numbers its changes: of two writers one is made.")
+    raised_level = SmallInt(default=0, help_text="The level that it rose to last.")
+    raised_at = Timestamptz(null=True, default=None, help_text="When it last rose; null: before this was kept.")
+    snoozed_until = Timestamptz(null=True, default=None, help_text="No mail is written of it before; null: never was.")
+    snooze_reason = Text(default="", help_text="Why an operator wants no mail of it.")
 
     uq_alert_state_kind_subject = Unique([kind, subject])
-    ck_alert_state_kind = Check("kind in ('usage', 'spend_cap', 'credits_low', 'error_rate', 'day_cost')")
+    ck_alert_state_kind = Check(
+        "kind in ('usage', 'spend_cap', 'credits_low', 'usage_errors', 'usage_cost', 'error_rate', 'day_cost')"
+    )
     ck_alert_state_subject = Check("length(subject) <= 200")
     ck_alert_state_level = Check("level between 0 and 100")
+
+
+class AlertChoice(Table, tablename="alert_choice"):
+    """What an organization wants to be told of; one that never chose has no row."""
+
+    id = UUID(primary_key=True)
+    created_at = Timestamptz(default=TimestamptzNow())
+    updated_at = Timestamptz(default=TimestamptzNow(), help_text="When it was chosen last.")
+    organization_id = ForeignKey(
+        Organization, null=False, index=False, on_delete=OnDelete.restrict, help_text="The organization."
+    )
+    usage_percents = Array(
+        base_column=SmallInt(), default=list, help_text="Levels of limits, quotas and spend caps; empty: not told of."
+    )
+    low_credits_micro = BigInt(
+        null=True, default=None, help_text="The balance is low below it; 0: never, null: a share of what was bought."
+    )
+    day_cost_micro = BigInt(null=True, default=None, help_text="Charged in a UTC day; null: not told of.")
+    error_percent = SmallInt(null=True, default=None, help_text="Share of failures; null: not told of.")
+    error_requests = Integer(default=100, help_text="Of fewer requests a share of failures is not told of.")
+
+    uq_alert_choice_organization_id = Unique([organization_id])
+    ck_alert_choice_usage_percents = Check("cardinality(usage_percents) <= 5")
+    ck_alert_choice_amounts = Check("low_credits_micro >= 0 and day_cost_micro > 0")
+    ck_alert_choice_error_percent = Check("error_percent between 1 and 100")
+    ck_alert_choice_error_requests = Check("error_requests between 1 and 1000000000")

@@ -23,6 +23,7 @@ APP_CONFIG = AppConfig(
             "schema.configuration",
             "schema.legacy",
             "schema.jobs",
+            "schema.async_jobs",
         ],
         exclude_imported=True,
     ),

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, ForeignKey, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, UUID, Array, BigInt, Boolean, Bytea, ForeignKey, Integer, Text, Timestamptz
 from piccolo.columns.base import OnDelete
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.columns.readable import Readable
@@ -51,6 +51,11 @@ class Service(Table, tablename="service"):
     max_body_bytes = BigInt(default=0, help_text="Largest request body; 0: no limit.")
     tls_verify = Boolean(default=True, help_text="Verify the upstream's certificate.")
     cors_origins = Array(base_column=Text(), default=list, help_text="Origins that browsers may call from.")
+    job_concurrency = Integer(default=0, help_text="Jobs of asynchronous operations at work at once; 0: no limit.")
+    job_timeout_seconds = Integer(default=3600, help_text="Longest life of a job, from its acceptance to its end.")
+    callback_secret = Bytea(null=True, default=None, secret=True, help_text="Signs what it says of jobs, sealed.")
+    old_callback_secret = Bytea(null=True, default=None, secret=True, help_text="The one before, sealed.")
+    old_callback_secret_until = Timestamptz(null=True, default=None, help_text="Until then both are good.")
 
     uq_service_slug = Unique([slug])
     uq_service_route_prefix = Unique([route_prefix])
@@ -66,6 +71,9 @@ class Service(Table, tablename="service"):
     )
     ck_service_max_connections = Check("max_connections > 0")
     ck_service_max_body_bytes = Check("max_body_bytes >= 0")
+    ck_service_job_concurrency = Check("job_concurrency between 0 and 100000")
+    ck_service_job_timeout_seconds = Check("job_timeout_seconds between 1 and 604800")
+    ck_service_old_callback_secret = Check("(old_callback_secret is null) = (old_callback_secret_until is null)")
 
     @classmethod
     def get_readable(cls) -> Readable:
@@ -90,6 +98,7 @@ class Operation(Table, tablename="operation"):
     reserved = Boolean(default=False, help_text="Reserve the price durably before the request goes out.")
     cost_formula = Text(default="", help_text="Price by the request's fields, at most `price_micro`; empty: fixed.")
     replays = Boolean(default=False, help_text="Answer a repeated Idempotency-Key with the stored outcome.")
+    asynchronous = Boolean(default=False, help_text="Answered 202 with a job; the upstream does it in its own time.")
     enabled = Boolean(default=True, help_text="A disabled operation answers 404.")
 
     uq_operation_service_id_method_path_pattern = Unique([service_id, method, path_pattern])

@@ -16,7 +16,7 @@ from domain.operators import OperatorRole
 from domain.settings import Settings
 from portal.web.cookies import cookie_name
 from portal.web.forgery import FIELD, form_token
-from tests.portals import Browser, Portal
+from tests.portals import Browser, Portal, own_address
 
 _HIDDEN = re.compile(r'<input type="hidden" name="(once|seen)" value="([^"]*)">')
 
@@ -78,9 +78,9 @@ class TestOperator:
 class BackOffice(Portal):
     """The application in its lifespan. Its people and organizations are made as the portal's are."""
 
-    def browser(self, address: str = "127.0.0.1") -> OperatorBrowser:
-        """A new browser without cookies, at that address."""
-        transport = httpx2.ASGITransport(app=self.app, client=(address, 40_000))
+    def browser(self, address: str = "") -> OperatorBrowser:
+        """A new browser without cookies, at that address, else at one of its own."""
+        transport = httpx2.ASGITransport(app=self.app, client=(address or own_address(), 40_000))
         client = httpx2.AsyncClient(
             transport=transport, base_url=self.settings.admin.base_url, headers={"user-agent": "Test Browser 1.0"}
         )
@@ -103,7 +103,7 @@ class BackOffice(Portal):
 
     async def sign_in(self, user_id: int) -> OperatorBrowser:
         """A browser that is signed in to the back office as the user."""
-        browser = self.browser()
+        browser = self.browser("127.0.0.1")
         token = await begin_session(
             self.pool,
             user_id,

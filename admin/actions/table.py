@@ -3,6 +3,7 @@
 from admin.actions import (
     acting,
     appointing,
+    async_jobs,
     balances,
     erasing,
     founding,
@@ -14,6 +15,7 @@ from admin.actions import (
     replaying,
     revoking,
     shadowing,
+    snoozing,
     subscribing,
     suspending,
     switching,
@@ -33,11 +35,13 @@ ACTIONS: tuple[Action, ...] = (
     *subscribing.ACTIONS,
     *limiting.ACTIONS,
     *shadowing.ACTIONS,
+    *async_jobs.ACTIONS,
     *switching.ACTIONS,
     *undoing.ACTIONS,
     *replaying.ACTIONS,
     *mailing.ACTIONS,
     *job_running.ACTIONS,
+    *snoozing.ACTIONS,
     *appointing.ACTIONS,
 )
 

@@ -31,7 +31,14 @@ class FindPage(Page):
 
 def path_of(kind: str, ref: str) -> str:
     """The page of a thing by its kind."""
-    folder = {"organization": "organizations", "key": "keys", "user": "users", "request": "requests", "plan": "plans"}
+    folder = {
+        "organization": "organizations",
+        "key": "keys",
+        "user": "users",
+        "request": "requests",
+        "plan": "plans",
+        "job": "async-jobs",
+    }
     if kind == "service":
         return f"/reports/errors-by-operation?service={quote(ref, safe='')}"
     return f"/{folder[kind]}/{quote(ref, safe='')}"

@@ -147,6 +147,7 @@ def _needs(visit: Visit, found: Needs) -> tuple[Need, ...]:
     operators = "/operators" if visit.may(Right.OPERATORS) else ""
     audit = "/audit" if visit.may(Right.LOOK_AUDIT) else ""
     counted = (
+        (found.alerts, many(found.alerts, "alert stands.", "alerts stand."), "/alerts", "bad"),
         (found.jobs, many(found.jobs, "job run", "job runs") + " failed for good.", "/jobs?state=failed", "bad"),
         (
             found.without_factor,

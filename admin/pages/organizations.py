@@ -13,6 +13,7 @@ from domain.access import Access
 from domain.analytics.series import series_of
 from domain.analytics.sources import Filter
 from domain.analytics.windows import RANGES, window_of
+from domain.async_jobs.reading import JobFilter, JobRecord, list_anybodys_jobs
 from domain.back_office.customers import STATES, Customer, Person, list_customers, operators_access, people_of
 from domain.credits.accounts import Balance, fetch_balance
 from domain.credits.entries import LedgerEntry
@@ -65,6 +66,7 @@ class OrganizationPage(Page):
     balance: Balance | None
     ledger: list[LedgerEntry] | None
     requests: list[LogEntry]
+    jobs: tuple[JobRecord, ...]
     endpoints: list[Any]
     drawing: Drawing
     total: Any
@@ -111,6 +113,7 @@ async def show(visit: Visit, slug: str) -> Page:
         balance=money[0] if money else None,
         ledger=money[1] if money else None,
         requests=[],
+        jobs=(await list_anybodys_jobs(connection, organization.id, JobFilter(), limit=_SOME)).jobs,
         endpoints=await list_endpoints(connection, access),
         drawing=drawings(series)[0],
         total=series.total,

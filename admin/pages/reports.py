@@ -13,8 +13,10 @@ from admin.web.page import PageRoute, chosen
 from admin.web.report_charts import Drawing, draw
 from admin.web.visit import Visit
 from domain.faults import Fault, NotFound
+from domain.job_queue import queue_depth_if_there
 from domain.operators import Right
 from domain.reports.choosing import parse_choice
+from domain.reports.health import with_queue
 from domain.reports.registry import REPORTS
 from domain.reports.report_csv import report_csv
 from domain.reports.shapes import Column, Named, Report, ReportKind
@@ -25,6 +27,8 @@ WINDOWS = (("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days"), ("30d", "30 
 NAMES = ("window", "from", "to", "organization", "service", "operation", "which", "page")
 MONEY = frozenset({"credit-flows"})
 """Reports that ask for the right to look at money as well."""
+HEALTH = "system-health"
+"""The report to which Redis has something to say."""
 GROUPS = (
     ("Traffic", ("live-traffic", "errors-by-service", "errors-by-operation", "latency-by-service", "latency-by-operation", "slowest-operations")),
     ("Limits", ("most-refused", "limit-pressure", "shadow-limits")),
@@ -102,6 +106,8 @@ async def show(visit: Visit, slug: str) -> Page | Response:
             error=str(fault), status=status_of(fault),
         )  # fmt: skip
     report = await kind.make(visit.connection, choice)
+    if kind.slug == HEALTH:
+        report = with_queue(report, await queue_depth_if_there(visit.services.redis))
     if as_file:
         return _file(report)
     return ReportPage(

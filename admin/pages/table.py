@@ -3,6 +3,8 @@
 from admin.pages import (
     account,
     actions,
+    alerts,
+    async_jobs,
     audit,
     find,
     home,
@@ -14,6 +16,7 @@ from admin.pages import (
     plans,
     reports,
     requests,
+    runbook,
     sign_in,
     users,
     what_if,
@@ -23,6 +26,8 @@ from admin.web.page import PageRoute
 PAGES: tuple[PageRoute, ...] = (
     *account.PAGES,
     *actions.PAGES,
+    *async_jobs.PAGES,
+    *alerts.PAGES,
     *audit.PAGES,
     *find.PAGES,
     *home.PAGES,
@@ -34,6 +39,7 @@ PAGES: tuple[PageRoute, ...] = (
     *plans.PAGES,
     *reports.PAGES,
     *requests.PAGES,
+    *runbook.PAGES,
     *sign_in.PAGES,
     *users.PAGES,
     *what_if.PAGES,

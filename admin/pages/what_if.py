@@ -90,7 +90,8 @@ async def show(visit: Visit) -> Page | Response:
 async def _replayed(visit: Visit, given: dict[str, str]) -> WhatIf:
     """One run, one at a time in this process: it keeps a core busy. Raises TooManyTries, and what is wrong with the draft."""
     try:
-        await asyncio.wait_for(_one_at_a_time.acquire(), _WAIT_SECONDS)
+        async with asyncio.timeout(_WAIT_SECONDS):
+            await _one_at_a_time.acquire()
     except TimeoutError:
         text = "Other replays are under way. Try again in a moment."
         raise TooManyTries(text, retry_after_seconds=10) from None

@@ -175,7 +175,7 @@ TABLES: tuple[Shown, ...] = (
     Shown(
         "operation",
         SERVICES,
-        "name service_id method path_pattern price_micro quota_cost reserved replays enabled",
+        "name service_id method path_pattern price_micro quota_cost reserved replays asynchronous enabled",
         "service_id name method path_pattern enabled reserved",
         "path_pattern",
         link="name",
@@ -197,6 +197,15 @@ TABLES: tuple[Shown, ...] = (
         "-expires_at",
         orders="id expires_at",
         hidden="headers",
+    ),
+    Shown(
+        "async_job",
+        USAGE,
+        "id organization_id service_id operation_id status reason progress price_micro charged_micro created_at",
+        "id organization_id created_at",
+        "-created_at",
+        orders="id created_at",
+        hidden="target",
     ),
     Shown(
         "credit_account",
@@ -277,6 +286,13 @@ TABLES: tuple[Shown, ...] = (
         "id organization_id kind name level value threshold period_ends since",
         "organization_id kind level",
         "-since",
+    ),
+    Shown(
+        "alert_choice",
+        MESSAGES,
+        "id organization_id usage_percents low_credits_micro day_cost_micro error_percent error_requests updated_at",
+        "organization_id",
+        "-updated_at",
     ),
     Shown("api_reply", RECORDS, "id scope status created_at", "created_at status", "-created_at", hidden="key"),
     Shown(

@@ -14,6 +14,7 @@ from admin.web.rendering import render
 from admin.web.visit import Visit
 from domain import faults
 from portal.web.failures import TITLES, noted
+from portal.web.measures import note_refusal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,8 @@ class FactorNeeded(faults.Forbidden):
 
 async def page_of_fault(visit: Visit, fault: Exception) -> Response:
     """The page that tells of a fault. Who is not signed in goes to sign in, who needs a second factor to set one up."""
+    if isinstance(fault, (faults.NotSignedIn, FactorNeeded)):
+        note_refusal(fault.code)
     if isinstance(fault, faults.NotSignedIn):
         back = quote(visit.request.url.path, safe="/") if visit.request.method == "GET" else ""
         return RedirectResponse(f"/sign-in?next={back}" if back not in ("", "/") else "/sign-in", status_code=303)

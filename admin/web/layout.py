@@ -39,6 +39,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavigationItem, ...]], ...] = (
         (
             NavigationItem("Organizations", "/organizations", Right.LOOK, "team"),
             NavigationItem("Requests", "/requests", Right.LOOK, "logs"),
+            NavigationItem("Async jobs", "/async-jobs", Right.LOOK, "jobs"),
             NavigationItem("Actions", "/actions", Right.LOOK, "subscription"),
         ),
     ),
@@ -53,6 +54,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavigationItem, ...]], ...] = (
     (
         "Running it",
         (
+            NavigationItem("Alerts", "/alerts", Right.LOOK, "alerts"),
             NavigationItem("Jobs", "/jobs", Right.LOOK, "webhooks"),
             NavigationItem("Audit", "/audit", Right.LOOK_AUDIT, "audit"),
             NavigationItem("Operators", "/operators", Right.OPERATORS, "account"),

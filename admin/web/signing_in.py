@@ -70,16 +70,14 @@ async def complete(visit: Visit, user_id: int, *, next_path: str, how: str, fact
 
 
 async def take_code(visit: Visit, waiting: Waiting, code: str) -> str:
-    """What the code was. A browser that signed in before has its own count (A6). Raises as check_second_step."""
-    cookie = read_cookie(visit.request, visit.settings.admin, DEVICE)
-    device = device_of(visit.settings.secrets, cookie, waiting.user_id)
+    """What the code was. Raises as check_second_step."""
     return await check_second_step(
         visit.connection,
         visit.services.throttle,
         visit.settings.secrets,
         waiting,
         code,
-        counted_as=f"{waiting.user_id}:{device or '-'}",
+        device_cookie=read_cookie(visit.request, visit.settings.admin, DEVICE),
         actor=visit.actor,
     )
 

@@ -1,4 +1,4 @@
-"""What customers are told of: use of their limits, quotas and spend caps, and credits that run low."""
+"""What customers are told of: use of their limits, quotas and spend caps, credits that run low, and what they chose."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from domain.alert_settings import AlertSettings
+from domain.alerts.choices import AlertChoices, fetch_choice
 from domain.alerts.measures import CUSTOMERS, Measure, Window
+from domain.alerts.own_measures import own_measures
 from domain.alerts.rules import falling, rising
 from domain.limit_use import LimitUse, caps_in_use, limits_in_use
 from domain.organizations import OrganizationRecord, fetch_organization
@@ -57,6 +59,7 @@ async def measure(connection: Any, organization_id: UUID, settings: AlertSetting
     Limits that are only counted, of seconds and minutes, and of each key are not told of. Raises NotFound.
     """
     organization = await fetch_organization(connection, organization_id)
+    choice = await fetch_choice(connection, organization_id)
     subscription = await fetch_subscription(connection, organization_id)
     found: list[Measure] = []
     if subscription is not None:
@@ -69,18 +72,26 @@ async def measure(connection: Any, organization_id: UUID, settings: AlertSetting
             [use for use in await limits_in_use(connection, subscription, entitled, now) if not use.limit.shadow],
             anchor,
             now,
+            choice,
             goes_on=goes_on,
         )
         if entitled.access:
             caps = await caps_in_use(connection, organization, subscription, now)
-            found += _of_limits(organization_id, caps, anchor, now, goes_on=False)
-    if (credits_low := await _credits(connection, organization_id, settings)) is not None:
+            found += _of_limits(organization_id, caps, anchor, now, choice, goes_on=False)
+    if (credits_low := await _credits(connection, organization_id, settings, choice)) is not None:
         found.append(credits_low)
+    found += await own_measures(connection, organization, choice, now)
     return Customer(organization, tuple(found))
 
 
 def _of_limits(
-    organization_id: UUID, uses: Sequence[LimitUse], anchor: float, now: datetime, *, goes_on: bool
+    organization_id: UUID,
+    uses: Sequence[LimitUse],
+    anchor: float,
+    now: datetime,
+    choice: AlertChoices,
+    *,
+    goes_on: bool,
 ) -> Iterator[Measure]:
     for use in uses:
         if use.used is None:
@@ -99,7 +110,7 @@ def _of_limits(
             unit=limit.unit,
             value=use.used,
             threshold=limit.amount,
-            reach=rising(use.used, limit.amount),
+            reach=rising(use.used, limit.amount, choice.usage_percents),
             window=window,
             service=use.service,
             operation=use.operation,
@@ -107,13 +118,17 @@ def _of_limits(
         )
 
 
-async def _credits(connection: Any, organization_id: UUID, settings: AlertSettings) -> Measure | None:
+async def _credits(
+    connection: Any, organization_id: UUID, settings: AlertSettings, choice: AlertChoices
+) -> Measure | None:
     """None of who has no ledger, or never had a credit."""
     balance = await connection.fetchval(_ACCOUNT, organization_id)
     income = None if balance is None else await connection.fetchval(_LAST_INCOME, organization_id)
     if income is None:
         return None
-    mark = income * settings.low_credits_percent // 100
+    mark = choice.low_credits_micro
+    if mark is None:
+        mark = income * settings.low_credits_percent // 100
     return Measure(
         kind=AlertKind.CREDITS_LOW,
         subject=str(organization_id),

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from domain.alert_settings import AlertSettings
 from domain.alerts.customers import measure
-from domain.alerts.measures import CUSTOMERS, OPERATORS, Measure
+from domain.alerts.measures import CUSTOMERS, OPERATORS, OWN, Measure
 from domain.alerts.operators import measure_installation
 from domain.alerts.rules import level_after, mailed
-from domain.alerts.states import State, clear, move, open_states, states_about, states_of
+from domain.alerts.states import State, clear, move, open_states, states_about, states_of, told_late
 from domain.alerts.telling import Teller, tell_customer, tell_operators
 
 
@@ -46,6 +46,10 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
     states = await states_of(connection, CUSTOMERS, organization_id)
     customer = await measure(connection, organization_id, looker.alerts, now)
     told = Told()
+    for kind in OWN:
+        before = states.get((kind, str(organization_id)))
+        if before is not None and before.level and kind not in {one.kind for one in customer.measures}:
+            told.armed += await clear(connection, kind, str(organization_id), before, now)
     for one in customer.measures:
         before = states.get((one.kind, one.subject))
         level = _new_level(one, before)
@@ -54,7 +58,7 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
         async with connection.transaction():
             higher = level > _level_before(one, before)
             by_mail = higher and _mailed(one, level, before, now)
-            if not await move(connection, one, level, before, now, mails=by_mail):
+            if not await move(connection, one, level, before, now, rises=higher, mails=by_mail):
                 continue
             told.armed += not higher
             if higher:
@@ -66,7 +70,10 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
 
 
 async def look_at_installation(connection: Any, looker: Looker, now: datetime) -> Told:
-    """Tell operators what has happened since the last look, and let go what is over."""
+    """Tell operators what has happened since the last look, and let go what is over.
+
+    Of what is snoozed no mail is written; if it rose meanwhile and stands when the snooze is over, it is told then.
+    """
     open_ones = await open_states(connection, OPERATORS)
     measures = await measure_installation(connection, looker.alerts, now)
     states = open_ones | await states_about(connection, OPERATORS, [one.subject for one in measures])
@@ -76,19 +83,29 @@ async def look_at_installation(connection: Any, looker: Looker, now: datetime) -
         open_ones.pop((one.kind, one.subject), None)
         level = _new_level(one, before)
         if level is None:
+            if before is not None and _level_before(one, before) and before.owed(now):
+                told.add(await _tell_late(connection, looker, one, before, now))
             continue
         async with connection.transaction():
             higher = level > _level_before(one, before)
-            if not await move(connection, one, level, before, now, mails=higher):
+            by_mail = higher and not (before is not None and before.snoozed(now))
+            if not await move(connection, one, level, before, now, rises=higher, mails=by_mail):
                 continue
             told.armed += not higher
-            if higher:
-                told.levels += 1
+            told.levels += higher
+            if by_mail:
                 told.mails += await tell_operators(connection, looker.teller, looker.alerts.email, one)
     # What is measured no more has too few requests, costs little, or is no alert any longer by the settings.
     for (kind, subject), before in open_ones.items():
         told.armed += await clear(connection, kind, subject, before, now)
     return told
+
+
+async def _tell_late(connection: Any, looker: Looker, one: Measure, before: State, now: datetime) -> Told:
+    async with connection.transaction():
+        if not await told_late(connection, one, before, now):
+            return Told()
+        return Told(levels=1, mails=await tell_operators(connection, looker.teller, looker.alerts.email, one))
 
 
 def _level_before(one: Measure, before: State | None) -> int:

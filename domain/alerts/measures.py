@@ -7,7 +7,9 @@ from uuid import UUID
 from domain.alerts.rules import Reach
 from schema.messages import AlertKind
 
-CUSTOMERS = (AlertKind.USAGE, AlertKind.SPEND_CAP, AlertKind.CREDITS_LOW)
+OWN = (AlertKind.USAGE_ERRORS, AlertKind.USAGE_COST)
+"""What an organization is told of only if it wants to be: measured no more once it does not."""
+CUSTOMERS = (AlertKind.USAGE, AlertKind.SPEND_CAP, AlertKind.CREDITS_LOW, *OWN)
 OPERATORS = (AlertKind.ERROR_RATE, AlertKind.DAY_COST)
 
 
@@ -24,7 +26,7 @@ class Window:
 class Measure:
     """`subject` is unique within its kind. `value` and `threshold` are requests, units, or micro-credits.
 
-    Of an error rate they are failures and requests. `organization_id` None is the whole installation. `name` is for people:
+    Of an error rate they are failures and requests, and `percent` is the share from which on it is told. `organization_id` None is the whole installation. `name` is for people:
     the limit's, the service's, the organization's. `unit` is requests, quota or credits. `consequence` says what happens at 100 %.
     """
 
@@ -40,3 +42,4 @@ class Measure:
     service: str = ""
     operation: str = ""
     consequence: str = ""
+    percent: int = 0

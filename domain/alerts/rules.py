@@ -14,7 +14,7 @@ LEVELS = (50, 80, 100)
 WHOLE = (100,)
 """The one level of a threshold that is reached or not."""
 MARGIN = 10
-"""So many percents of the threshold below its level a level is armed again."""
+"""So many percents of the threshold below its level a level is armed again; half of the level, if that is less."""
 
 
 class Reach(NamedTuple):
@@ -38,7 +38,7 @@ def rising(value: int, threshold: int, levels: Sequence[int] = LEVELS) -> Reach:
         return NOTHING
     return Reach(
         max((level for level in levels if value * 100 >= level * threshold), default=0),
-        max((level for level in levels if value * 100 >= (level - MARGIN) * threshold), default=0),
+        max((level for level in levels if value * 100 >= (level - min(MARGIN, level // 2)) * threshold), default=0),
     )
 
 

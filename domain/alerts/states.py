@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.alerts.measures import Measure
 from schema.messages import AlertKind
 
-_COLUMNS = "kind, subject, level, changes, period_begins, mailed_at"
+_COLUMNS = "kind, subject, level, changes, period_begins, mailed_at, raised_at, snoozed_until"
 _OF = f"select {_COLUMNS} from alert_state where kind = any($1) and organization_id = $2"
 _OPEN = f"select {_COLUMNS} from alert_state where kind = any($1) and level > 0"
 _STORED = f"select {_COLUMNS} from alert_state where kind = any($1) and subject = any($2)"
@@ -18,13 +18,18 @@ _ACTIVE = "$3::uuid is null or exists (select from organization where id = $3 an
 _VALUES = "level = $5, value = $6, threshold = $7, period_begins = $8, period_ends = $9, name = $4"
 _INSERT = f"""
 insert into alert_state as a (kind, subject, organization_id, name, level, value, threshold, period_begins, period_ends, since,
-                         mailed_at, changes)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1 where {_ACTIVE}
+                         mailed_at, changes, raised_level, raised_at)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $5, $10 where {_ACTIVE}
 on conflict on constraint uq_alert_state_kind_subject do nothing returning id
 """
 _CHANGE = f"""
-update alert_state set {_VALUES}, since = $10, mailed_at = coalesce($11, mailed_at), changes = changes + 1
+update alert_state set {_VALUES}, since = $10, mailed_at = coalesce($11, mailed_at), changes = changes + 1,
+       raised_level = case when $13 then $5 else raised_level end, raised_at = case when $13 then $10 else raised_at end
  where kind = $1 and subject = $2 and changes = $12 and ({_ACTIVE}) returning id
+"""
+_TOLD = """
+update alert_state set mailed_at = $4, changes = changes + 1
+ where kind = $1 and subject = $2 and changes = $3 returning id
 """
 _CLEAR = """
 update alert_state set level = 0, since = $4, changes = changes + 1
@@ -40,6 +45,18 @@ class State:
     changes: int
     period_begins: datetime | None
     mailed_at: datetime | None
+    raised_at: datetime | None = None
+    snoozed_until: datetime | None = None
+
+    def snoozed(self, now: datetime) -> bool:
+        """Whether no mail is written of it now."""
+        return self.snoozed_until is not None and self.snoozed_until > now
+
+    def owed(self, now: datetime) -> bool:
+        """Whether it rose while it was snoozed, still stands, and the snooze is over: then it is told now."""
+        if not self.level or self.raised_at is None or self.snoozed_until is None or self.snoozed_until > now:
+            return False
+        return self.raised_at < self.snoozed_until and (self.mailed_at is None or self.mailed_at < self.raised_at)
 
 
 States = dict[tuple[str, str], State]
@@ -62,11 +79,11 @@ async def states_about(connection: Any, kinds: Sequence[AlertKind], subjects: Se
 
 
 async def move(
-    connection: Any, measure: Measure, level: int, before: State | None, now: datetime, *, mails: bool
+    connection: Any, measure: Measure, level: int, before: State | None, now: datetime, *, rises: bool, mails: bool
 ) -> bool:
     """Store that it stands at `level` since `now`; False if it changed since `before` was read, or nobody is to be told.
 
-    In the caller's transaction, with what tells of it: then both happen, or neither.
+    `rises`: it is told; `mails`: by mail, too. In the caller's transaction, with what tells of it: then both happen, or neither.
     """
     window = measure.window
     values = (
@@ -84,7 +101,12 @@ async def move(
     )
     if before is None:
         return await connection.fetchval(_INSERT, *values) is not None
-    return await connection.fetchval(_CHANGE, *values, before.changes) is not None
+    return await connection.fetchval(_CHANGE, *values, before.changes, rises) is not None
+
+
+async def told_late(connection: Any, measure: Measure, before: State, now: datetime) -> bool:
+    """Store that it is told now, where it stands; False if it changed since. In the transaction that tells of it."""
+    return await connection.fetchval(_TOLD, measure.kind, measure.subject, before.changes, now) is not None
 
 
 async def clear(connection: Any, kind: str, subject: str, before: State, now: datetime) -> bool:
@@ -94,6 +116,13 @@ async def clear(connection: Any, kind: str, subject: str, before: State, now: da
 
 def _states(rows: Sequence[Any]) -> States:
     return {
-        (row["kind"], row["subject"]): State(row["level"], row["changes"], row["period_begins"], row["mailed_at"])
+        (row["kind"], row["subject"]): State(
+            row["level"],
+            row["changes"],
+            row["period_begins"],
+            row["mailed_at"],
+            row["raised_at"],
+            row["snoozed_until"],
+        )
         for row in rows
     }

@@ -14,11 +14,11 @@ from domain.access import Access, Permission
 from domain.entitlements import access_until, effective_limits
 from domain.lifecycle import LIVE, Subscription, Terms
 from domain.limit_overrides import holding
+from domain.organization_keys import key_of_organization
 from domain.quotas.costs import CREDITS, applying
 from domain.quotas.limiter import Limiter
 from domain.quotas.windows import WindowState
-from domain.snapshots import NO_ID, KeySnapshot, LimitOverride, LimitSnapshot, PlanSnapshot
-from domain.spend_caps import cap_limits
+from domain.snapshots import KeySnapshot, LimitOverride, LimitSnapshot, PlanSnapshot
 
 _FIELDS = """s.id, s.organization_id, s.plan_id, s.state, s.started_at, s.period_start, s.period_end, s.cancel_at,
        s.plan_version_id, s.next_plan_id, s.trial_ends_at, s.grace_until"""
@@ -109,25 +109,7 @@ def _snapshots(row: Any, access: Access, subscription: Subscription, now: dateti
         row["trial_calls"] if subscription.state == "trialing" else None,
     )
     plan = PlanSnapshot(subscription.plan_id, row["slug"], row["name"], 0, limits)
-    key = KeySnapshot(
-        id=NO_ID,
-        organization_id=access.organization_id,
-        organization_slug=access.slug,
-        organization_state=access.state,
-        plan_id=subscription.plan_id,
-        plan_slug=row["slug"],
-        name="",
-        prefix="",
-        environment="live",
-        scopes=frozenset(),
-        allowed_ips=(),
-        expires_at=None,
-        revoked=False,
-        period_start=subscription.period_start.timestamp(),
-        period_anchor=subscription.anchor.timestamp(),
-        billing_mode=row["billing_mode"],
-        spend_caps=cap_limits(row["spend_cap_day_micro"], row["spend_cap_month_micro"], None, None),
-    )
+    key = key_of_organization(row, subscription, slug=access.slug, plan_slug=row["slug"], state=access.state)
     return key, plan
 
 

@@ -79,6 +79,8 @@ SERVICE = (
     *_TIMEOUTS,
     _flag("tls_verify", "Verify the upstream's certificate.", default=True),
     Field("cors_origins", "texts", (), "Origins that browsers may call from."),
+    Field("job_concurrency", "number", 0, "Jobs of asynchronous operations at work at once; 0: no limit.", most=100_000),
+    Field("job_timeout_seconds", "number", 3600, "Longest life of a job, from its acceptance.", least=1, most=604_800),
 )  # fmt: skip
 OPERATION = (
     Field("name", "text", None, "In scopes, logs and bills; default: method and path.", longest=120),
@@ -88,6 +90,7 @@ OPERATION = (
     Field("minimum_plan", "plan", None, "Lowest plan that may call it; null: any.", nullable=True),
     _flag("reserved", "Reserve the price durably before the request goes out."),
     _flag("replays", "Answer a repeated Idempotency-Key with the stored outcome."),
+    _flag("asynchronous", "Answered 202 with a job, which the upstream does in its own time."),
     _flag("enabled", "A disabled operation answers 404.", default=True),
 )  # fmt: skip
 PRICE = (

@@ -21,7 +21,7 @@ _LAST = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One thing that fits. `kind` is organization, user, key, request, service, plan or object; `ref` names it in its page's address."""
+    """One thing that fits. `kind` is organization, user, key, request, job, service or plan; `ref` names it in its page's address."""
 
     kind: str
     ref: str
@@ -82,6 +82,10 @@ select 'organization', o.slug, o.name, 'its webhook endpoint', '' from webhook_e
 union all
 select 'organization', o.slug, o.name, 'its webhook delivery', d.state from webhook_delivery d
   join organization o on o.id = d.organization_id where d.id = $1
+union all
+select 'job', j.id::text, coalesce(s.slug || ': ' || p.name, j.id::text), 'asynchronous job of ' || o.slug, j.status
+  from async_job j join organization o on o.id = j.organization_id left join service s on s.id = j.service_id
+  left join operation p on p.id = j.operation_id where j.id = $1 or j.request_id = $1
 union all
 select 'service', slug, name, 'service', '' from service where id = $1
 union all

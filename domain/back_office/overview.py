@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from domain.alerts.reading import count_awake
 from domain.audit_chain.standing import read_standing
 from domain.histogram import BUCKETS, percentile
 from domain.ingesting.grains import EVERY
@@ -81,7 +82,7 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What waits for somebody, counted up to MOST_COUNTED. `unwell`: what is late or failed, as part, what, value and state.
+    """What waits for somebody, counted up to MOST_COUNTED. `alerts`: those for operators that nobody has snoozed. `unwell`: what is late or failed, as part, what, value and state.
 
     `has_service`, `has_plan`, `has_customer`: whether there is anything to sell, and anybody.
     """
@@ -94,6 +95,7 @@ class Needs:
     has_service: bool
     has_plan: bool
     has_customer: bool
+    alerts: int
     unwell: tuple[tuple[str, str, str, str], ...]
     chain_sound: bool
 
@@ -139,4 +141,5 @@ async def read_needs(connection: Any, now: datetime) -> Needs:
     """What waits for somebody now."""
     row = await connection.fetchrow(_NEEDS, now, now + TRIALS_WITHIN)
     found = tuple((part, what, value, state) for part, what, value, _, state in await unwell(connection, now))
-    return Needs(**dict(row), unwell=found, chain_sound=(await read_standing(connection)).sound)
+    alerts = await count_awake(connection, now, MOST_COUNTED)
+    return Needs(**dict(row), alerts=alerts, unwell=found, chain_sound=(await read_standing(connection)).sound)

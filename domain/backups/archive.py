@@ -4,26 +4,49 @@ Made under another name and forced to the disk before it gets its own, so a file
 holds customers' addresses and what their keys and passwords are checked against.
 """
 
+import fcntl
 import hashlib
+import io
 import os
+import time
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from domain.backups.manifest import DamagedBackup, Manifest, SavedTable, from_json, to_json
 from domain.backups.tables import StoredTable
-from domain.faults import Conflict
+from domain.faults import Conflict, Fault
 
 MANIFEST, SECRETS = "manifest.json", "secrets.env"
 _LEVEL = 3
 _PIECE = 1 << 18
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, ValueError, RuntimeError)
+_DRAFT = ".backup-draft"
+_FORSAKEN_SECONDS = 60.0
 
 Rows = Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[int]]
 """Sends a table's rows piece by piece to its argument, and returns how many there were."""
+
+
+class UnwritableBackup(Fault):
+    """The disk or the folder does not take the file."""
+
+    code = "unwritable_backup"
+
+
+class _Disk(io.FileIO):
+    """Whose faults are told as those of the file: an OSError beside it is of the database's connection."""
+
+    def __init__(self, draft: Path, path: Path) -> None:
+        super().__init__(draft, "r+b")
+        self._path = path
+
+    def write(self, data: Any, /) -> int:
+        with _writing(self._path):
+            return super().write(data)
 
 
 class NewBackup:
@@ -54,31 +77,69 @@ class NewBackup:
         """Nothing can be added any more; the file is whole, on the disk, and has its name."""
         self._archive.writestr(MANIFEST, to_json(manifest))
         self._archive.close()
-        with self._draft.open("rb") as file:
-            os.fsync(file.fileno())
-        self._draft.rename(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
+        with _writing(self._path):
+            with self._draft.open("rb") as file:
+                os.fsync(file.fileno())
+            self._give_name()
+            folder = os.open(self._path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _give_name(self) -> None:
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            # Of two that were begun for one name, the second fails here.
+            os.link(self._draft, self._path)
+        except FileExistsError:
+            raise _taken(self._path) from None
+        except OSError:
+            # A file system without links.
+            if self._path.exists():
+                raise _taken(self._path) from None
+            self._draft.rename(self._path)
 
 
 @contextmanager
 def new_backup(path: Path) -> Iterator[NewBackup]:
-    """A file that is not there yet; without `finish` nothing stays. Raises Conflict and OSError."""
-    if path.exists():
-        raise Conflict(f"{path} is there already; a backup never replaces another.")
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """A file that is not there yet; without `finish` nothing stays. Raises Conflict, UnwritableBackup."""
+    with _writing(path):
+        if path.exists():
+            raise _taken(path)
+        _remove_forsaken(path.parent)
+        draft = path.with_name(f".{path.name}.{os.getpid()}{_DRAFT}")
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with (
-            os.fdopen(descriptor, "wb") as file,
+            io.BufferedWriter(_Disk(draft, path)) as file,
             zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
         ):
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield NewBackup(path, draft, archive)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableBackup(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _taken(path: Path) -> Conflict:
+    return Conflict(f"{path} is there already; a backup never replaces another.")
+
+
+def _remove_forsaken(folder: Path) -> None:
+    """Drafts of backups that were killed: they hold as much as a backup, and nobody holds them."""
+    for draft in folder.glob(f".*{_DRAFT}"):
+        with suppress(OSError), draft.open("rb") as file:
+            if time.time() - os.fstat(file.fileno()).st_mtime > _FORSAKEN_SECONDS:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                draft.unlink()
 
 
 class StoredBackup:

@@ -87,5 +87,5 @@ def from_json(text: bytes) -> Manifest:
         data["tables"] = [SavedTable(**table) for table in data["tables"]]
         data["sequences"] = {name: (int(last), bool(called)) for name, (last, called) in data["sequences"].items()}
         return Manifest(**data)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DamagedBackup("The backup's manifest cannot be read.") from None

@@ -34,7 +34,7 @@ async def take(
     """Write a backup to `path`, which must not be there; what is in it.
 
     Without `logs` only those days of request logs are kept which the ledger and the sums need. It stands in the audit,
-    unless the database or the role can only be read (`may_be_noted`). Raises Conflict, SchemaMismatch, OSError.
+    unless the database or the role can only be read (`may_be_noted`). Raises Conflict, SchemaMismatch, UnwritableBackup.
     """
     with new_backup(path) as backup:
         async with connection.transaction(isolation="repeatable_read", readonly=True):

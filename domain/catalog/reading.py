@@ -29,12 +29,12 @@ _LIMITS = """
 _SERVICES = """
     select id, slug, name, enabled, coming_soon, minimum_plan_id, route_prefix, keep_prefix, upstreams, charge_on,
            connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms, total_timeout_ms, max_connections,
-           max_body_bytes, tls_verify, cors_origins
+           max_body_bytes, tls_verify, cors_origins, job_timeout_seconds
     from service
 """
 _OPERATIONS = """
     select id, service_id, name, method, path_pattern, price_micro, quota_cost, minimum_plan_id, reserved, cost_formula,
-           replays, enabled
+           replays, asynchronous, enabled
     from operation order by service_id, path_pattern, method
 """
 _SERVICES_PER_TURN = 32
@@ -118,6 +118,7 @@ def _operation(row: asyncpg.Record) -> OperationSnapshot:
         minimum_plan_id=row["minimum_plan_id"],
         cost_formula=row["cost_formula"],
         replays=row["replays"],
+        asynchronous=row["asynchronous"],
     )
 
 
@@ -141,6 +142,7 @@ def _service(row: asyncpg.Record, operations: tuple[OperationSnapshot, ...]) -> 
         max_body_bytes=row["max_body_bytes"],
         cors_origins=frozenset(row["cors_origins"]),
         operations=operations,
+        job_timeout=float(row["job_timeout_seconds"]),
     )
 
 

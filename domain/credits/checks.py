@@ -29,7 +29,10 @@ with moved as (
 ), leased as (
   select organization_id, sum(amount_micro - spent_micro - returned_micro) as unspent from credit_lease group by 1
 ), held as (
-  select organization_id, sum(amount_micro) as held from credit_reservation where state = 'held' group by 1
+  select organization_id, sum(amount) as held from (
+    select organization_id, amount_micro as amount from credit_reservation where state = 'held'
+    union all
+    select organization_id, price_micro from async_job where ended_at is null and price_micro > 0) as h group by 1
 ), together as (
   select organization_id, m, g.remaining, l.unspent, h.held, a
     from credit_account a full join moved m using (organization_id) full join granted g using (organization_id)
@@ -47,7 +50,7 @@ select organization_id, what, coalesce(expected, 0)::bigint as expected, coalesc
     ('number of the last entry', (m).entries, (m).last),
     ('balance, by what remains of the grants', t.remaining, (a).balance_micro),
     ('leased, by the leases', t.unspent, (a).leased_micro),
-    ('reserved, by the reservations', t.held, (a).reserved_micro),
+    ('reserved, by the reservations and the open jobs', t.held, (a).reserved_micro),
     ('available: granted less posted less held',
      coalesce((m).balance, 0) - coalesce(t.unspent, 0) - coalesce(t.held, 0),
      (a).balance_micro - (a).leased_micro - (a).reserved_micro)

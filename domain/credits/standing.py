@@ -12,7 +12,9 @@ _READING_SECONDS = 2
 _FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _STANDING = """
 select coalesce(a.balance_micro, 0) as balance, coalesce(a.reserved_micro, 0) as reserved,
-       (select count(*) from credit_reservation r where r.organization_id = $1 and r.state = 'held') as reservations
+       (select count(*) from credit_reservation r where r.organization_id = $1 and r.state = 'held')
+       + (select count(*) from async_job j where j.organization_id = $1 and j.ended_at is null and j.price_micro > 0)
+         as reservations
   from (select) as one left join credit_account a on a.organization_id = $1
 """
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from domain import audit
 from domain.faults import NotSignedIn
 from domain.identity.authenticators import take_code
+from domain.identity.devices import device_of
 from domain.identity.proof import WrongProof
 from domain.identity.recovery_codes import use_code
 from domain.identity.sessions import PORTAL
@@ -56,14 +57,16 @@ async def check_second_step(
     waiting: Waiting,
     code: str,
     *,
-    counted_as: str,
+    device_cookie: str,
     actor: audit.Actor,
 ) -> str:
     """What the code is: totp or recovery_code. It is used up by this.
 
-    Tries are counted for the session, and for the account under `counted_as`. Raises WrongProof; TooManyTries; SpentSession after
-    the session's last try, upon which the caller ends it.
+    Tries are counted for the session, and for the account: a browser that signed in before, as `device_cookie` says, has its
+    own count, so that strangers use up only theirs (A6). Raises WrongProof; TooManyTries; SpentSession after the session's
+    last try, upon which the caller ends it.
     """
+    counted_as = f"{waiting.user_id}:{device_of(settings, device_cookie, waiting.user_id) or '-'}"
     if not await throttle.allows(SESSION_RULE, str(waiting.id)):
         raise SpentSession
     await throttle.take(ACCOUNT_RULE, counted_as, "Too many wrong codes for this account.")

@@ -59,6 +59,11 @@ async def merge(connection: asyncpg.Connection, tallies: Tallies) -> None:
     await mark_used(connection, sums.rollups)
 
 
+async def add(connection: asyncpg.Connection, rows: Sequence[tuple[Key, Tally]]) -> None:
+    """Add rollups of all grains, sorted, in the caller's transaction, with their summaries. The connection has run STAGE."""
+    await _add(connection, _Sums(rows, summaries(rows), ()))
+
+
 class _Sums(NamedTuple):
     rollups: Sequence[tuple[Key, Tally]]
     summaries: Sequence[tuple[Key, Tally]]

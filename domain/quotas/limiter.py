@@ -313,7 +313,8 @@ class Limiter:
             return
         self._tell_all()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._traffic.settle(), 20 * self._budget)
+            async with asyncio.timeout(20 * self._budget):
+                await self._traffic.settle()
 
     async def _probe_until_back(self) -> None:
         """Probe with a write, because a full or read-only server answers PING."""

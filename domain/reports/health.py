@@ -1,13 +1,14 @@
 """Whether the installation keeps up: ingest, journals, leases, partitions, mails, webhooks, sizes, jobs."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from domain.job_queue import QueueDepth
 from domain.reports.shapes import Column, Report, ReportChoice
 from domain.reports.words import percent
+from domain.waiting import MOST, read_outbox
 
-MOST = 10_000
-"""Rows that are counted of a queue; of more, so many and more."""
 _JOURNAL_CLOSED = 2**31 - 1
 _PARTITIONS_AHEAD = 1
 _LATE = {"unfolded": 120.0, "mail": 300.0, "webhook": 300.0}
@@ -31,11 +32,6 @@ select (select count(*) from credit_holder where closed_at is null) as holders,
 _PARTITIONS = """
 select count(*) as present, min(c.relname) as oldest, max(c.relname) as newest
   from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'request_log'::regclass
-"""
-_QUEUE = f"""
-select (select count(*) from (select 1 from {{table}} where state = 'waiting' limit {MOST}) as w) as waiting,
-       (select min(due_at) from {{table}} where state = 'waiting') as due,
-       (select count(*) from (select 1 from {{table}} where state = 'failed' and ended_at > $1 limit {MOST}) as f) as failed
 """
 _SIZES = """
 select c.relname as name, case when c.relkind = 'p' then
@@ -78,8 +74,8 @@ async def system_health(connection: Any, choice: ReportChoice) -> Report:
         *await _ingest(connection, now),
         *await _credits(connection, now),
         *await _partitions(connection, now),
-        *await _queue(connection, "mails", "outbox_message", _LATE["mail"], now),
-        *await _queue(connection, "webhooks", "webhook_delivery", _LATE["webhook"], now),
+        *await _queue(connection, "mails", "mail", now),
+        *await _queue(connection, "webhooks", "webhook", now),
         ("catalog", "generation", str(await connection.fetchval(_CATALOG)), None, NOTE),
         *await _sizes(connection, choice.limit),
         *await _jobs(connection, choice.limit),
@@ -104,8 +100,8 @@ async def unwell(connection: Any, now: datetime) -> list[Row]:
         *await _ingest(connection, now),
         *await _credits(connection, now),
         *await _partitions(connection, now),
-        *await _queue(connection, "mails", "outbox_message", _LATE["mail"], now),
-        *await _queue(connection, "webhooks", "webhook_delivery", _LATE["webhook"], now),
+        *await _queue(connection, "mails", "mail", now),
+        *await _queue(connection, "webhooks", "webhook", now),
     ]
     return [row for row in rows if row[4] in (LATE, "failed")]
 
@@ -142,14 +138,28 @@ async def _partitions(connection: Any, now: datetime) -> list[Row]:
     ]
 
 
-async def _queue(connection: Any, part: str, table: str, late: float, now: datetime) -> list[Row]:
-    found = await connection.fetchrow(_QUEUE.format(table=table), now - timedelta(days=1))
-    behind = (now - found["due"]).total_seconds() if found["due"] else 0.0
-    failed = found["failed"]
+async def _queue(connection: Any, part: str, kind: str, now: datetime) -> list[Row]:
+    found = await read_outbox(connection, kind, now)
+    late = found.behind(now) > _LATE[kind]
     return [
-        (part, "waiting", _counted(found["waiting"]), found["due"], LATE if behind > late else OK),
-        (part, "given up in the last day", _counted(failed), None, "failed" if failed else OK),
+        (part, "waiting", _counted(found.waiting), found.due, LATE if late else OK),
+        (part, "given up in the last day", _counted(found.failed), None, "failed" if found.failed else OK),
     ]
+
+
+def with_queue(report: Report, depth: QueueDepth | None) -> Report:
+    """The report with what lies in the queue of jobs, which is in Redis; None: it does not answer."""
+    rows: tuple[Row, ...] = (("job queue", "depth", "Redis does not answer", None, LATE),)
+    if depth is not None:
+        state = LATE if depth.late else OK
+        rows = (
+            ("job queue", "wait for a worker", f"{depth.waiting:,}", None, state),
+            ("job queue", "being worked on", f"{depth.active:,}", None, NOTE),
+            ("job queue", "for later, by schedule or to be tried again", f"{depth.delayed:,}", None, NOTE),
+        )
+    at = next((place for place, row in enumerate(report.rows) if row[0] in ("catalog", "database")), len(report.rows))
+    filters = (*report.filters[:at], *(None,) * len(rows), *report.filters[at:])
+    return replace(report, rows=(*report.rows[:at], *rows, *report.rows[at:]), filters=filters)
 
 
 async def _sizes(connection: Any, limit: int) -> list[Row]:

@@ -13,6 +13,7 @@ from domain.billing_periods import anchor_of
 from domain.lifecycle import LIVE
 from domain.quotas.periods import window_begin
 from domain.reports.shapes import Named
+from domain.snapshots import NO_ID
 
 MOST = 200
 LEAST = 0.2
@@ -23,7 +24,7 @@ _NAMES = "l.name, l.amount, l.period, l.scope, l.shadow, l.service_id, l.operati
 # The limits of each plan, and of each version that a live subscription still has.
 _CANDIDATES = f"""
 with terms as materialized (
-    select l.plan_id, null::uuid as version_id, {_NAMES} from plan_limit l where l.period in ('hour', 'day', 'month')
+    select l.plan_id, '{NO_ID}'::uuid as version_id, {_NAMES} from plan_limit l where l.period in ('hour', 'day', 'month')
     union all
     select v.plan_id, v.id, {_NAMES} from plan_version v, jsonb_to_recordset(v.terms->'limits') as l ({_SPEC})
      where l.period in ('hour', 'day', 'month')
@@ -33,27 +34,23 @@ with terms as materialized (
                     (select min(amount) from limit_override)) as today,
            {LEAST} * least(min(amount) filter (where period = 'month'), (select min(amount) from limit_override)) as months
       from terms
-), busy as materialized (
-    select distinct organization_id from organization_usage
-     where ((grain = 'day' and bucket = $1 and requests - refused >= (select today from least))
-         or (grain = 'month' and bucket >= $2 and requests - refused >= (select months / 2 from least)))
-       and ($3::uuid is null or organization_id = $3)
 ), used as materialized (
-    select s.organization_id, coalesce(sum(u.requests - u.refused) filter (where u.grain = 'day'), 0) as today,
-           coalesce(sum(u.requests - u.refused) filter (where u.grain = 'month'), 0) as months
-      from busy s cross join lateral (
-           select * from organization_usage u where grain = 'day' and bucket = $1 and organization_id = s.organization_id
-           union all
-           select * from organization_usage u where grain = 'month' and bucket = any($6::timestamptz[])
-              and organization_id = s.organization_id offset 0) as u
-     group by 1
+    select * from (
+        select organization_id, coalesce(max(used) filter (where bucket = $1 and grain = 'day'), 0) as today,
+               coalesce(max(used) filter (where bucket = $2 and grain = 'month'), 0)
+               + coalesce(max(used) filter (where bucket = $6 and grain = 'month'), 0) as months
+          from (select organization_id, grain, bucket, requests - refused as used from organization_usage
+                 where ((grain = 'day' and bucket = $1) or (grain = 'month' and bucket in ($2, $6)))
+                   and ($3::uuid is null or organization_id = $3)) as u
+         group by 1) as u
+     where today >= (select today from least) or months >= (select months from least)
 ), close as materialized (
     select u.organization_id, s.plan_id, s.state, s.started_at, s.trial_ends_at, s.period_start, {_NAMES},
            coalesce(o.amount, l.amount) as holds, coalesce(o.shadow, l.shadow) as only_counts,
            case when l.period = 'month' then u.months else u.today end::float8 / coalesce(o.amount, l.amount) as at_most
       from used u cross join lateral (
            select * from subscription where organization_id = u.organization_id and state in {LIVE} offset 0) as s
-      join terms l on l.plan_id = s.plan_id and l.version_id is not distinct from s.plan_version_id
+      join terms l on l.plan_id = s.plan_id and l.version_id = coalesce(s.plan_version_id, '{NO_ID}')
       left join limit_override o on o.organization_id = u.organization_id and o.limit_name = l.name
        and (o.until is null or o.until > $4)
      where l.unit in ('requests', 'quota')
@@ -87,8 +84,7 @@ async def find_candidates(connection: Any, now: datetime, organization_id: UUID 
     """At most MOST, those first of which most can be used."""
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     last_month = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-    months = [last_month, today.replace(day=1)]
-    rows = await connection.fetch(_CANDIDATES, today, last_month, organization_id, now, MOST, months)
+    rows = await connection.fetch(_CANDIDATES, today, last_month, organization_id, now, MOST, today.replace(day=1))
     return [_candidate(row, now) for row in rows]
 
 

@@ -7,10 +7,11 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from domain.faults import Fault, InvalidValue
@@ -20,7 +21,9 @@ Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 LONGEST_URL = 2_000
 RESOLVE_SECONDS = 3.0
-_resolvers = ThreadPoolExecutor(8, "webhook names")
+_resolvers = ThreadPoolExecutor(32, "webhook names")
+_asked: dict[tuple[str, int], "Future[list[Any]]"] = {}
+"""Look-ups under way: a name is asked for once at a time, so that one that never answers takes one thread and not all."""
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -66,9 +69,14 @@ async def system_resolver(host: str, port: int) -> list[str]:
     In threads of its own: a customer's name server may be as slow as it likes, and what is given up goes on in its
     thread. In the loop's threads it would keep everybody from connecting to anything.
     """
-    ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    asking = _asked.get((host, port))
+    if asking is None:
+        asking = _resolvers.submit(partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM))
+        _asked[host, port] = asking
+        asking.add_done_callback(lambda _: _asked.pop((host, port), None))
     async with asyncio.timeout(RESOLVE_SECONDS):
-        found = await asyncio.get_running_loop().run_in_executor(_resolvers, ask)
+        # Who gives up does not take it from the others who wait.
+        found = await asyncio.shield(asyncio.wrap_future(asking))
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

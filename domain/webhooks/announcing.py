@@ -61,6 +61,24 @@ async def credits_granted(
     await emit(connection, organization_id, "credits.granted", data)
 
 
+async def job_ended(connection: Any, job: Any, status: str, reason: str, error: str, charged_micro: int) -> None:
+    """Tell that a job was completed or failed; `job` is its row as it was before (`domain.async_jobs.ending`)."""
+    data = {
+        "id": str(job["id"]),
+        "status": status,
+        "reason": reason,
+        "error": error,
+        "service": job["service"],
+        "operation": job["operation"],
+        "request_id": str(job["request_id"]),
+        "created_at": job["created_at"],
+        "ended_at": job["now"],
+        "charged": credits_text(charged_micro),
+        "url": f"/user/jobs/{job['id']}",
+    }
+    await emit(connection, job["organization_id"], f"job.{status}", data)
+
+
 async def usage_reached(connection: Any, organization_id: UUID, data: Mapping[str, Any], now: datetime) -> None:
     """Tell that a limit, quota or spend cap is used up to a level (`usage.threshold`)."""
     await emit(connection, organization_id, "usage.threshold", data, now=now)
@@ -72,6 +90,16 @@ async def credits_ran_low(
     """Tell that the balance fell below the threshold."""
     data = {"balance": credits_text(balance_micro), "threshold": credits_text(threshold_micro)}
     await emit(connection, organization_id, "credits.low", data, now=now)
+
+
+async def errors_reached(connection: Any, organization_id: UUID, data: Mapping[str, Any], now: datetime) -> None:
+    """Tell that more requests fail than the organization wanted (`usage.errors`)."""
+    await emit(connection, organization_id, "usage.errors", data, now=now)
+
+
+async def cost_reached(connection: Any, organization_id: UUID, data: Mapping[str, Any], now: datetime) -> None:
+    """Tell that a day costs more than the organization wanted (`usage.cost`)."""
+    await emit(connection, organization_id, "usage.cost", data, now=now)
 
 
 def _key(key: KeyRecord) -> Mapping[str, Any]:

@@ -59,8 +59,14 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
 
     def __init__(self, guard: Guard, context: ssl.SSLContext) -> None:
         super().__init__(verify=context, trust_env=False)
+        # Without a number of its own, which is ten: WEBHOOK_CONCURRENCY says how many there are, and whoever waited for a
+        # place here would be told that their receiver gave no answer.
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context, max_keepalive_connections=0, http2=False, network_backend=CheckedBackend(guard)
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=0,
+            http2=False,
+            network_backend=CheckedBackend(guard),
         )
 
 

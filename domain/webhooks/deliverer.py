@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -46,7 +45,7 @@ class Deliverer:
     ) -> None:
         self._pool, self._settings, self._secrets, self._clock = pool, settings, secrets, clock
         self._guard = guard or Guard(settings)
-        self._running: dict[asyncio.Task[None], UUID] = {}
+        self._running: dict[asyncio.Task[None], Claim] = {}
 
     async def run(self) -> None:
         """Deliver until cancelled. A database that is away is waited for."""
@@ -85,12 +84,16 @@ class Deliverer:
         room = self._settings.concurrency - len(self._running)
         if room <= 0:
             return 0
-        under_way = Counter(self._running.values())
-        busy = [endpoint for endpoint, count in under_way.items() if count >= MOST_OF_ONE_ENDPOINT]
+        of_endpoints = Counter(claim.endpoint_id for claim in self._running.values())
+        busy = [endpoint for endpoint, count in of_endpoints.items() if count >= MOST_OF_ONE_ENDPOINT]
+        of_organizations = Counter(claim.organization_id for claim in self._running.values())
+        share = max(1, self._settings.concurrency // 2)
         async with self._pool.acquire() as connection, connection.transaction():
-            claims = await claim_due(connection, self._clock(), most=room, busy=busy)
+            claims = await claim_due(
+                connection, self._clock(), most=room, busy=busy, under_way=of_organizations, share=share
+            )
         for claim in claims:
-            self._running[asyncio.create_task(self._attempt(client, claim))] = claim.endpoint_id
+            self._running[asyncio.create_task(self._attempt(client, claim))] = claim
         return len(claims)
 
     def _forget(self) -> None:

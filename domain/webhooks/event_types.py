@@ -22,6 +22,20 @@ _SUBSCRIPTION = {
     "cancel_at": None,
 }
 
+_JOB = {
+    "id": "019ac1f0-7a31-7b02-9d5e-3c7f5e0a9b11",
+    "status": "completed",
+    "reason": "",
+    "error": "",
+    "service": "reports",
+    "operation": "render",
+    "request_id": "019ac1f0-7a2f-7c33-8a41-0f1d2c3b4a59",
+    "created_at": "2026-11-26T10:00:00+00:00",
+    "ended_at": "2026-11-26T10:02:30+00:00",
+    "charged": "5",
+    "url": "/user/jobs/019ac1f0-7a31-7b02-9d5e-3c7f5e0a9b11",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:
@@ -52,7 +66,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType("credits.low", "The balance fell below the threshold.", {"balance": "9.5", "threshold": "10"}),
     EventType(
         "usage.threshold",
-        "A limit, quota or spend cap is used up to 50, 80 or 100 percent.",
+        "A limit, quota or spend cap is used up to 50, 80 or 100 percent, or to percents of your own.",
         {
             "measure": "quota",
             "name": "month",
@@ -64,6 +78,22 @@ EVENT_TYPES: tuple[EventType, ...] = (
             "limit": "10000",
             "resets_at": "2026-12-01T00:00:00+00:00",
         },
+    ),
+    EventType(
+        "usage.errors",
+        "More requests fail than you chose to accept.",
+        {"failed": 31, "requests": 120, "percent": "25.8", "threshold": "20"},
+    ),
+    EventType(
+        "usage.cost",
+        "A day (UTC) costs as many credits as you chose.",
+        {"day": "2026-11-26", "spent": "10.5", "threshold": "10"},
+    ),
+    EventType("job.completed", "A job of an asynchronous operation is done, and its result can be fetched.", _JOB),
+    EventType(
+        "job.failed",
+        "A job of an asynchronous operation failed, was overdue or was cancelled. It was not charged.",
+        {**_JOB, "status": "failed", "reason": "overdue", "error": "It was not completed in time.", "charged": "0"},
     ),
     EventType("webhook.test", "Sent by hand, to see that an endpoint works.", {"message": "It works."}),
 )

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from domain.faults import InvalidValue, NotFound
 from domain.lifecycle import LIVE, Subscription
-from domain.snapshots import NO_ID, KeySnapshot, LimitOverride, LimitSnapshot
+from domain.organization_keys import key_of_organization
+from domain.snapshots import KeySnapshot, LimitOverride, LimitSnapshot
 from domain.spend_caps import cap_limits
 
 LONGEST_DAYS = 366
@@ -104,27 +105,8 @@ def _subject(row: Any, key_caps: Sequence[Any]) -> Subject:
         *(row[name] for name in ("next_plan_id", "trial_ends_at", "grace_until")),
     )  # fmt: skip
     caps = row["spend_cap_day_micro"], row["spend_cap_month_micro"]
-    key = KeySnapshot(
-        id=NO_ID,
-        organization_id=row["id"],
-        organization_slug=row["slug"],
-        organization_state="active",
-        plan_id=row["plan_id"],
-        plan_slug=row["plan_slug"],
-        name="",
-        prefix="",
-        environment="live",
-        scopes=frozenset(),
-        allowed_ips=(),
-        expires_at=None,
-        revoked=False,
-        period_start=subscription.period_start.timestamp(),
-        period_anchor=subscription.anchor.timestamp(),
-        billing_mode=row["billing_mode"],
-        spend_caps=cap_limits(*caps, None, None),
-    )
     return Subject(
-        key=key,
+        key=key_of_organization(row, subscription, slug=row["slug"], plan_slug=row["plan_slug"]),
         name=row["name"],
         plan_id=row["plan_id"],
         plan_version_id=row["plan_version_id"],

@@ -14,6 +14,7 @@ from domain.journal.decision import Flag
 from domain.prices import price_micro
 from domain.refusals import Refusal
 from gateway.charges import Charge, HeldCharge
+from gateway.job_acceptance import take_on
 from gateway.keeping import Keeping
 from gateway.metering import Meter
 
@@ -39,6 +40,9 @@ def charge_credits(exchange: "Exchange") -> Awaitable[None] | None:
 def _charge(exchange: "Exchange", price: int) -> Awaitable[None] | None:
     operation, key = exchange.matched.operation, exchange.key
     by_quota = key.billing_mode == "quota"
+    if operation is not None and operation.asynchronous:
+        free = not price or (by_quota and not exchange.overage)
+        return take_on(exchange, operation, 0 if free else _requested(exchange, operation, price))
     if not price or operation is None or (by_quota and not exchange.overage):
         return None
     due, meter = _by_formula(exchange, operation, price) if operation.cost_formula else (price, None)
@@ -101,6 +105,10 @@ def _by_formula(exchange: "Exchange", operation: "OperationSnapshot", cap: int) 
     asked = _asked(exchange)
     delivery = None if isinstance(exchange.sink, Keeping) else delivery_of(operation, cap, asked)
     return requested_price(operation, cap, asked), None if delivery is None else Meter(exchange, delivery)
+
+
+def _requested(exchange: "Exchange", operation: "OperationSnapshot", cap: int) -> int:
+    return requested_price(operation, cap, _asked(exchange)) if operation.cost_formula else cap
 
 
 def _asked(exchange: "Exchange") -> "Asked":

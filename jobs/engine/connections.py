@@ -18,6 +18,14 @@ CONNECT_SECONDS = 2.0
 COMMAND_SECONDS = 3.0
 BLOCKING_SECONDS = 20.0
 """BullMQ waits for jobs in calls of ten seconds at the most."""
+# PostgreSQL notices within a minute that a worker's machine has lost its power, and gives the job's lock to another worker;
+# by itself it takes two hours.
+_NOTICES_THE_DEAD = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 
 
 async def open_job_pool(settings: Settings) -> Pool:
@@ -29,7 +37,7 @@ async def open_job_pool(settings: Settings) -> Pool:
         command_timeout=LONGEST_STATEMENT_SECONDS,
         max_inactive_connection_lifetime=60.0,
         timeout=10.0,
-        server_settings={"application_name": "paid-endpoint jobs"},
+        server_settings={"application_name": "paid-endpoint jobs", **_NOTICES_THE_DEAD},
     )
 
 

@@ -1,34 +1,47 @@
-"""GET /health and /ready of a worker process, for supervisors and orchestrators; nothing else is served."""
+"""GET /health, /ready and /metrics of a worker process, for supervisors, orchestrators and Prometheus; nothing else."""
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from domain.job_settings import JobSettings
+from domain.metrics import CONTENT_TYPE
 
 _LONGEST_HEAD = 8_192
 _SECONDS = 5.0
 
 
-class Health:
-    """Which servers answer at this moment."""
+JSON = "application/json"
+Answer = tuple[int, str, bytes]
+"""Status, type and body."""
 
-    def __init__(self) -> None:
+
+class Health:
+    """Which servers answer at this moment, and what `metrics` says when it is asked."""
+
+    def __init__(self, metrics: Callable[[], bytes]) -> None:
+        self._metrics = metrics
         self._servers = {"redis": False, "database": False}
 
     def tell(self, *, redis: bool, database: bool) -> None:
         """As it was seen last."""
         self._servers = {"redis": redis, "database": database}
 
-    def answer(self, path: str) -> tuple[int, dict[str, object]]:
-        """Status and body: /health says that the process lives, /ready that it can run jobs."""
+    def answer(self, path: str) -> Answer:
+        """/health says that the process lives, /ready that it can run jobs, /metrics what it does."""
         if path == "/health":
-            return 200, {"status": "ok"}
+            return _json(200, status="ok")
         if path == "/ready":
             ready = all(self._servers.values())
-            return (200 if ready else 503), {"status": "ready" if ready else "waiting", **self._servers}
-        return 404, {"status": "not found"}
+            return _json(200 if ready else 503, status="ready" if ready else "waiting", **self._servers)
+        if path == "/metrics":
+            return 200, CONTENT_TYPE, self._metrics()
+        return _json(404, status="not found")
+
+
+def _json(code: int, /, **body: object) -> Answer:
+    return code, JSON, json.dumps(body).encode()
 
 
 @contextlib.asynccontextmanager
@@ -43,11 +56,10 @@ async def serving(settings: JobSettings, health: Health) -> AsyncIterator[None]:
             async with asyncio.timeout(_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
                 target = head.split(b" ", 2)[1:2]
-                status, body = health.answer(target[0].decode("latin-1") if target else "")
-                text = json.dumps(body).encode()
+                status, kind, text = health.answer(target[0].decode("latin-1") if target else "")
                 writer.write(
-                    b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
-                    % (status, b"OK" if status == 200 else b"Not OK", len(text), text)
+                    b"HTTP/1.1 %d %s\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+                    % (status, b"OK" if status == 200 else b"Not OK", kind.encode(), len(text), text)
                 )
                 await writer.drain()
         writer.close()

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from domain.job_runs import error_text
 from domain.settings import Settings
 from jobs.engine.connections import open_job_pool, open_redis
 from jobs.engine.health import Health, serving
+from jobs.engine.metrics import JobMetrics
 from jobs.engine.outages import Outage
 from jobs.engine.queue import TryAgain, close_worker, open_queue, open_worker, ticket_of
 from jobs.engine.running import Context, Outcome, perform
@@ -70,7 +72,8 @@ class Process:
         self._upkeep = Upkeep(context, open_queue(context.redis))
         self._worker: Worker | None = None
         self._running: asyncio.Task[None] | None = None
-        self.health = Health()
+        self._metrics = JobMetrics(context)
+        self.health = Health(self._metrics.text)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then running jobs have JOBS_SHUTDOWN_SECONDS."""
@@ -79,7 +82,8 @@ class Process:
                 while not stop.is_set():
                     await self._look()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), LOOK_SECONDS)
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await stop.wait()
             finally:
                 await self._close()
 
@@ -91,6 +95,7 @@ class Process:
             await self._keep_worker()
             async with asyncio.timeout(LONGEST_LOOK_SECONDS):
                 await self._upkeep.look()
+                await self._metrics.look()
             self._database.over()
         except _DATABASE_FAULTS as fault:
             self._database.met(fault)
@@ -110,8 +115,10 @@ class Process:
             log.info("jobs run here, as %s", self._context.worker)
 
     async def _process(self, entry: Any, token: str) -> None:
+        begun = time.monotonic()
         try:
             outcome = await perform(self._context, job_named(entry.name), ticket_of(entry))
+            self._metrics.ran(entry.name, outcome.value, time.monotonic() - begun)
         except NotFound as fault:
             log.warning("%s It is dropped.", fault)
             return

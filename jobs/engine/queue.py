@@ -9,6 +9,7 @@
 7. A job whose worker died twice fails without ever being run again, and no attempt is counted.
 8. Closing waits for running jobs without end.
 9. A scheduler whose next job could not be made stays silent for ever.
+10. An entry that cannot be read stays in the queue, and is met again and again.
 """
 
 import asyncio
@@ -21,16 +22,16 @@ from typing import Any
 from bullmq import Job as Ticket
 from bullmq import Queue, Worker
 from bullmq.redis_connection import RedisConnection
+from redis.exceptions import RedisError
 
 from domain.faults import in_one_line
-from domain.redis_keys import JOBS_PREFIX
+from domain.redis_keys import JOBS_PREFIX, JOBS_QUEUE
 from domain.settings import Settings
 from jobs.engine.connections import open_redis
 from jobs.registry import JOBS, Job
 
 log = logging.getLogger("paid_endpoint.jobs")
 
-QUEUE = "work"
 RETRY_MILLISECONDS = 1_000
 NEVER_STALLED_OUT = 1_000_000
 """Our rows count the attempts that ended with their worker (trap 7)."""
@@ -58,7 +59,7 @@ def options_of(job: Job) -> dict[str, Any]:
 
 def open_queue(client: Any) -> Queue:
     """The queue on a client of ours; close the client, not the queue."""
-    return Queue(QUEUE, {"connection": client, "prefix": JOBS_PREFIX})
+    return Queue(JOBS_QUEUE, {"connection": client, "prefix": JOBS_PREFIX})
 
 
 async def add(queue: Queue, job: Job, ticket: str, run_id: str) -> None:
@@ -103,7 +104,7 @@ async def open_worker(settings: Settings, processor: Processor) -> Worker:
     """A worker that is ready to run. Redis answers at this moment (trap 3), else it raises what redis-py raises."""
     takeover = int(settings.jobs.takeover_seconds * 1_000)
     worker = Worker(
-        QUEUE,
+        JOBS_QUEUE,
         processor,
         {
             "connection": open_redis(settings),
@@ -125,8 +126,39 @@ async def open_worker(settings: Settings, processor: Processor) -> Worker:
     except BaseException:
         await close_worker(worker, 0)
         raise
+    worker.nextJobFromJobData = _without_unreadable(worker, worker.nextJobFromJobData)
     worker.on("error", _quietly(_told))
     return worker
+
+
+def _without_unreadable(worker: Worker, read: Callable[..., Awaitable[Ticket | None]]) -> Callable[..., Awaitable[Any]]:
+    """Trap 10: such an entry leaves the queue. Its run, or its scheduler, puts another one in its place."""
+
+    async def reading(data: Any = None, entry_id: str | None = None, *rest: Any) -> Ticket | None:
+        try:
+            return _whole(await read(data, entry_id, *rest))
+        except (RedisError, OSError):
+            raise
+        except Exception as fault:  # noqa: BLE001  whatever somebody wrote there
+            log.warning("the queue's entry %s cannot be read and is removed: %s", entry_id, in_one_line(fault))
+            await _remove(worker, str(entry_id))
+            return None
+
+    return reading
+
+
+def _whole(entry: Ticket | None) -> Ticket | None:
+    # Without these it would stay there when it has ended, and its id would be taken (trap 1).
+    if entry is not None and not (entry.name and entry.opts.get("removeOnComplete") and entry.opts.get("removeOnFail")):
+        raise ValueError("it lacks its name or its options")
+    return entry
+
+
+async def _remove(worker: Worker, entry_id: str) -> None:
+    entry, client = worker.backend.toKey(entry_id), worker.backend.conn
+    await client.lrem(worker.backend.keys["active"], 0, entry_id)
+    await client.srem(worker.backend.keys["stalled"], entry_id)
+    await client.delete(entry, f"{entry}:lock")
 
 
 async def close_worker(worker: Worker, seconds: float) -> None:
@@ -138,7 +170,8 @@ async def close_worker(worker: Worker, seconds: float) -> None:
         await asyncio.wait(worker.processing, timeout=seconds)
     running = list(worker.processing)
     try:
-        await asyncio.wait_for(worker.close(force=True), _FORCED_SECONDS)
+        async with asyncio.timeout(_FORCED_SECONDS):
+            await worker.close(force=True)
     except Exception as fault:  # noqa: BLE001  it ends anyway
         log.warning("the worker did not close well: %s", in_one_line(fault))
     if running:

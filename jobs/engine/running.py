@@ -16,6 +16,7 @@ from domain.faults import Fault
 from domain.job_locks import job_lock
 from domain.job_runs import Begun, beat, begin, error_text, fail, is_known, put_back, succeed, try_later
 from domain.settings import Settings
+from jobs.engine.clocks import check_clock
 from jobs.engine.telling import Telling
 from jobs.registry import Job
 from jobs.work import Clock, Finding, Work, utc_now
@@ -74,6 +75,7 @@ async def _attempt(context: Context, connection: Any, job: Job, run: Begun) -> O
     work = Work(context.database, context.redis, context.settings, context.clock, telling.progress, dict(run.arguments))
     try:
         async with _beating(context.database, run), asyncio.timeout(job.timeout_seconds):
+            await check_clock(connection, utc_now())
             result = await job.load()(work)
     except asyncio.CancelledError:
         await _put_back(connection, job, run)

@@ -1,9 +1,9 @@
 """The services that can be called, at the prices of the caller's organization."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from domain.access import Permission
 from domain.credit_amounts import credits_text
@@ -15,7 +15,8 @@ from portal.web.visit import Visit
 
 _OPERATION: dict[str, Any] = {
     "id": "7e0c3b0e-2f86-4a55-9a55-8f2a5a1f0c11", "name": "forecast", "method": "GET", "path": "/weather/days/{day}",
-    "price": "0.05", "price_formula": None, "quota_units": None, "reserved": False, "replays": False, "locked": None,
+    "price": "0.05", "price_formula": None, "quota_units": None, "reserved": False, "replays": False,
+    "asynchronous": False, "locked": None,
 }  # fmt: skip
 _SERVICE: dict[str, Any] = {
     "slug": "weather", "name": "Weather", "description": "Forecasts by the hour.", "category": "Data", "version": "2",
@@ -38,6 +39,10 @@ class OperationAnswer(Answer):
     quota_units: int | None
     reserved: bool
     replays: bool
+    asynchronous: Annotated[
+        bool,
+        Field(description="Answers 202 with a job, which /user/jobs/{id} of the gateway and /api/jobs/{id} tell of."),
+    ]
     locked: str | None
 
 
@@ -106,6 +111,7 @@ def _operation(service: CatalogService, operation: CatalogOperation) -> Operatio
         quota_units=operation.units,
         reserved=operation.reserved,
         replays=operation.replays,
+        asynchronous=operation.asynchronous,
         locked=operation.locked or None,
     )
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from domain.access import Permission
+from domain.async_jobs.reading import find_job_of
 from domain.cursors import parse_cursor
 from domain.decision_reading import Explanation, explain_entry
 from domain.faults import InvalidValue, NotFound
@@ -81,6 +82,8 @@ class LogPage(Page):
     command: str
     upstream_share: float
     """Of the total time, in percent: until the upstream's answer began."""
+    job_id: UUID | None
+    """The job that it began, if its operation is asynchronous."""
 
 
 async def show(visit: Visit) -> Page:
@@ -117,6 +120,7 @@ async def show_one(visit: Visit, request_id: UUID) -> Page:
         refusal=refusal,
         docs=f"{gateway_url(visit)}/errors/{refusal.code}" if refusal else "",
         command=repeating_command(gateway_url(visit), entry),
+        job_id=await find_job_of(visit.connection, visit.access, request_id),
         upstream_share=round(100 * min(entry.upstream_us or 0, entry.total_us) / max(entry.total_us, 1), 1),
     )
 

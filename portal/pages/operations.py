@@ -10,7 +10,7 @@ from domain.key_proofs import require_own_key
 from domain.service_catalog import CatalogOperation, CatalogService, fetch_from_catalog
 from portal.calls import BODILESS, METHODS, Call, CallOutcome, call_of, send
 from portal.pages.services import PATH, services_root
-from portal.web.examples import Example, example
+from portal.web.examples import Example, example, polling_example
 from portal.web.failures import failure_of
 from portal.web.layout import Page, gateway_url
 from portal.web.page import PageRoute
@@ -31,6 +31,7 @@ class OperationPage(Page):
     service: CatalogService
     operation: CatalogOperation
     examples: Example
+    polling: str
     may_try: bool
     has_body: bool
     methods: tuple[str, ...] = METHODS
@@ -94,6 +95,7 @@ def _page(
         service=service,
         operation=operation,
         examples=example(gateway_url(visit), service, operation),
+        polling=polling_example(gateway_url(visit)),
         may_try=visit.access.may(Permission.BUILD),
         has_body=operation.method not in BODILESS,
         written=written,

@@ -139,3 +139,20 @@ document.addEventListener("click", async (event) => {
   }
   location.assign(url);
 });
+// A part that is not at its end yet is fetched again until it is; without a script its link reloads the page.
+const fetchAgain = async (id) => {
+  const part = document.getElementById(id);
+  if (!part || !part.dataset.refresh) return;
+  if (!document.hidden && !part.contains(document.activeElement)) {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } }).catch(() => null);
+    if (answer && (!answer.ok || answer.redirected)) return;
+    const fresh = answer && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
+    if (fresh && !part.contains(document.activeElement)) part.replaceWith(fresh);
+  }
+  fetchAgainLater(id);
+};
+const fetchAgainLater = (id) => {
+  const part = document.getElementById(id);
+  if (part && part.dataset.refresh) setTimeout(fetchAgain, 1000 * part.dataset.refresh, id);
+};
+for (const part of document.querySelectorAll("[data-refresh]")) fetchAgainLater(part.id);

@@ -63,7 +63,8 @@ class LiveEvents(Response):
     async def _one(self, viewer: Viewer, send: Send, last: str) -> str | None:
         """Wait for the next picture, and send it if it tells something new; what was sent last, None at the end."""
         try:
-            picture = await asyncio.wait_for(viewer.next(), HEARTBEAT_SECONDS)
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                picture = await viewer.next()
         except TimeoutError:
             await _part(send, ": still here\n\n")
             return last
@@ -100,4 +101,5 @@ async def _part(send: Send, text: str) -> None:
 
 
 async def _sent(send: Send, message: dict[str, Any]) -> None:
-    await asyncio.wait_for(send(message), SLOWEST_SECONDS)
+    async with asyncio.timeout(SLOWEST_SECONDS):
+        await send(message)

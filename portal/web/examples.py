@@ -28,6 +28,11 @@ def example(gateway: str, service: CatalogService, operation: CatalogOperation, 
     return Example(_curl(method, url, key, repeats=repeats), _python(method, url, key), _javascript(method, url, key))
 
 
+def polling_example(gateway: str, job: object = "JOB_ID", key: str = PLACE_OF_KEY) -> str:
+    """How a job of an asynchronous operation is asked for."""
+    return f"curl {shlex.quote(f'{gateway}/user/jobs/{job}')} \\\n  -H {shlex.quote(f'X-API-Key: {key}')}"
+
+
 def example_path(pattern: str) -> str:
     """A path of the pattern: 1 for ids, the name of other parameters."""
     return "/".join(_value(segment) for segment in pattern.split("/"))

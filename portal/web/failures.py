@@ -16,6 +16,7 @@ from domain import faults
 from domain.identity.fetching import Unanswered
 from domain.sealing import Unreadable
 from portal.web.layout import Page
+from portal.web.measures import note_refusal
 from portal.web.rendering import render
 from portal.web.visit import Visit
 
@@ -73,7 +74,14 @@ class Failure:
 
 
 def failure_of(fault: Exception) -> Failure | None:
-    """How a fault is told; None for one that nobody foresaw."""
+    """How a fault is told; None for one that nobody foresaw. The request that it is told of counts as refused by its code."""
+    failure = _failure_of(fault)
+    if failure is not None:
+        note_refusal(failure.code)
+    return failure
+
+
+def _failure_of(fault: Exception) -> Failure | None:
     if isinstance(fault, faults.TooManyTries):
         seconds = fault.retry_after_seconds
         return Failure(429, fault.code, str(fault), {"retry_after_seconds": seconds}, {"retry-after": str(seconds)})
@@ -117,6 +125,8 @@ def field_errors(fault: ValidationError) -> list[dict[str, str]]:
 async def page_of_fault(visit: Visit, fault: Exception) -> Response:
     """The page that tells of a fault; who is not signed in goes to sign in, whose proof is too old to prove again."""
     back = quote(visit.request.url.path, safe="/") if visit.request.method == "GET" else ""
+    if isinstance(fault, (faults.NotSignedIn, faults.ProofNeeded)):
+        note_refusal(fault.code)
     if isinstance(fault, faults.NotSignedIn):
         return RedirectResponse(f"/sign-in?next={back}" if back else "/sign-in", status_code=303)
     if isinstance(fault, faults.ProofNeeded):
@@ -156,6 +166,7 @@ def noted(fault: Exception, request: Request) -> Failure:
     failure = failure_of(fault)
     if failure is None:
         log.error("request %s failed", request.state.request_id, exc_info=fault)
+        note_refusal("internal_fault")
         return Failure(
             500, "internal_fault", "This went wrong on our side. Tell us the request id if it stays.", {}, {}
         )

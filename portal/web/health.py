@@ -43,7 +43,8 @@ async def ready(request: Request) -> JSONResponse:
         reasons["database"] = in_one_line(fault)
     notes = {}
     try:
-        await asyncio.wait_for(services.redis.ping(), _SECONDS)
+        async with asyncio.timeout(_SECONDS):
+            await services.redis.ping()
     except (OSError, TimeoutError, RedisError) as fault:
         notes["redis"] = in_one_line(fault)
     status = "not ready" if reasons else "ok"

@@ -35,11 +35,13 @@ NAVIGATION = (
     NavigationItem("Dashboard", "", Permission.VIEW, "dashboard"),
     NavigationItem("API keys", "/keys", Permission.VIEW, "keys"),
     NavigationItem("Request logs", "/logs", Permission.VIEW, "logs"),
+    NavigationItem("Jobs", "/jobs", Permission.VIEW, "jobs"),
     NavigationItem("Services", "/services", Permission.VIEW, "services"),
     NavigationItem("Subscription", "/subscription", Permission.BILLING_VIEW, "subscription"),
     NavigationItem("Credits", "/credits", Permission.BILLING_VIEW, "credits"),
     NavigationItem("Team", "/team", Permission.VIEW, "team"),
     NavigationItem("Webhooks", "/webhooks", Permission.VIEW, "webhooks"),
+    NavigationItem("Alerts", "/alerts", Permission.BILLING_VIEW, "alerts"),
     NavigationItem("Audit", "/audit", Permission.AUDIT_VIEW, "audit"),
     NavigationItem("Organization", "/settings", Permission.VIEW, "settings"),
 )

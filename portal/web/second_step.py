@@ -1,23 +1,20 @@
 """The code that completes a sign-in, for the page and the API."""
 
 from domain import audit
-from domain.identity.devices import device_of
 from domain.identity.second_step import Waiting, check_second_step
 from portal.web.cookies import DEVICE, read_cookie
 from portal.web.visit import Visit
 
 
 async def take(visit: Visit, waiting: Waiting, code: str) -> str:
-    """What the code was. A browser that signed in before has its own count: strangers use up only theirs (A6)."""
-    cookie = read_cookie(visit.request, visit.settings.portal, DEVICE)
-    device = device_of(visit.settings.secrets, cookie, waiting.user_id)
+    """What the code was. Raises as check_second_step."""
     return await check_second_step(
         visit.connection,
         visit.services.throttle,
         visit.settings.secrets,
         waiting,
         code,
-        counted_as=f"{waiting.user_id}:{device or '-'}",
+        device_cookie=read_cookie(visit.request, visit.settings.portal, DEVICE),
         actor=visit.actor,
     )
 

@@ -12,6 +12,7 @@ from domain.passwords import hash_password
 from domain.sealing import seal
 from domain.settings import Settings
 from domain.snapshots import LimitSnapshot
+from tests.drills.lived_in_jobs import write_jobs
 from tests.drills.lived_in_logs import Call, decisions_of, write_logs
 from tests.drills.lived_in_rollups import OLDER, fold_logs, write_older_rollups, write_summaries
 
@@ -48,6 +49,7 @@ async def live(connection: Any, settings: Settings, *, rows: int, keys: int, now
     await write_ledger(connection, organization.id, now)
     await _write_audit(connection, organization.id, owner, now)
     await _write_webhooks(connection, settings, organization.id, now)
+    await write_jobs(connection, organization.id, key_ids, calls[2], now)
     await connection.execute("vacuum analyze", timeout=1800)
     return Life(organization.id, SLUG, owner, key_ids, calls)
 

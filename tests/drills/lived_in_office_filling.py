@@ -14,6 +14,7 @@ import asyncpg
 from domain.audit import Verb
 from domain.audit_chain.sealing import seal
 from jobs.registry import JOBS
+from tests.drills.lived_in_jobs import OF_MANY
 from tests.drills.lived_in_life import write_ledger
 from tests.drills.lived_in_office_logs import write_logs
 from tests.drills.reports_filling import END, STATEMENTS, run_all
@@ -178,6 +179,13 @@ _OUTSIDE = (
 )
 
 
+_ASYNC_JOBS = OF_MANY.format(
+    organization=_LIKELY, key="md5('k' || i % (5 * {n}))::uuid", service="md5('s' || 20 + i % 180)::uuid",
+    operation="md5('p' || 1000 + i % 900)::uuid", count="5 * {n}", step="'15 s'",
+).replace("'{}'::bytea", "'{{}}'::bytea")  # fmt: skip
+"""To be formatted as all others; one object of JSON stands in it."""
+
+
 async def fill_office(url: str, organizations: int, rows: int) -> None:
     """Fill a migrated, empty database; what the reports' filler wrote before is not written again.
 
@@ -195,6 +203,7 @@ async def fill_office(url: str, organizations: int, rows: int) -> None:
         group.create_task(
             _run(url, _OUTSIDE, values, ("webhook_event", "webhook_delivery", "outbox_message", "job_run"))
         )
+        group.create_task(_run(url, (_ASYNC_JOBS,), values, ("async_job",)))
         group.create_task(_run(url, _AUDIT, values, ("audit_entry",)))
         group.create_task(_logs(url, organizations, rows, now))
     heavy: UUID = await connection.fetchval("select id from organization where slug = $1", HEAVY)

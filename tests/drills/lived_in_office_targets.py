@@ -41,6 +41,7 @@ _VALUES = {
     "object": "select object_type || ':' || object_id from audit_entry where object_type = 'api_key' and $1 <> '' limit 1",
     "actor_name": "select actor_name from audit_entry where actor_kind = 'operator' and $1 <> '' limit 1",
     "audited": "select request_id from audit_entry where $1 <> '' limit 1",
+    "job": "select id from async_job where status = 'pending' and $1 <> '' limit 1",
     "day": "select (now() - interval '40 days')::date::text where $1 <> ''",
     "config": "select id from applied_config where $1 <> '' limit 1",
     "operation": "select s.slug || ' ' || o.method || ' ' || o.path_pattern from operation o join service s on s.id = o.service_id"
@@ -51,6 +52,7 @@ _DEEP = {
     "keys": f"select created_at, id from api_key where organization_id = {_OF_HEAVY} order by 1 desc, 2 desc offset {{}} / 10 limit 1",
     "requests": f"select at, id from request_log where organization_id = {_OF_HEAVY} order by 1 desc, 2 desc offset {{}} * 8 limit 1",
     "audit": "select created_at, id from audit_entry where $1 <> '' order by 1 desc, 2 desc offset {} * 7 limit 1",
+    "async_jobs": "select created_at, id from async_job where $1 <> '' order by 1 desc, 2 desc offset {} * 3 limit 1",
     "jobs": "select created_at, id from job_run where $1 <> '' order by 1 desc, 2 desc offset {} limit 1",
 }
 """Where a deep page begins; {} is the number of organizations."""
@@ -63,6 +65,7 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "/users/{user_id:int}": ("{user}", "7"),
     "/requests/{request_id:uuid}": ("{request}",),
     "/jobs/{run_id:uuid}": ("{run}",),
+    "/async-jobs/{job_id:uuid}": ("{job}",),
     "/mails/{message_id}": ("{mail}",),
     "/reports/{slug}": tuple(slug + end for slug in REPORTS for end in ("", ".csv")),
     "/actions/{slug}": tuple(action.slug for action in ACTIONS),
@@ -95,6 +98,10 @@ _ASKED: dict[str, tuple[str, ...]] = {
         "organization={heavy}&actor={actor_name}", "actor={actor_name}&verb=plan.restore", "verb=key&to={day}&actor={actor_name}",
     ),
     "/jobs": ("state=failed", "state=running", "name=audit-seal", "name=audit-seal&state=failed", "name=none", "cursor={jobs}"),
+    "/async-jobs": (
+        "status=failed", "status=pending", "organization={heavy}", "organization={light}", "organization={heavy}&status=pending",
+        "service=service-30", "service=service-30&status=failed", "key={key}", "cursor={async_jobs}",
+    ),
     "/what-if": ("plan=plan-1",),
 }  # fmt: skip
 """What else is asked of a path, once its parameters are filled."""
@@ -104,6 +111,7 @@ _TYPED = {
     "reference": "invoice-17", "name": "A name", "plan": "plan-2", "key": "{prefix}", "email": "{email}", "delivery": "{delivery}",
     "endpoint": "{endpoint}", "since": "{day}T00:00", "text": "{prefix}", "limit": "hour", "amount": "5000", "days": "7", "run": "{run}",
     "service": "service-1", "operation": "{operation}", "config": "{config}", "until": "2030-01-01T00:00", "role": "developer",
+    "job": "{job}", "concurrency": "3", "seconds": "900", "overlap_hours": "24",
 }  # fmt: skip
 """What an operator types into a field of an action."""
 

@@ -15,6 +15,7 @@ _VALUES = {
     "key_id": "select id from api_key where organization_id = $1 order by created_at desc limit 1",
     "endpoint_id": "select id from webhook_endpoint where organization_id = $1 limit 1",
     "delivery_id": "select id from webhook_delivery where organization_id = $1 order by created_at desc limit 1",
+    "job_id": "select id from async_job where organization_id = $1 and result is not null order by created_at desc limit 1",
     "event_id": "select id from webhook_event where organization_id = $1 order by created_at desc limit 1",
     "entry_id": "select id from credit_entry where organization_id = $1 order by number desc limit 1",
     "user_id": "select user_id from membership where organization_id = $1 order by user_id desc limit 1",
@@ -41,6 +42,7 @@ _QUERIES: dict[str | None, tuple[str, ...]] = {
     "": _LOOKS,
     "/dashboard/stats": _LOOKS,
     "/dashboard/chart-data": (*_LOOKS, "range=90d&metric=latency"),
+    "/jobs": ("status=failed", "status=pending", "service=maps", "service=nothing-like-it", "key={rare}"),
     "/keys": ("state=revoked", "q=payments"),
 }  # fmt: skip
 """By the end of the path: what else is asked of it. A page that does not know a query answers as without, or refuses it."""

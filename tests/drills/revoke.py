@@ -27,7 +27,8 @@ WARM_SECONDS, QUIET_SECONDS = 0.6, 0.6
 PROMISE_SECONDS = {"notified": 1.0, "terminated": 5.0, "silent": 5.0}
 REVOKE = "update api_key set revoked_at = now(), revoked_reason = 'drill' where id = $1"
 END_LISTENERS = (
-    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'paid-endpoint listener'"
+    "select pg_terminate_backend(pid) from pg_stat_activity"
+    " where datname = current_database() and application_name = 'paid-endpoint listener'"
 )
 
 

@@ -79,9 +79,12 @@ SERVICE = Editor(
     _create_service,
 )
 OPERATION = Editor(
-    names("name price_micro quota_cost minimum_plan_id reserved replays enabled cost_formula"),
+    names("name price_micro quota_cost minimum_plan_id reserved replays asynchronous enabled cost_formula"),
     _change_operation,
     "select from operation where id = $1 for no key update",
-    names("service_id name method path_pattern price_micro quota_cost minimum_plan_id reserved cost_formula replays"),
+    names(
+        "service_id name method path_pattern price_micro quota_cost minimum_plan_id reserved cost_formula replays"
+        " asynchronous"
+    ),
     _create_operation,
 )

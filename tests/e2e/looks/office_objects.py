@@ -13,6 +13,8 @@ from domain.limit_texts import parse_limits
 from domain.request_ids import new_request_id
 from jobs.registry import JOBS
 from tests.e2e.looks.office import OfficeSite
+from tests.e2e.looks.office_alerts import many_alerts
+from tests.job_rows import asynchronous_operation, write_job
 
 LONG_NAME = "Donaudampfschifffahrtsgesellschaftskapitänswitwenundwaisenversorgungskassenverwaltungsangestelltenvertretungsbüro GmbH &"
 """Of 120 characters, with a word that no line has room for."""
@@ -34,7 +36,9 @@ async def office_objects(site: OfficeSite) -> dict[str, Any]:
             LONG_NAME,
             secrets.token_bytes(32),
         )
+        job_id = await _async_jobs(connection, organization.id, key_id)
         run_id = await _run(connection)
+        await many_alerts(connection, organization.id, LONG_NAME, 4)
     await site.operator.browser.act(
         "override-limit", LONG_NAME * 4, organization=organization.slug, limit="day", amount="999999999"
     )
@@ -49,6 +53,7 @@ async def office_objects(site: OfficeSite) -> dict[str, Any]:
         "/keys/{key_id:uuid}": key_id,
         "/requests/{request_id:uuid}": request_id,
         "/jobs/{run_id:uuid}": run_id,
+        "/async-jobs/{job_id:uuid}": job_id,
         "/mails/{message_id}": found[1],
     }
 
@@ -113,6 +118,21 @@ async def _requests(connection: Any, organization_id: UUID, key_id: UUID) -> UUI
             "Agent/" + "z" * 200,
         )
     return request_id
+
+
+async def _async_jobs(connection: Any, organization_id: UUID, key_id: UUID) -> UUID:
+    """Many that wait, with all that a service may say; the id of the last."""
+    operation = await asynchronous_operation(connection, name=LONG_NAME[:100])
+    columns = {
+        "key_id": key_id, "message": "m" * 500, "last_error": "The service answered 503. " * 19, "attempts": 99_999,
+        "target": "/" + "segment-that-goes-on-" * 20, "working": True, "price_micro": 9_999_999_999_999,
+    }  # fmt: skip
+    for number in reversed(range(MANY)):
+        failing = {"status": "failed", "error": "e" * 1_000, "working": False}
+        job_id = await write_job(
+            connection, organization_id, operation, **{**columns, **(failing if number % 2 else {})}
+        )
+    return job_id
 
 
 async def _run(connection: Any) -> UUID:

@@ -17,6 +17,7 @@ from jobs.registry import JOBS
 from tests.drills.lived_in_life import write_ledger
 from tests.drills.lived_in_logs import SPAN
 from tests.e2e.looks.office import OfficeSite
+from tests.e2e.looks.office_alerts import tell_alerts
 from tests.e2e.looks.sample import NAMESPACE, Sample
 
 NEIGHBOURS = (
@@ -72,6 +73,7 @@ async def work(site: OfficeSite, sample: Sample) -> dict[str, Any]:
         answer = await operator.act(action, reason, **values)
         assert answer.status_code == 200, (action, answer.text)
         answers[action] = answer.text
+    await tell_alerts(site)
     mail = re.search(r"/mails/([^\"]+)\"", answers["send-test-mail"])
     pool = site.office.pool
     return {
@@ -82,6 +84,7 @@ async def work(site: OfficeSite, sample: Sample) -> dict[str, Any]:
         "/keys/{key_id:uuid}": sample.objects["key_id"],
         "/requests/{request_id:uuid}": sample.objects["request_id"],
         "/jobs/{run_id:uuid}": await pool.fetchval("select id from job_run where state = 'failed' limit 1"),
+        "/async-jobs/{job_id:uuid}": sample.objects["job_id"],
         "/mails/{message_id}": mail[1] if mail else None,
     }
 

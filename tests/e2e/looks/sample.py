@@ -17,6 +17,7 @@ from domain.snapshots import LimitSnapshot
 from tests.drills.lived_in_life import write_ledger
 from tests.drills.lived_in_logs import Call, decisions_of, write_logs
 from tests.drills.lived_in_rollups import fold_logs, write_older_rollups, write_summaries
+from tests.job_rows import write_job
 
 NAMESPACE = UUID("5f0f3c52-3d9a-4c53-8a4b-3c3f7c6a2a11")
 ROWS = 9_000
@@ -47,8 +48,21 @@ CATALOG = (
      (("GET", "/index/{city}", "index", 3_000),)),
     ("translate", "Translate", "Language", "Sixty languages, by the sentence.", {},
      (("POST", "/texts", "translate", 10_000),)),
+    ("reports", "Reports", "Forecasts", "A season's weather of one place, as a document.", {},
+     (("POST", "/seasons/{city}", "season", 2_000_000),)),
     ("tides", "Tides", "Places", "High and low water at 8,000 harbours.", {"coming_soon": True}, ()),
 )  # fmt: skip
+
+
+_ALERTS = """
+with chosen as (
+    insert into alert_choice (organization_id, usage_percents, day_cost_micro, error_percent)
+    values ($1, '{50,80,100}', 25000000, 15))
+insert into alert_state (organization_id, kind, subject, name, level, value, threshold, since, raised_at, raised_level, period_ends)
+values ($1, 'usage', $1::uuid::text || '/month', 'month', 80, 81240, 100000, $2::timestamptz - interval '50 minutes', $2, 80,
+        $2::timestamptz + interval '5 days'),
+       ($1, 'usage_errors', $1::uuid::text, 'errors', 100, 96, 512, $2::timestamptz - interval '12 minutes', $2, 100, null)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +108,9 @@ async def write_sample(connection: Any, settings: Settings, now: datetime) -> Sa
     await _name_paths(connection)
     await write_ledger(connection, organization.id, now, entries=300)
     await _audit(connection, organization.id, people[0], made, now)
+    await connection.execute(_ALERTS, organization.id, now)
     objects = await _webhooks(connection, settings, organization.id, now)
+    objects["job_id"] = await _jobs(connection, organization.id, made[2], now)
     objects |= {
         "key_id": made[0],
         "user_id": people[1],
@@ -176,11 +192,40 @@ async def _catalog(connection: Any) -> list[tuple[Call, str]]:
         )  # fmt: skip
         for method, pattern, operation, price in offered:
             made = await operations.create(
-                connection, service_slug=slug, method=method, path_pattern=pattern, name=operation, price_micro=price
-            )
+                connection, service_slug=slug, method=method, path_pattern=pattern, name=operation, price_micro=price,
+                asynchronous=slug == "reports",
+            )  # fmt: skip
             path = f"/{slug}{pattern}".replace("{city}", "{n}").replace("{id}", "{n}")
             found.append((Call(service.id, made.id, method, path, price), slug))
     return found
+
+
+async def _jobs(connection: Any, organization_id: UUID, key_id: UUID, now: datetime) -> UUID:
+    """A morning's seasons; the id of the one that is at work."""
+    season = next(each for each in await operations.list_operations(connection, service_slug="reports"))
+    told = (
+        ("pending", "oslo", 4, {}),
+        ("processing", "lisbon", 95, {"message": "summer, 2 of 4", "progress": 45}),
+        ("completed", "nairobi", 900, {"result": b"x" * 48_213, "result_type": "application/pdf"}),
+        ("failed", "atlantis", 2_400, {"error": "There is no station within 200 km of this place."}),
+        ("completed", "quito", 3_700, {"result": b"x" * 51_870, "result_type": "application/pdf"}),
+        ("failed", "lima", 90_000, {"reason": "overdue", "error": ""}),
+        ("completed", "osaka", 95_000, {"result_type": "application/pdf", "result_dropped_at": now}),
+    )
+    made = [
+        await write_job(
+            connection,
+            organization_id,
+            season,
+            ago=ago,
+            status=status,
+            target=f"/seasons/{city}",
+            key_id=key_id,
+            **more,
+        )
+        for status, city, ago, more in told
+    ]
+    return made[1]
 
 
 async def _sleep_at_night(connection: Any) -> None:

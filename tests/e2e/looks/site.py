@@ -33,8 +33,8 @@ NEEDS_CHROMIUM = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs t
 PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 BROWSER = "Looks 1.0"
 """What the browsers of these tests call themselves."""
-STREAMS = ("/live", "/export", "/callback", "/sign-in/google", "/sign-in/github")
-"""Ends of GET routes that are no pages: they last, or lead to another site."""
+STREAMS = ("/live", "/export", "/result", "/callback", "/sign-in/google", "/sign-in/github")
+"""Ends of GET routes that are no pages: they last, are files, or lead to another site."""
 
 
 @dataclass

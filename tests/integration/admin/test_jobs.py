@@ -43,3 +43,11 @@ async def test_a_failed_run_is_retried_once(office, superuser, known):
 async def test_what_is_no_job_is_not_run(superuser, known):
     for values in ({"name": "nothing"}, {"name": "log-summaries", "day": "tomorrow"}, {}):
         assert (await superuser.browser.act("run-job", **values)).status_code in (404, 422)
+
+
+async def test_system_health_shows_what_lies_in_the_queue_of_jobs(office, superuser):
+    page = (await superuser.browser.get("/reports/system-health")).text
+    for what in ("wait for a worker", "being worked on", "for later, by schedule or to be tried again"):
+        assert what in page
+    csv = (await superuser.browser.get("/reports/system-health.csv")).text
+    assert "job queue,wait for a worker,0," in csv

@@ -82,6 +82,8 @@ async def live_in(connection) -> None:
         max_body_bytes=2**40,
         tls_verify=False,
         cors_origins=["https://a.example", "*", "true"],
+        job_concurrency=7,
+        job_timeout_seconds=86_400,
     )
     for method, path, name in (
         ("*", "/files/*", "any"),
@@ -99,6 +101,7 @@ async def live_in(connection) -> None:
             quota_cost=0,
             minimum_plan="ultra",
             reserved=True,
+            asynchronous=method == "POST",
             cost_formula="0.01 + 0.002 * query.pages ? 1",
         )
     await operations.change(connection, made.id, enabled=False, replays=True)

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -56,11 +57,31 @@ def test_what_is_wrong_is_said_with_the_right_status(environment, tmp_path, word
     assert says in done.stderr
 
 
-async def test_tail_shows_a_row_within_two_seconds_and_ctrl_c_ends_it_well(fresh_database_url, environment, tmp_path):
-    row = log_row()
+@pytest.fixture
+def ctrl_c_is_heard():
+    """As in a terminal: where the tests were started in the background, children would be born deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def tailing(environment, tmp_path):
+    """`logs tail` in a process of its own, which does not outlive the block."""
     with subprocess.Popen(
         command("tail", "--json"), env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as tail:
+        try:
+            yield tail
+        finally:
+            tail.kill()
+
+
+async def test_tail_shows_a_row_within_two_seconds_and_ctrl_c_ends_it_well(
+    fresh_database_url, environment, tmp_path, ctrl_c_is_heard
+):
+    row = log_row()
+    with tailing(environment, tmp_path) as tail:
         async with connected(fresh_database_url) as connection:
             deadline = time.monotonic() + 30
             active = (

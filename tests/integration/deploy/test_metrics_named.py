@@ -1,4 +1,4 @@
-"""Every metric and label that alerts and dashboard name is one that a running gateway shows."""
+"""Every metric and label that alerts and dashboard name is one that a running gateway, portal or worker of jobs shows."""
 
 import asyncio
 import json
@@ -7,9 +7,15 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from cli.supervisor.ports import free_port
+from domain.audit import Actor
+from domain.job_runs import publish, request_run
+from jobs.registry import JOBS
 from tests.compose import strictly
 from tests.deploy import DEPLOY, METRIC
 from tests.gateways import connected, make_service, make_tenant, running_gateway
+from tests.integration.observing.scraping import scraped, worker_with_port
+from tests.portals import portal_settings, running_portal
 from tests.wire.upstream import RecordingUpstream
 
 SCRAPED = {"instance", "job"}
@@ -29,8 +35,38 @@ def named():
     return found
 
 
+def labels_of(text):
+    """Names of samples with those of their labels."""
+    samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples.setdefault(sample.name, set()).update(sample.labels)
+    return samples
+
+
+async def shown_by_portal_and_jobs(database_url, redis_url, folder):
+    """The same of these, after a sign-in that was refused and a job that ran."""
+    settings = portal_settings(database_url, redis_url, folder)
+    settings.portal = settings.portal.model_copy(update={"metrics_port": free_port()})
+    async with running_portal(settings) as portal:
+        answer = await portal.browser("203.0.113.9").post("/sign-in", {"email": "a@b.c", "password": "wrong"})
+        assert answer.status_code == 401
+        found = labels_of((await scraped(settings.portal.metrics_port))[1])
+    async with connected(database_url) as connection:
+        await publish(connection, [job.record for job in JOBS])
+        await request_run(connection, "key-hygiene", {}, Actor())
+    async with worker_with_port(settings) as port:
+        async with asyncio.timeout(40):
+            while "paid_endpoint_job_runs_total" not in (of_jobs := labels_of((await scraped(port))[1])):
+                await asyncio.sleep(0.1)
+            while "paid_endpoint_job_queue_entries" not in of_jobs:
+                await asyncio.sleep(0.1)
+                of_jobs |= labels_of((await scraped(port))[1])
+    return found | of_jobs
+
+
 async def shown(fresh_database_url, redis_url):
-    """Samples and their labels, after a request that was served and one that is malformed."""
+    """Samples and their labels of a gateway, after a request that was served and one that is malformed."""
     upstream = RecordingUpstream().start()
     try:
         async with connected(fresh_database_url) as connection:
@@ -42,11 +78,7 @@ async def shown(fresh_database_url, redis_url):
             host, port = gateway.internal_address
             samples = {}
             for _ in range(60):
-                text = urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5).read().decode()
-                samples = {}
-                for family in text_string_to_metric_families(text):
-                    for sample in family.samples:
-                        samples.setdefault(sample.name, set()).update(sample.labels)
+                samples = labels_of(urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5).read().decode())
                 if {
                     "paid_endpoint_exchanges_total",
                     "paid_endpoint_guard_refusals_total",
@@ -59,8 +91,9 @@ async def shown(fresh_database_url, redis_url):
         upstream.stop()
 
 
-async def test_what_is_named_is_there(fresh_database_url, redis_url):
+async def test_what_is_named_is_there(fresh_database_url, redis_url, tmp_path):
     samples = await shown(fresh_database_url, redis_url)
+    samples |= await shown_by_portal_and_jobs(fresh_database_url, redis_url, tmp_path)
     wrong = {}
     for where, expression in named().items():
         metrics = set(METRIC.findall(expression))

@@ -11,21 +11,18 @@ from pydantic import SecretStr
 from domain import organizations, plans
 from domain.credits.accounts import fetch_balance
 from domain.credits.reconciling import reconcile
-from domain.migrating import migrate
 from domain.passwords import verify_password
 from domain.seed import seed
 from domain.settings import KeySettings
-from tests.databases import PEPPERS, empty_database
+from tests.databases import PEPPERS
 
 SETTINGS = KeySettings(peppers=SecretStr(PEPPERS))
 UPSTREAM = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
-async def url(database_url):
-    async with empty_database(database_url) as own:
-        await migrate(own)
-        yield own
+def url(fresh_database_url):
+    return fresh_database_url
 
 
 async def run(url, upstream=UPSTREAM, **given):

@@ -57,6 +57,7 @@ STOPS = [
     ("subscriptions", "subscription", 1), ("subscriptions", "subscription", 3),
     ("reminders", "notice", 2), ("reminders", "outbox_message", 1), ("reminders", "outbox_message", 2),
     ("usage-alerts", "alert_state", 2), ("usage-alerts", "outbox_message", 1), ("usage-alerts", "webhook_event", 1),
+    ("usage-alerts", "webhook_event", 3), ("usage-alerts", "alert_state", 4),
     ("credit-sweep", "credit_account", 2), ("credit-sweep", "credit_lease", 2),
     ("credit-expiry", "credit_grant", 3), ("credit-expiry", "credit_entry", 2),
     ("audit-seal", "audit_link", 3), ("stale-rows", "user_link", 2), ("stale-rows", "webhook_event", 1),

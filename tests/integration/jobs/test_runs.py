@@ -9,6 +9,7 @@ from domain import job_runs
 from domain.audit import Actor
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.job_run_reading import fetch_run, list_runs, overview
+from jobs.engine import process
 from jobs.engine.running import Outcome, perform
 from jobs.work import Finding
 from tests.integration.jobs.conftest import state_of, until, worker
@@ -123,7 +124,8 @@ async def test_what_takes_too_long_is_ended(settings, own_pool, own_jobs):
     assert (found.state, found.error) == ("failed", "It took longer than 1 s.")
 
 
-async def test_two_workers_run_a_job_once_at_a_time(settings, own_pool, own_jobs):
+async def test_two_workers_run_a_job_once_at_a_time(settings, own_pool, own_jobs, monkeypatch):
+    monkeypatch.setattr(process, "BUSY_MILLISECONDS", 500)
     at_once, most, done = 0, 0, []
 
     async def alone(work):

@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 from domain import keys, organizations, plans
 from domain.audit import Actor, Thing, Verb, record
 from domain.credits.granting import grant
+from domain.histogram import BUCKETS
+from domain.ingesting.grains import EVERY
 from domain.limit_texts import parse_limits
 from domain.partitions import ensure_partitions
 from domain.settings import KeySettings
@@ -28,6 +30,7 @@ async def build(connection: Any) -> None:
     await _logs(connection, ids)
     await _stale(connection, ids)
     await _used(connection, ids)
+    await _chosen(connection, ids)
 
 
 async def _organization(connection: Any, number: int) -> UUID:
@@ -122,6 +125,24 @@ async def _used(connection: Any, ids: list[UUID]) -> None:
             " values ('day', date_trunc('day', now(), 'UTC'), $1, 900)",
             ids[number],
         )
+
+
+async def _chosen(connection: Any, ids: list[UUID]) -> None:
+    """0 wants to know what fails and what a day costs, and all of it does."""
+    await connection.execute(
+        "insert into alert_choice (organization_id, usage_percents, day_cost_micro, error_percent, error_requests)"
+        " values ($1, '{50,80,100}', 1, 10, 10)",
+        ids[0],
+    )
+    await connection.execute("update usage_rollup set cost_micro = 5 where organization_id = $1", ids[0])
+    await connection.execute(
+        "insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests,"
+        " errors, refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro, latency)"
+        " values ($1, $2, $2, $2, date_trunc('hour', now(), 'UTC'), 'hour', 5, 100, 100, 0, 0, 0, 0, 0, 5, $3)",
+        ids[0],
+        EVERY,
+        [0] * BUCKETS,
+    )
 
 
 async def _stale(connection: Any, ids: list[UUID]) -> None:

@@ -151,6 +151,22 @@ async def test_a_reader_that_goes_leaves_nothing(portal, owner):
         await until(lambda: reader.over)
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_reader_that_goes_as_a_picture_comes_is_not_kept(portal, owner, turns):
+    """Whichever turn of the loop lies between the two: a stream of nobody would hold its feed for a quarter of an hour."""
+    async with reading(portal, owner.browser, f"{owner.root}/live") as reader:
+        await until(lambda: reader.usages)
+        feed = next(iter(portal.app.state.services.live._feeds.values()))
+        feed._task.cancel()  # the pictures are this test's
+        await asyncio.gather(feed._task, return_exceptions=True)
+        await until(lambda: feed._changed._waiters)
+        reader.go()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await feed._show(feed._picture, {viewer.session_id for viewer in feed.viewers})
+        await until(lambda: reader.over, 2)
+
+
 async def test_a_reader_that_takes_nothing_is_let_go(portal, owner, monkeypatch):
     monkeypatch.setattr(events, "SLOWEST_SECONDS", 0.2)
     async with reading(portal, owner.browser, f"{owner.root}/live") as reader:

@@ -6,23 +6,18 @@ import json
 import asyncpg
 import pytest
 
-from domain.migrating import migrate
-from tests.databases import empty_database
-
 QUIET = 0.2
 
 
 @pytest.fixture
-async def listening(database_url):
+async def listening(fresh_database_url):
     """A connection to change with, and the queue of what a listener hears."""
-    async with empty_database(database_url) as url:
-        await migrate(url)
-        listener, connection = await asyncpg.connect(url), await asyncpg.connect(url)
-        heard: asyncio.Queue[dict] = asyncio.Queue()
-        await listener.add_listener("paid_endpoint_catalog", lambda *call: heard.put_nowait(json.loads(call[3])))
-        yield connection, heard
-        await connection.close()
-        await listener.close()
+    listener, connection = await asyncpg.connect(fresh_database_url), await asyncpg.connect(fresh_database_url)
+    heard: asyncio.Queue[dict] = asyncio.Queue()
+    await listener.add_listener("paid_endpoint_catalog", lambda *call: heard.put_nowait(json.loads(call[3])))
+    yield connection, heard
+    await connection.close()
+    await listener.close()
 
 
 async def hear(heard, count):

@@ -53,6 +53,13 @@ def test_every_environment_variable_is_a_setting(name):
     assert [variable for variable in strange if not variable.startswith(COMING_PREFIXES)] == []
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_a_setting_that_is_not_named_here_can_be_set_and_none_has_to(name):
+    assert OURS[name]["env_file"] == [{"path": "settings.env", "required": False}]
+    for ignored in (".gitignore", ".dockerignore"):
+        assert "settings.env" in (ROOT / ignored).read_text().split()
+
+
 def test_the_images_environment_is_of_python_or_a_setting():
     known = SETTINGS | {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
     assert set(image()["environment"]) <= known

@@ -1,6 +1,7 @@
 """The systemd units: forms, commands that exist, times that let a gateway drain."""
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -66,6 +67,34 @@ def test_the_gateway_may_drain_before_it_is_killed_and_reloads_by_hangup():
     assert service["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert service["KillMode"] == "mixed"
     assert f"/var/lib/{service['StateDirectory']}" in service["Environment"]
+
+
+@pytest.mark.parametrize("file", SERVICES, ids=lambda file: file.name)
+def test_what_is_started_again_is_so_without_end(file):
+    unit = read(file)
+    if unit["Service"].get("Restart") == "always":
+        assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+
+
+def test_backups_do_not_fill_the_disk(tmp_path):
+    service = read(DEPLOY / "systemd/paid-endpoint-backup.service")["Service"]
+    folder = service["ReadWritePaths"]
+    old, new, other = (tmp_path / name for name in ("paid-endpoint-1.zip", "paid-endpoint-2.zip", "other.zip"))
+    for file in (old, new, other):
+        file.write_text("")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    subprocess.run(service["ExecStartPost"].replace(folder, str(tmp_path)).split(), check=True)
+    assert sorted(tmp_path.iterdir()) == [other, new]
+
+
+def test_the_page_makes_what_the_units_need():
+    page = (DEPLOY / "README.md").read_text()
+    for file in SERVICES:
+        service = read(file)["Service"]
+        for needed in (service["WorkingDirectory"], service["EnvironmentFile"], service.get("ReadWritePaths", "")):
+            assert needed in page
+        assert f"useradd --system --home-dir {service['WorkingDirectory']}" in page
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not here")

@@ -53,7 +53,7 @@ def test_services_and_operations_are_looked_at_value_by_value():
 """
     assert mistakes(text) == [
         "3:16: 'ftp://x' must begin with http:// or https://.",
-        "4:13: '/api': the gateway keeps /health, /ready, /metrics, /user, /api, /errors for itself.",
+        "4:13: '/api': the gateway keeps /health, /ready, /metrics, /user, /api, /errors, /callbacks for itself.",
         "5:19: cors_origins is a list of texts: write [] for none.",
         "7:7: 'GET' is no operation: write a method and a path, such as GET /items/{id}.",
         "9:7: GET /a/{y} matches the same requests as GET /a/{x}.",

@@ -55,7 +55,9 @@ def test_the_app_has_all_tables():
         "job_run",
         "log_day",
         "notice",
+        "alert_choice",
         "alert_state",
+        "async_job",
     }
 
 
@@ -90,4 +92,7 @@ def test_what_recognises_a_secret_is_secret():
         "outbox_message.content",
         "webhook_endpoint.secret",
         "webhook_endpoint.old_secret",
+        "async_job.fields",
+        "service.callback_secret",
+        "service.old_callback_secret",
     }

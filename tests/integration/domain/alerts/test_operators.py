@@ -3,9 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-import asyncpg
-import pytest
-
 from domain import operations, services
 from domain.alerts.looking import Told, look_at_installation
 from domain.alerts.reading import open_alerts
@@ -16,12 +13,6 @@ from tests.usage import call, stored
 
 MICRO = 1_000_000
 TO = "operators@example.com"
-
-
-@pytest.fixture
-async def own(fresh_database_url):
-    async with asyncpg.create_pool(fresh_database_url, min_size=1, max_size=4) as made:
-        yield made
 
 
 async def look(pool, at=None, **settings) -> Told:

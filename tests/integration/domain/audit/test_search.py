@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from domain import audit_search, organizations, plans
+from domain import audit_search, looking_back, organizations, plans
 from domain.audit import Actor, Thing, Verb, record
 from domain.audit_chain.sealing import seal
 from domain.audit_search import AuditSearch, search_audit
@@ -162,7 +162,7 @@ async def test_each_search_goes_along_an_index_in_its_order(connection, lived, f
     for place in (None, after):
         statement, values = audit_search._statement(AuditSearch(**fields), place, 500, 51)
         async with connection.transaction():
-            await connection.execute(audit_search._PLANNING)
+            await connection.execute(looking_back.PLANNING)
             plan = "\n".join(row[0] for row in await connection.fetch(f"explain {statement}", *values))
         assert f"using audit_entry_{index} on audit_entry" in plan, plan
         assert not re.search("Sort|Seq Scan", plan), plan

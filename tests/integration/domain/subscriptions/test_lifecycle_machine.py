@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -121,8 +122,7 @@ class _rolled_back:  # noqa: N801  used as a statement
         await self.transaction.rollback()
 
 
-async def live(url, commands) -> None:
-    connection = await asyncpg.connect(url)
+async def live(connection, commands) -> None:
     try:
         made = [
             await plans.create(
@@ -141,10 +141,19 @@ async def live(url, commands) -> None:
     finally:
         # Nobody of this life is there for the next one's sweeps.
         await connection.execute("delete from subscription")
-        await connection.close()
+
+
+@pytest.fixture
+def world(lifecycle_url):
+    """A loop and a connection for all lives: with one for each, most of the time went into preparing its statements."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(lifecycle_url))
+        yield runner, connection
+        runner.run(connection.close())
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(beginning=BEGINNINGS, commands=st.lists(COMMANDS, min_size=2, max_size=12))
-def test_every_life_is_as_the_oracle_says(lifecycle_url, beginning, commands):
-    asyncio.run(live(lifecycle_url, [*beginning, *commands]))
+def test_every_life_is_as_the_oracle_says(world, beginning, commands):
+    runner, connection = world
+    runner.run(live(connection, [*beginning, *commands]))

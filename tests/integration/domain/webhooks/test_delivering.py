@@ -14,8 +14,8 @@ from domain.webhooks.endpoints import change_endpoint, delete_endpoint, rotate_s
 from domain.webhooks.schedule import MOST_ATTEMPTS, PAUSES, SPREAD
 from domain.webhooks.sending import EXCERPT_BYTES, Outcome
 from tests.deadlines import until
-from tests.integration.domain.webhooks.conftest import ACTOR, SECRETS
 from tests.receivers import OK, answering, drip, flood, hang, receiving
+from tests.webhook_tenants import ACTOR, SECRETS
 
 
 def answer_of(status: int, body: bytes = b"", *fields: str) -> bytes:

@@ -21,7 +21,7 @@ from domain.webhooks.endpoints import (
 )
 from domain.webhooks.event_types import EVENT_TYPES, valid_event_types
 from domain.webhooks.replaying import replay_delivery, send_test
-from tests.integration.domain.webhooks.conftest import ACTOR, SECRETS
+from tests.webhook_tenants import ACTOR, SECRETS
 
 URL = "http://127.0.0.1:9/hook"
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from domain import keys, operations, services
 from domain.credits.granting import grant
 from domain.request_ids import new_request_id
+from tests.job_rows import write_job
 
 MARK = "belongs-to-somebody-else"
 
@@ -33,6 +34,9 @@ async def belongings(portal: Any, person: Any) -> dict[str, Any]:
         ).entry.id
         await _entry(connection, organization_id, person, mark)
         found |= await _common(connection)
+        job = {"key_id": made.record.id, "message": mark, "target": f"/{mark}", "status": "completed"}
+        operation = await operations.fetch_operation(connection, found["operation"])
+        found["job_id"] = await write_job(connection, organization_id, operation, **job, result=mark.encode())
     return found
 
 

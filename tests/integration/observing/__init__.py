@@ -1,0 +1,1 @@
+"""What the processes beside the gateway show on /metrics."""
