@@ -11,6 +11,7 @@ from rich.console import Console
 
 from cli.checkup.configuration import check_pepper
 from cli.checkup.finding import Finding
+from cli.checkup.log_store import check_log_store
 from cli.checkup.machine import check_machine
 from cli.checkup.production import check_production
 from cli.checkup.servers import check_postgres, check_redis
@@ -66,7 +67,8 @@ def examine() -> list[Finding]:
 
 async def _examine_servers(settings: Settings) -> list[Finding]:
     found = [finding async for finding in check_postgres(settings)]
-    return found + [finding async for finding in check_redis(settings)]
+    found += [finding async for finding in check_redis(settings)]
+    return found + [finding async for finding in check_log_store(settings)]
 
 
 def show(findings: list[Finding]) -> None:

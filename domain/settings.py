@@ -17,6 +17,7 @@ from domain.async_settings import AsyncSettings
 from domain.credit_amounts import parse_credits
 from domain.faults import InvalidValue
 from domain.job_settings import JobSettings
+from domain.log_settings import JournalSettings, LogSettings
 from domain.portal_settings import (
     AdminSettings,
     MailSettings,
@@ -282,33 +283,6 @@ class UpstreamSettings(Concern, env_prefix="UPSTREAM_"):
         ge=0,
         le=100_000,
         description="Requests that may wait for a connection to one upstream in a worker; more are 503.",
-    )
-
-
-class LogSettings(Concern, env_prefix="LOG_"):
-    """Request logs and the process's own log."""
-
-    level: str = Field(
-        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Threshold of the process's own log."
-    )
-    retention_days: int = Field(default=3, ge=1, le=3_650, description="Days of request logs that are kept.")
-
-
-class JournalSettings(Concern, env_prefix="JOURNAL_"):
-    """The journal: where every answered request is written down before its last byte is sent."""
-
-    segment_mb: int = Field(default=8, ge=1, le=1_024, description="Size of one file of a worker's journal.")
-    max_mb: int = Field(
-        default=4_096,
-        ge=16,
-        le=1_048_576,
-        description="Disk that a worker's journal may take while PostgreSQL is away; then requests are refused with 503.",
-    )
-    fsync_ms: int = Field(
-        default=1_000,
-        ge=0,
-        le=60_000,
-        description="Journals are forced to the disk this often; a power cut loses at most that. 0 leaves it to the kernel.",
     )
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.databases import AWAY
 from domain.quotas.costs import CREDITS, QUOTA
 from domain.quotas.refill import Question, UsedSince
 from domain.snapshots import NO_ID
@@ -24,7 +25,7 @@ MOST = 10**15
 """No figure is larger: what Redis's Lua counts exactly."""
 
 READING_SECONDS = 2
-FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAULTS = AWAY
 
 # They read little, which no planner can know: it would start parallel workers each time, which take a hundred times as long. A
 # function that no parallel plan may have, anywhere in the statement, hinders that. What nobody reads is not run.

@@ -17,6 +17,8 @@ TEXTS = {
     "journal_tears": "Places where a disk or a power cut damaged a journal. Should be 0.",
     "rollup_folds": "Times that stored rows were folded into the rollups.",
     "ingester_faults": "Transactions of the ingester that were given up and tried again.",
+    "log_store_rows_sent": "Rows sent to the log store by this ingester since it started.",
+    "log_store_faults": "Times that sending to the log store failed and was tried again.",
     # gauges
     "workers": "Workers that run.",
     "ingesters": "Ingesters that run; 1 when all is well, 0 where another gateway works on the same folder.",
@@ -30,5 +32,7 @@ TEXTS = {
     "credit_leased_micro": "Micro-credits that workers hold unspent.",
     "credit_reservations_open": "Requests under way with a reservation.",
     "log_lag_seconds": "Age of the oldest answered request that is not stored. It grows while the ingester is silent.",
+    "log_store_lag_seconds": "Age of the oldest batch that the log store lacks, where this node is the one that sends.",
+    "log_store_rows_waiting": "Rows that wait in PostgreSQL to be sent to the log store.",
     "journal_bytes": "Disk that the journals of this node take.",
 }

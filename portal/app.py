@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from domain.databases import open_pool
 from domain.identity.throttle import Throttle
+from domain.log_store.store import open_logs
 from domain.quotas.limiter import Limiter
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
@@ -69,4 +70,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             limiter=limiter,
             live=LiveUsage(pool),
             turns=Turns(settings.database.pool_max_size),
+            logs=await stack.enter_async_context(open_logs(settings)),
         )

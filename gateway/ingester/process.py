@@ -20,6 +20,7 @@ from pathlib import Path
 import uvloop
 
 from domain.ingesting.ingester import Ingester
+from domain.log_store.shipping import Shipper
 from domain.settings import Settings, load_settings
 from gateway.ingester.status import publish_often
 from gateway.server.worker import die_with
@@ -65,7 +66,9 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         ingester = Ingester(folder, settings.database)
         if drain:
             ingester.drain(DRAIN_SECONDS)
-        publishing = asyncio.create_task(publish_often(ingester, folder))
+        shipper = Shipper(settings) if settings.logs.store_url.get_secret_value() and not drain else None
+        shipping = asyncio.create_task(shipper.run()) if shipper else None
+        publishing = asyncio.create_task(publish_often(ingester, folder, shipper))
         running = asyncio.create_task(ingester.run())
         await asyncio.wait((running, end), return_when=asyncio.FIRST_COMPLETED)
         if end.done():
@@ -75,9 +78,11 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         try:
             await running
         finally:
-            publishing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await publishing
+            for task in filter(None, (shipping, publishing)):
+                # What is being sent is sent again by whoever is next, and counts once.
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
 
 def _told(end: "asyncio.Future[int]", number: int) -> None:

@@ -34,7 +34,7 @@ BUSY_MILLISECONDS = 5_000
 LONGEST_LOOK_SECONDS = 10.0
 """A database that hangs is away, too."""
 _REDIS_FAULTS = (RedisError, OSError, TimeoutError)
-_DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError)
+_DATABASE_FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def serve(settings: Settings) -> None:

@@ -9,9 +9,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
-import asyncpg
-
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import Fault
 from domain.job_locks import job_lock
 from domain.job_runs import Begun, beat, begin, error_text, fail, is_known, put_back, succeed, try_later
@@ -26,7 +24,6 @@ log = logging.getLogger("paid_endpoint.jobs")
 BEAT_SECONDS = 10.0
 LONGEST_BACKOFF_SECONDS = 3_600
 PUT_BACK_SECONDS = 2.0
-_UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Outcome(Enum):
@@ -86,7 +83,7 @@ async def _attempt(context: Context, connection: Any, job: Job, run: Begun) -> O
     except TimeoutError:
         return await _failed(connection, job, run, f"It took longer than {job.timeout_seconds} s.")
     except Exception as fault:
-        if not isinstance(fault, (Fault, *_UNREACHABLE)):
+        if not isinstance(fault, (Fault, *AWAY)):
             log.exception("%s broke", job.name)
         return await _failed(connection, job, run, error_text(fault))
     await succeed(connection, run, result, utc_now())
@@ -115,7 +112,7 @@ async def _put_back(connection: Any, job: Job, run: Begun) -> None:
     try:
         async with asyncio.timeout(PUT_BACK_SECONDS):
             await put_back(connection, run)
-    except (TimeoutError, *_UNREACHABLE) as fault:
+    except AWAY as fault:
         log.warning("%s could not be put back: %s", job.name, error_text(fault))
 
 
@@ -132,7 +129,7 @@ async def _beating(database: Pool, run: Begun) -> AsyncIterator[None]:
             try:
                 async with database.acquire() as connection:
                     await beat(connection, run, utc_now())
-            except (TimeoutError, *_UNREACHABLE) as fault:
+            except AWAY as fault:
                 log.warning("no sign of life can be given: %s", error_text(fault))
 
     task = asyncio.create_task(go_on())

@@ -101,7 +101,7 @@ AVAILABLE = "available: granted less posted less held"
         ),
         (
             "update credit_account set reserved_micro = reserved_micro + 1 {of}",
-            {"reserved, by the reservations": (100, 101), AVAILABLE: (1005, 1004)},
+            {"reserved, by the reservations and the open jobs": (100, 101), AVAILABLE: (1005, 1004)},
         ),
         (
             "update credit_grant set remaining_micro = remaining_micro - 1 {of} and priority = 10",
