@@ -101,7 +101,7 @@ class RunningGateway:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> None:
+    async def start(self, seconds: float = START_SECONDS) -> None:
         """Start, and wait until `/ready` says 200. Raises RuntimeError with the log."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -113,7 +113,7 @@ class RunningGateway:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + seconds
         while not await self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 await self.stop()

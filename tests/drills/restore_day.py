@@ -34,7 +34,7 @@ from tests.wire.upstream import RecordingUpstream
 
 DAYS = 3
 PRICE_MICRO, GRANTED_MICRO = 1_000, 10**12
-LOADED_SECONDS, DRAINED_SECONDS = 3.0, 120.0
+LOADED_SECONDS, DRAINED_SECONDS, STARTED_SECONDS = 3.0, 120.0, 120.0
 DATABASE = "restore_day"
 
 
@@ -75,7 +75,7 @@ class Drill:
     async def before(self, url: str, redis_url: str) -> None:
         """Traffic, a backup in its middle, and the end of everything by SIGKILL."""
         gateway = self._gateway(url, redis_url, 2)
-        await gateway.start()
+        await gateway.start(STARTED_SECONDS)
         try:
             answer = await gateway.ask(gateway.request("/paid/before", self.tenant.key))
             self._note("the key before", f"{answer.status}")
@@ -114,8 +114,9 @@ class Drill:
         if not there < self.answered:
             self.broken.append("the backup is not older than the end of the traffic: this shows nothing")
         await self._look(url, redis_url, "restored")
-        gateway = self._gateway(url, redis_url, 2)
-        await gateway.start()
+        gateway, begun = self._gateway(url, redis_url, 2), time.monotonic()
+        await gateway.start(STARTED_SECONDS)
+        self._note("the gateway is ready again", f"{time.monotonic() - begun:.1f} s after its start")
         try:
             answer = await gateway.ask(gateway.request("/paid/after", self.tenant.key))
             self._note("the same key after", f"{answer.status}")
