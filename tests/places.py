@@ -22,12 +22,12 @@ def take_place() -> Path | None:
     """
     if "TMPDIR" in os.environ or not _usable():
         return None
-    for other in MEMORY.glob(f"{_STEM}*"):
-        if not Path("/proc", other.name.removeprefix(_STEM)).exists():
-            shutil.rmtree(other, ignore_errors=True)
     place = MEMORY / f"{_STEM}{os.getpid()}"
+    for other in MEMORY.glob(f"{_STEM}*"):
+        if other == place or not Path("/proc", other.name.removeprefix(_STEM)).exists():
+            shutil.rmtree(other, ignore_errors=True)
     place.mkdir()
-    place.chmod(0o711)  # the account that root lends to PostgreSQL passes through
+    place.chmod(0o1777)  # as /tmp: root's tests start programs of other accounts
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
     return place
 
