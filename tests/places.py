@@ -36,6 +36,7 @@ def keep_bytecode(folder: Path) -> None:
     """Where writing bytecode is off, as in many containers, write it into `folder`: not beside the sources, but not never.
 
     A run starts hundreds of programs of ours, and without it half of what they do is compiling. They do as this process does.
+    Who tests with files that are cut short must keep its program from writing bytecode.
     """
     if sys.dont_write_bytecode:
         sys.dont_write_bytecode = False
