@@ -2,6 +2,7 @@
 against nothing. What belongs to somebody else is not there.
 """
 
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -50,7 +51,7 @@ async def list_jobs(request: Request) -> Response:
     status, limit = query.get("status"), query.get("limit", str(DEFAULT_LISTED))
     if status is not None and status not in key_reading.STATUSES:
         raise MalformedRequest(f"status is one of {', '.join(key_reading.STATUSES)}.")
-    if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:9]) <= key_reading.MOST_LISTED:
+    if re.fullmatch(r"[0-9]{1,3}", limit) is None or not 1 <= int(limit) <= key_reading.MOST_LISTED:
         raise MalformedRequest(f"limit is a whole number from 1 to {key_reading.MOST_LISTED}.")
     before = query.get("before")
     async with asking(services) as connection:

@@ -108,7 +108,12 @@ async def apply(connection: Any, job_id: UUID, report: Report) -> Standing:
 
 
 def _result(given: Any, most: int) -> bytes:
-    result = json.dumps(given, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    try:
+        text = json.dumps(given, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        # Such as 1e999, which is read as a number without end.
+        raise InvalidCallback("The result has a number that is too large, or is nested too deeply.") from None
+    result = text.encode("utf-8", "replace")
     if len(result) > most:
         raise InvalidCallback(f"A result has at most {most} bytes.", max_bytes=most)
     return result

@@ -85,7 +85,7 @@ Choose = Callable[[Any], Ending | None]
 
 def completed(result: bytes | None, result_type: str, message: str | None = None) -> Ending:
     """It is done."""
-    return Ending(JobStatus.COMPLETED, message=message, result_type=result_type[:255], result=result)
+    return Ending(JobStatus.COMPLETED, message=message, result_type=_kept_type(result_type), result=result)
 
 
 def failed(reason: JobFailure, error: str, message: str | None = None) -> Ending:
@@ -127,8 +127,14 @@ async def end_overdue(connection: Any, now: datetime, *, most: int = 200) -> int
     return ended
 
 
-async def withdraw(connection: Any, job_id: UUID, request_id: UUID) -> bool:
-    """End a job of which nobody was told, unless it was sent, and forget what repeats of its request would be told."""
+async def withdraw(connection: Any, organization_id: UUID, job_id: UUID, request_id: UUID) -> bool:
+    """End a job of which nobody was told, unless it was sent, and forget what repeats of its request would be told.
+
+    Its worker has lost the connection that it was being stored on: a commit that the server has begun is waited for.
+    """
+    async with connection.transaction():
+        # Whoever stores a job holds the account until that is committed; before, the job is nowhere to be seen.
+        await lock_accounts(connection, [organization_id])
     async with connection.transaction():
         standing = await end(connection, job_id, _unsent)
         if standing is not None and standing.changed:
@@ -149,7 +155,17 @@ async def cancel_all(connection: Any, organization_id: UUID) -> None:
 
 def said(text: str, longest: int) -> str:
     """What somebody says, in one line of at most so many characters, as a row can hold it."""
-    return " ".join(text.replace("\x00", " ").split())[:longest]
+    # JSON has halves of pairs ("\\ud800"), UTF-8 has not.
+    whole = text.encode("utf-8", "replace").decode()
+    return " ".join(whole.replace("\x00", " ").split())[:longest]
+
+
+def _kept_type(given: str) -> str:
+    """A Content-Type that a field can hold when it is given back; of one that is not ASCII what stands before its parameters."""
+    for kind in (given[:255], given.partition(";")[0].strip()[:255]):
+        if kind.isascii() and kind.isprintable():
+            return kind
+    return ""
 
 
 def _unsent(row: Any) -> Ending | None:
