@@ -121,12 +121,13 @@ async def claim(connection: Any, holder_id: UUID, wanted: Claim, hours: int) -> 
     return Earlier(wanted.id, None)
 
 
-async def finish(connection: Any, request_id: UUID, outcome: Outcome, hours: int) -> None:
-    """Keep what came of it for `hours` from now. Harmless if its claim has ended."""
+async def finish(connection: Any, request_id: UUID, outcome: Outcome, hours: int) -> bool:
+    """Keep what came of it for `hours` from now. Harmless if its claim has ended: then False."""
     fields = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in outcome.fields]
-    await connection.execute(
+    done: str = await connection.execute(
         _FINISH, request_id, outcome.fingerprint, outcome.status, json.dumps(fields), outcome.body, hours
     )
+    return done != "UPDATE 0"
 
 
 async def forget(connection: Any, request_ids: Iterable[UUID]) -> None:

@@ -236,7 +236,7 @@ def machine(database_url: str, figures: Figures) -> type[RuleBasedStateMachine]:
             if how == "cancels":
                 self.run(cancel(self.connection, job_id))
             else:
-                self.run(withdraw(self.connection, job_id, uuid4()))
+                self.run(withdraw(self.connection, self.jobs[job_id].owner, job_id, uuid4()))
             job = self.jobs[job_id]
             if not job.sent or job.late:
                 self.ends(job_id, "failed", "cancelled" if how == "cancels" else "withdrawn")

@@ -12,7 +12,7 @@ from domain.credits.expiring import expire_due
 from domain.credits.leasing import notify
 from domain.credits.posting import lock_accounts
 from domain.credits.reservations import Held
-from domain.refusals import TooManyJobs
+from domain.refusals import CannotDecide, TooManyJobs
 from domain.replays import Outcome, finish
 
 MOST_OPEN = 1_000
@@ -57,7 +57,7 @@ async def accept(connection: Any, wanted: Wanted, kept: Kept | None, *, recall: 
     """Hold the price and store the job, or neither: then `done` is False. With `recall` others are asked for what they lease.
 
     Under an Idempotency-Key the outcome is kept in the same transaction: from then on repeats name this job. Raises
-    TooManyJobs.
+    TooManyJobs; CannotDecide where the claim of the key has ended meanwhile, because a repeat may have one by now.
     """
     owner = [wanted.organization_id]
     async with connection.transaction():
@@ -73,6 +73,10 @@ async def accept(connection: Any, wanted: Wanted, kept: Kept | None, *, recall: 
         if wanted.price_micro:
             await connection.execute(_HOLD, wanted.organization_id, wanted.price_micro)
         await connection.execute(_STORE, *wanted[:11], timedelta(seconds=wanted.seconds))
-        if kept is not None:
-            await finish(connection, wanted.request_id, kept.outcome, kept.hours)
+        if kept is not None and not await finish(connection, wanted.request_id, kept.outcome, kept.hours):
+            raise CannotDecide(
+                "The gateway took too long to take on this job. You were not charged.",
+                internal="the claim of the Idempotency-Key has ended",
+                retry_after_seconds=1,
+            )
     return Held(done=True, available=available - wanted.price_micro, elsewhere=account.leased_micro)

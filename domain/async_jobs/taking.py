@@ -95,7 +95,7 @@ class JobTaking:
         until = monotonic() + UNDO_SECONDS
         while monotonic() < until:
             try:
-                await self._access.run(partial(_withdraw, job_id=wanted.id, request_id=wanted.request_id))
+                await self._access.run(partial(_withdraw, wanted=wanted))
             except LedgerAway:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
@@ -103,6 +103,6 @@ class JobTaking:
         log.error("job %s was answered 503, and it is not known whether it is stored", wanted.id)
 
 
-async def _withdraw(connection: Any, job_id: UUID, request_id: UUID) -> None:
-    if await withdraw(connection, job_id, request_id):
-        log.warning("job %s came about too late, and is withdrawn", job_id)
+async def _withdraw(connection: Any, wanted: Wanted) -> None:
+    if await withdraw(connection, wanted.organization_id, wanted.id, wanted.request_id):
+        log.warning("job %s came about too late, and is withdrawn", wanted.id)
