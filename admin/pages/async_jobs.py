@@ -13,6 +13,7 @@ from domain.async_jobs.reading import STATUSES, JobFilter, JobList, JobRecord, f
 from domain.back_office.customers import operators_access
 from domain.cursors import parse_cursor
 from domain.faults import Fault
+from domain.log_store.store import unless_away
 from domain.operators import Right
 
 PATH = "/async-jobs"
@@ -37,11 +38,11 @@ class AsyncJobsPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class AsyncJobPage(Page):
-    """One job. `logged`: whether the request that began it is in the logs still."""
+    """One job. `logged`: whether the request that began it is in the logs still; None: nobody knows now."""
 
     template: ClassVar[str] = "async_job.html"
     job: JobRecord
-    logged: bool
+    logged: bool | None
     refresh: int
 
 
@@ -80,7 +81,7 @@ async def show(visit: Visit, job_id: UUID) -> Page:
         title=f"{job.service or 'a deleted service'}: {job.operation or 'a deleted operation'}",
         job=job,
         refresh=_REFRESH_SECONDS if job.open else 0,
-        logged=await visit.services.logs.find(visit.connection, job.organization_id, job.request_id) is not None,
+        logged=await unless_away(_is_logged(visit, job)),
     )
 
 
@@ -89,6 +90,10 @@ async def _organization(visit: Visit, filters: Mapping[str, str]) -> UUID | None
     if "organization" not in filters:
         return None
     return (await operators_access(visit.connection, filters["organization"], visit.operator.id)).organization_id
+
+
+async def _is_logged(visit: Visit, job: JobRecord) -> bool:
+    return await visit.services.logs.find(visit.connection, job.organization_id, job.request_id) is not None
 
 
 def _filter(filters: Mapping[str, str]) -> JobFilter:

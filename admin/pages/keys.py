@@ -14,6 +14,7 @@ from domain.key_listing import STATES, KeyEntry, fetch_entry, list_entries
 from domain.key_records import fetch_key
 from domain.log_reading import LogEntry
 from domain.log_search import LogSearch
+from domain.log_store.store import unless_away
 from domain.operators import Right
 
 _SOME = 10
@@ -21,11 +22,11 @@ _SOME = 10
 
 @dataclass(frozen=True, kw_only=True)
 class KeyPage(Page):
-    """One key with its latest requests."""
+    """One key with its latest requests; None: nobody knows them now."""
 
     template: ClassVar[str] = "key.html"
     entry: KeyEntry
-    requests: list[LogEntry]
+    requests: list[LogEntry] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ async def show(visit: Visit, key_id: UUID) -> Page:
     access = await operators_access(visit.connection, record.organization_id, visit.operator.id)
     entry = await fetch_entry(visit.connection, access, key_id)
     wanted = LogSearch(key_ids=(key_id,))
-    found = await visit.services.logs.search(visit.connection, record.organization_id, wanted, limit=_SOME)
-    return KeyPage(title=record.name, entry=entry, requests=found.entries)
+    found = await unless_away(visit.services.logs.search(visit.connection, record.organization_id, wanted, limit=_SOME))
+    return KeyPage(title=record.name, entry=entry, requests=None if found is None else found.entries)
 
 
 async def show_all(visit: Visit, slug: str) -> Page:

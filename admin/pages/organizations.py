@@ -25,6 +25,7 @@ from domain.key_listing import KeyEntry, count_keys, list_entries
 from domain.limit_overrides import LimitOverrideRecord, list_overrides
 from domain.log_reading import LogEntry
 from domain.log_search import LogSearch
+from domain.log_store.store import unless_away
 from domain.operators import Right
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.subscription_reading import SubscriptionRecord, fetch_entitlements, fetch_record
@@ -53,7 +54,7 @@ class OrganizationsPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class OrganizationPage(Page):
-    """One customer. Money is None for who may not see it."""
+    """One customer. Money is None for who may not see it, requests while the log store does not answer."""
 
     template: ClassVar[str] = "organization.html"
     organization: OrganizationRecord
@@ -65,7 +66,7 @@ class OrganizationPage(Page):
     overrides: list[LimitOverrideRecord]
     balance: Balance | None
     ledger: list[LedgerEntry] | None
-    requests: list[LogEntry]
+    requests: list[LogEntry] | None
     jobs: tuple[JobRecord, ...]
     endpoints: list[Any]
     drawing: Drawing
@@ -121,8 +122,8 @@ async def show(visit: Visit, slug: str) -> Page:
         ranges=tuple((one.name, one.label) for one in RANGES.values()),
     )
     # Last, because it sets for the rest of the transaction how statements are planned.
-    found = await visit.services.logs.search(connection, organization.id, LogSearch(), limit=_SOME)
-    return replace(page, requests=found.entries)
+    found = await unless_away(visit.services.logs.search(connection, organization.id, LogSearch(), limit=_SOME))
+    return replace(page, requests=None if found is None else found.entries)
 
 
 async def _money(visit: Visit, access: Access) -> tuple[Balance, list[LedgerEntry]] | None:

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar
-from uuid import UUID
 
 from domain.async_jobs.accepting import Kept, Wanted, accept
 from domain.async_jobs.ending import withdraw

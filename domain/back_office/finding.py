@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.key_format import KEY_PATTERN
 from domain.key_listing import printable
 from domain.log_reading import LogFilter
-from domain.log_store.store import LogStore
+from domain.log_store.store import LogStore, unless_away
 from domain.request_ids import time_of
 
 MOST = 10
@@ -130,7 +130,9 @@ async def _beginning(connection: Any, statement: str, text: str) -> Found:
 async def _by_id(connection: Any, uuid: UUID, logs: LogStore) -> Found:
     matches = [Match(**dict(row)) for row in await connection.fetch(_OBJECTS, uuid)]
     if time_of(uuid) is not None:
-        for entry in await logs.newest(connection, LogFilter(request_id=uuid), 1):
+        asked = logs.newest(connection, LogFilter(request_id=uuid), 1)
+        # Without the log store what else was found is shown; where that is nothing, it is said.
+        for entry in (await unless_away(asked) or ()) if matches else await asked:
             who = entry.organization or "nobody known"
             matches.append(
                 Match("request", str(uuid), f"{entry.method} {entry.path}", f"request of {who}", str(entry.status))

@@ -4,10 +4,10 @@ Two keep it: `PostgresLogs`, and `ClickHouseLogs` where LOG_STORE_URL is set. Ea
 knows the names of what rows refer to, and which has the rows that were stored last.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 from domain import log_reading, log_search
@@ -15,10 +15,11 @@ from domain.cursors import Cursor
 from domain.log_reading import LogEntry, LogFilter
 from domain.log_search import FoundLogs, LogSearch
 from domain.log_store.address import parse_address
-from domain.log_store.clickhouse import ClickHouse
+from domain.log_store.clickhouse import ClickHouse, LogStoreAway, LogStoreRefused
 from domain.request_ids import time_of
 from domain.settings import Settings
 
+T = TypeVar("T")
 _DECISION = "select decision from request_log where id = $1 and at = $2"
 _CHARGED = """
 select organization_id, created_at from request_log where id = $1 and at between $2 and $3 and cost_micro > 0
@@ -125,6 +126,14 @@ class PostgresLogs:
 
 
 POSTGRES = PostgresLogs()
+
+
+async def unless_away(asked: Awaitable[T]) -> T | None:
+    """What it finds; None while the log store does not answer: for what shows requests beside other things."""
+    try:
+        return await asked
+    except (LogStoreAway, LogStoreRefused):
+        return None
 
 
 @asynccontextmanager

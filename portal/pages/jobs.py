@@ -22,6 +22,7 @@ from domain.async_jobs.reading import (
 )
 from domain.cursors import parse_cursor
 from domain.faults import InvalidValue
+from domain.log_store.store import unless_away
 from domain.service_catalog import CatalogOperation, CatalogService, list_catalog
 from portal.web.examples import polling_example
 from portal.web.layout import Page, gateway_url
@@ -52,12 +53,12 @@ class JobsPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class JobPage(Page):
-    """One job. `logged`: whether the request that began it is in the logs still."""
+    """One job. `logged`: whether the request that began it is in the logs still; None: nobody knows now."""
 
     template: ClassVar[str] = "job.html"
     path: str
     job: JobRecord
-    logged: bool
+    logged: bool | None
     service_path: str
     polling: str
     refresh: int
@@ -103,8 +104,7 @@ async def show(visit: Visit, job_id: UUID) -> Page:
         polling=polling_example(gateway_url(visit), job.id),
         refresh=_REFRESH_SECONDS if job.open else 0,
         # Last, because it sets for the rest of the transaction how statements are planned.
-        logged=await visit.services.logs.find(visit.connection, visit.access.organization_id, job.request_id)
-        is not None,
+        logged=await unless_away(_is_logged(visit, job)),
     )
 
 
@@ -119,6 +119,10 @@ def download(job_id: UUID, found: JobResult) -> Response:
     extension = (mimetypes.guess_extension(kind) if kind.isascii() else None) or ".bin"
     headers = {"content-disposition": f'attachment; filename="job-{job_id}{extension}"'}
     return Response(found.body, media_type="application/octet-stream", headers=headers)
+
+
+async def _is_logged(visit: Visit, job: JobRecord) -> bool:
+    return await visit.services.logs.find(visit.connection, job.organization_id, job.request_id) is not None
 
 
 def _filter(filters: Mapping[str, str]) -> JobFilter:

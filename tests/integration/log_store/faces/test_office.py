@@ -10,6 +10,8 @@ from domain import keys
 from domain.log_store.address import parse_address
 from domain.log_store.clickhouse import ClickHouse
 from domain.log_store.clickhouse_logs import ClickHouseLogs
+from domain.request_ids import new_request_id
+from tests.job_rows import asynchronous_operation, write_job
 from tests.request_rows import write_request
 
 
@@ -74,3 +76,27 @@ async def test_away_is_said_with_a_code_on_every_face_and_the_rest_goes_on(owner
         assert "secret" not in answer.text
     assert (await owner.browser.get(f"{owner.root}/keys")).status_code == 200
     assert (await superuser.browser.get("/organizations")).status_code == 200
+
+
+async def test_away_takes_no_page_along_that_shows_requests_beside_other_things(
+    owner, superuser, office, customer, away
+):
+    """An operator has to see and suspend a customer while the log store is away, and a customer has to see a paid job."""
+    organization, key, _ = customer
+    operation = await asynchronous_operation(office.pool)
+    theirs = await write_job(office.pool, owner.organization.id, operation, status="completed", result=b"1")
+    request = new_request_id()
+    job = await write_job(office.pool, organization.id, operation, request_id=request)
+    pages = {
+        f"/organizations/{organization.slug}": organization.name,
+        f"/keys/{key.id}": "Production",
+        f"/async-jobs/{job}": str(job),
+        f"/find?list=1&q={request}": "asynchronous job of",
+    }
+    for path, expected in pages.items():
+        answer = await superuser.browser.get(path)
+        assert (answer.status_code, expected in answer.text) == (200, True), path
+        assert "find" in path or "log store does not answer" in answer.text, path
+    shown = await owner.browser.get(f"{owner.root}/jobs/{theirs}")
+    assert (shown.status_code, "log store does not answer" in shown.text) == (200, True)
+    assert (await superuser.browser.get(f"/find?q={new_request_id()}")).status_code == 503
