@@ -118,7 +118,7 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             await part.start()
         outcomes = Outcomes(wallets.access, settings.gateway)
         stack.push_async_callback(outcomes.stop)
-        jobs = JobTaking(wallets.access)
+        jobs = JobTaking(wallets.access, settings.database.pool_max_size)
         stack.push_async_callback(jobs.stop)
         upstreams = UpstreamPool(settings.upstream)
         stack.push_async_callback(upstreams.close, 0.0)

@@ -67,7 +67,7 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             wallets=wallets,
             holds=Holds(wallets.access),
             outcomes=Outcomes(wallets.access, settings.gateway),
-            jobs=JobTaking(wallets.access),
+            jobs=JobTaking(wallets.access, settings.database.pool_max_size),
             journal=Journal(settings.gateway.state_folder / "journal" / uuid4().hex, settings.journal),
             upstreams=upstreams,
             addresses=AddressReader(()),

@@ -32,7 +32,7 @@ async def job_callback(request: Request) -> Response:
         signed = read_signed(request.headers, settings.callback_skew_seconds)
         body = await _body(request, settings.max_result_bytes + MORE_BYTES)
         job_id = _id(request.path_params["job_id"])
-        async with asking(services) as connection:
+        async with asking(services, services.jobs.hearing) as connection:
             secrets = await _secrets(connection, services, job_id)
             require_signed(secrets, signed, body)
             report = read_report(body, job_id, settings.max_result_bytes)

@@ -2,6 +2,7 @@
 against nothing. What belongs to somebody else is not there.
 """
 
+import asyncio
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ _NO_STORE = {"cache-control": "no-store"}
 
 
 async def list_jobs(request: Request) -> Response:
-    """The newest first; `limit`, `status`, and `before`, the `next` of the page before."""
+    """The newest first; `limit`, `status`, and `before`, the `next` of the page before; one of rare jobs is short."""
     services, key = await _caller(request)
     query = request.query_params
     status, limit = query.get("status"), query.get("limit", str(DEFAULT_LISTED))
@@ -54,19 +55,19 @@ async def list_jobs(request: Request) -> Response:
     if re.fullmatch(r"[0-9]{1,3}", limit) is None or not 1 <= int(limit) <= key_reading.MOST_LISTED:
         raise MalformedRequest(f"limit is a whole number from 1 to {key_reading.MOST_LISTED}.")
     before = query.get("before")
-    async with asking(services) as connection:
+    async with asking(services, services.jobs.looking) as connection:
         found = await key_reading.list_jobs(
             connection, key.organization_id, key.scopes, status=status,
             before=None if before is None else _id(before), most=int(limit),
         )  # fmt: skip
-    more = str(found[-1].id) if len(found) == int(limit) else None
-    return JSONResponse({"jobs": [_document(job) for job in found], "next": more}, headers=_NO_STORE)
+    more = None if found.following is None else str(found.following)
+    return JSONResponse({"jobs": [_document(job) for job in found.jobs], "next": more}, headers=_NO_STORE)
 
 
 async def show_job(request: Request) -> Response:
     """One job; DELETE cancels it, while nothing was sent upstream."""
     services, key = await _caller(request)
-    async with asking(services) as connection:
+    async with asking(services, services.jobs.looking) as connection:
         job = await _job(connection, key, request)
         if request.method == "DELETE":
             job = await _cancelled(connection, key, job)
@@ -77,7 +78,7 @@ async def show_job(request: Request) -> Response:
 async def job_result(request: Request) -> Response:
     """What came of a completed job, as its upstream gave it."""
     services, key = await _caller(request)
-    async with asking(services) as connection:
+    async with asking(services, services.jobs.looking) as connection:
         job = await _job(connection, key, request)
         if job.ended_at is None:
             raise JobNotCompleted(job_status=job.status, retry_after_seconds=_AGAIN_SECONDS)
@@ -100,11 +101,16 @@ ROUTES = [
 
 
 @asynccontextmanager
-async def asking(services: "Services") -> "AsyncIterator[PooledConnection]":
-    """A connection for a moment. Raises CannotDecide while the database gives no answer."""
+async def asking(services: "Services", places: asyncio.Semaphore) -> "AsyncIterator[PooledConnection]":
+    """A connection for a moment, at most so many at once. Raises CannotDecide while the database gives no answer."""
     try:
-        async with lent(services.database, READING_SECONDS) as connection:
-            yield connection
+        async with asyncio.timeout(READING_SECONDS):
+            await places.acquire()
+        try:
+            async with lent(services.database, READING_SECONDS) as connection:
+                yield connection
+        finally:
+            places.release()
     except READ_FAULTS as fault:
         raise CannotDecide(
             "The gateway cannot look up jobs at the moment.", internal=in_one_line(fault), retry_after_seconds=1

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.async_jobs.ending import Standing, end, failed
@@ -14,18 +14,31 @@ STATUSES = tuple(status.value for status in JobStatus)
 COMPLETED, CANCELLED = JobStatus.COMPLETED.value, JobFailure.CANCELLED.value
 BY_CALLER = "It was cancelled by its caller."
 
+LOOKED_AT = 2_000
+"""Rows that one page looks at, however few of them are asked for."""
+
 _COLUMNS = """
-select j.id, j.created_at, j.started_at, j.ended_at, j.deadline, j.status, j.reason, j.error, j.progress, j.message, j.request_id,
+j.id, j.created_at, j.started_at, j.ended_at, j.deadline, j.status, j.reason, j.error, j.progress, j.message, j.request_id,
        j.key_id, coalesce(s.slug, '') as service, coalesce(o.name, '') as operation, j.price_micro, j.charged_micro,
        j.result_type, octet_length(j.result) as result_bytes, j.result_dropped_at
-  from async_job j left join service s on s.id = j.service_id left join operation o on o.id = j.operation_id
- where j.organization_id = $1 and ($2::text[] = '{}' or s.slug = any($2) or s.slug || ':' || o.name = any($2))
 """
+_NAMES = """
+left join service s on s.id = j.service_id left join operation o on o.id = j.operation_id
+"""
+_SEEN = "($2::text[] = '{}' or s.slug = any($2) or s.slug || ':' || o.name = any($2))"
+_ONE = f"select {_COLUMNS} from async_job j {_NAMES} where j.organization_id = $1 and {_SEEN} and j.id = $3"
 _LIST = f"""
-{_COLUMNS} and ($3::text is null or j.status = $3)
-   and ($4::uuid is null or (j.created_at, j.id) < (select b.created_at, b.id from async_job b
-                                                     where b.id = $4 and b.organization_id = $1))
- order by j.created_at desc, j.id desc limit $5
+with looked_at as materialized (
+    select r.id, row_number() over (order by r.created_at desc, r.id desc) as number
+      from (select id, created_at from async_job
+             where organization_id = $1
+               and ($4::uuid is null or (created_at, id) < (select b.created_at, b.id from async_job b
+                                                             where b.id = $4 and b.organization_id = $1))
+             order by created_at desc, id desc limit $6) r)
+select * from (
+    select {_COLUMNS}, l.number, {_SEEN} and ($3::text is null or j.status = $3) as matches
+      from looked_at l join async_job j on j.id = l.id {_NAMES}) page
+ where matches or number = $6 order by number limit $5
 """
 _RESULT = "select result from async_job where id = $1 and organization_id = $2"
 
@@ -60,6 +73,13 @@ class KeyJob:
         return self.price_micro if self.ended_at is None else 0
 
 
+class KeyJobs(NamedTuple):
+    """Some of the jobs, newest first; `following`: those that are older than this job come next, None at the end."""
+
+    jobs: list[KeyJob]
+    following: UUID | None
+
+
 async def list_jobs(
     connection: Any,
     organization_id: UUID,
@@ -68,16 +88,21 @@ async def list_jobs(
     status: str | None = None,
     before: UUID | None = None,
     most: int = 20,
-) -> list[KeyJob]:
-    """The newest, at most so many; of one status; those that are older than the job `before`."""
-    rows = await connection.fetch(_LIST, organization_id, sorted(scopes), status, before, min(most, MOST_LISTED))
-    return [KeyJob(**dict(row)) for row in rows]
+) -> KeyJobs:
+    """The newest, at most so many; of one status; those that are older than the job `before`.
+
+    Fewer or none, with `following`, where few of LOOKED_AT rows are asked for.
+    """
+    most = min(most, MOST_LISTED)
+    rows = await connection.fetch(_LIST, organization_id, sorted(scopes), status, before, most, LOOKED_AT)
+    further = len(rows) == most or (rows and rows[-1]["number"] == LOOKED_AT)
+    return KeyJobs([_job(row) for row in rows if row["matches"]], rows[-1]["id"] if further else None)
 
 
 async def fetch_job(connection: Any, organization_id: UUID, scopes: Iterable[str], job_id: UUID) -> KeyJob | None:
     """One of them; None for one that is not there for this key."""
-    row = await connection.fetchrow(f"{_COLUMNS} and j.id = $3", organization_id, sorted(scopes), job_id)
-    return None if row is None else KeyJob(**dict(row))
+    row = await connection.fetchrow(_ONE, organization_id, sorted(scopes), job_id)
+    return None if row is None else _job(row)
 
 
 async def fetch_result(connection: Any, organization_id: UUID, job_id: UUID) -> bytes | None:
@@ -94,3 +119,7 @@ async def cancel(connection: Any, job_id: UUID) -> Standing | None:
     return await end(
         connection, job_id, lambda row: None if row["attempts"] else failed(JobFailure.CANCELLED, BY_CALLER)
     )
+
+
+def _job(row: Any) -> KeyJob:
+    return KeyJob(**{name: value for name, value in row.items() if name not in {"number", "matches"}})

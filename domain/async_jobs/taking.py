@@ -17,18 +17,25 @@ from domain.refusals import CannotDecide
 
 T = TypeVar("T")
 TAKE_SECONDS = 2.0
-"""A request waits this long for its job."""
+"""A request waits this long for its turn, and this long for its job."""
 UNDO_SECONDS = 60.0
+_PARTS = 4
 _RECALL_SECONDS, _PAUSE_SECONDS, _RETRY_SECONDS = 0.25, 0.01, 0.5
 
 log = logging.getLogger(__name__)
 
 
 class JobTaking:
-    """One per worker."""
+    """One per worker, which has so many `connections`.
 
-    def __init__(self, access: LedgerAccess) -> None:
+    At most a quarter of them takes on jobs, one looks at jobs, one hears of them (`taking`, `looking`, `hearing`): however
+    many ask at once, keys and credits of others are looked up beside them.
+    """
+
+    def __init__(self, access: LedgerAccess, connections: int) -> None:
         self._access = access
+        places = max(1, connections // _PARTS)
+        self.looking, self.hearing, self._taking = (asyncio.Semaphore(places) for _ in range(3))
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def stop(self) -> None:
@@ -52,7 +59,13 @@ class JobTaking:
         """
         if not self._access.ok or self._access.closed:
             raise self._cannot_decide()
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                await self._taking.acquire()
+        except TimeoutError:
+            raise self._cannot_decide() from None
         trying = self.spawn(self._try(wanted, kept))
+        trying.add_done_callback(lambda _: self._taking.release())
         await asyncio.wait((trying,), timeout=TAKE_SECONDS)
         if not trying.done():
             self.spawn(self._undo(trying, wanted))

@@ -1,0 +1,76 @@
+"""Who looks at jobs without end, or has a great many: others are served meanwhile, and no look goes through all of them."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from domain.async_jobs import key_reading
+from tests.async_jobs import Customer, JobShop
+from tests.job_rows import asynchronous_operation, write_job
+
+
+async def test_looking_at_jobs_takes_no_connection_that_the_ledger_needs(shop: JobShop, customer: Customer) -> None:
+    """Each of 60 looks waits for a table that is locked; a priced request of somebody else is served all the same."""
+    job_id, other = await customer.start(), await shop.customer()
+    async with shop.pool.acquire() as connection, connection.transaction():
+        await connection.execute("lock table async_job in access exclusive mode")
+        ways = [customer.ask("/user/jobs") for _ in range(30)]
+        ways += [shop.call_back(job_id, status="processing") for _ in range(30)]
+        looks = asyncio.gather(*ways)
+        await asyncio.sleep(0.3)
+        async with asyncio.timeout(1.5):
+            served = await other.ask("/work/at-once/a")
+    assert served.status == 202, served
+    assert {look.status for look in await looks} <= {200, 503}
+    assert (await customer.ask("/user/jobs")).status == 200
+
+
+async def test_a_list_looks_at_so_many_rows_and_says_where_to_go_on(
+    shop: JobShop, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_reading, "LOOKED_AT", 10)
+    async with shop.pool.acquire() as connection:
+        operation = await asynchronous_operation(connection)
+        wanted = await write_job(connection, customer.id, operation, ago=100, status="failed")
+        for ago in range(24):
+            await write_job(connection, customer.id, operation, ago=ago, status="completed")
+        pages: list[Any] = []
+        before = None
+        for _ in range(4):
+            page = await key_reading.list_jobs(connection, customer.id, (), status="failed", before=before)
+            pages.append([job.id for job in page.jobs])
+            before = page.following
+            if before is None:
+                break
+        assert pages == [[], [], [wanted]]
+        page = await key_reading.list_jobs(connection, customer.id, ("no:such",), most=5)
+        assert (page.jobs, page.following is None) == ([], False)
+        every: list[Any] = []
+        before = None
+        while True:
+            page = await key_reading.list_jobs(connection, customer.id, (), before=before, most=5)
+            every += [job.id for job in page.jobs]
+            before = page.following
+            if before is None:
+                break
+    assert len(every) == len(set(every)) == 25
+    listed = json.loads((await customer.ask("/user/jobs?status=failed")).body)
+    assert ([job["id"] for job in listed["jobs"]], listed["next"]) == ([str(wanted)], None)
+
+
+async def test_asking_for_jobs_takes_no_connection_that_others_need(shop: JobShop, customer: Customer) -> None:
+    """Thirty jobs of one customer wait for its account; a priced request of somebody else is served all the same."""
+    await customer.start()
+    other = await shop.customer()
+    async with shop.pool.acquire() as connection, connection.transaction():
+        await connection.execute("select from credit_account where organization_id = $1 for update", customer.id)
+        asked = asyncio.gather(
+            *(customer.ask(customer.target("flood"), method="POST", body=b"1") for _ in range(30)),
+        )
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(0.8):
+            served = await other.ask("/work/at-once/a")
+    assert served.status == 202, served
+    assert {one.status for one in await asked} <= {202, 402, 503}
