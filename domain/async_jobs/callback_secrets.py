@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.faults import InvalidValue, NotFound
 from domain.portal_settings import SecretSettings
-from domain.sealing import seal, unseal
+from domain.sealing import Unreadable, seal, unseal
 from domain.webhooks.signing import new_secret, secret_text
 
 PURPOSE = "job_callback"
@@ -68,12 +68,21 @@ async def rotate_secret(connection: Any, secrets: SecretSettings, slug: str, ove
 
 
 async def secrets_of_job(connection: Any, secrets: SecretSettings, job_id: UUID) -> list[bytes]:
-    """What callbacks of a job may be signed with; empty where there is no such job, or no secret. Raises Unreadable."""
+    """What callbacks of a job may be signed with; empty where there is no such job, or no secret. Raises Unreadable,
+    but not for a former secret: whoever has lost the key that it is sealed with makes a new one, which is good at once.
+    """
     row = await connection.fetchrow(_OF_JOB, job_id)
     if row is None:
         return []
     sealed = [each for each in (row["callback_secret"], row["old_secret"]) if each is not None]
-    return [unseal(secrets, each, purpose=PURPOSE, owner=str(row["id"])) for each in sealed]
+    found = []
+    for each in sealed:
+        try:
+            found.append(unseal(secrets, each, purpose=PURPOSE, owner=str(row["id"])))
+        except Unreadable:
+            if each is row["callback_secret"]:
+                raise
+    return found
 
 
 async def _service(connection: Any, slug: str) -> Any:
