@@ -8,6 +8,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from uuid import UUID
 
 import asyncpg
@@ -127,11 +128,17 @@ class Dispatcher:
     def _client(self, claim: Claim) -> httpx2.AsyncClient:
         verify = claim.to.tls_verify
         if verify not in self._clients:
-            self._clients[verify] = httpx2.AsyncClient(
-                verify=verify, follow_redirects=False, trust_env=False, timeout=None,
-                limits=httpx2.Limits(max_keepalive_connections=0),
-            )  # fmt: skip
+            self._clients[verify] = new_client(verify=verify)
         return self._clients[verify]
+
+
+def new_client(*, verify: bool) -> httpx2.AsyncClient:
+    """What attempts are made with. It keeps nothing from one job to the next: no connection, no cookie."""
+    return httpx2.AsyncClient(
+        verify=verify, follow_redirects=False, trust_env=False, timeout=None,
+        limits=httpx2.Limits(max_keepalive_connections=0),
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+    )  # fmt: skip
 
 
 async def _settle(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]", claim: Claim, answer: Answer) -> None:
