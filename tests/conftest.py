@@ -115,7 +115,7 @@ async def copy_template(server_url: str, name: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Before the first temporary file, and before the workers start, which keep theirs there too."""
     config.stash[PLACE] = take_place()
-    keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
+    keep_bytecode((config.stash[PLACE] or config.rootpath / ".pytest_cache") / "pyc")
 
 
 @pytest.hookimpl(optionalhook=True)
