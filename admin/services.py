@@ -9,6 +9,7 @@ from admin.web.templates import AdminTemplates
 from domain.back_office.overview import Pressed
 from domain.databases import Pool, open_pool
 from domain.identity.throttle import Throttle
+from domain.log_store.store import LogStore, open_logs
 from domain.redis_client import Client, open_client
 from domain.settings import Settings
 from portal.web.turns import Turns
@@ -26,6 +27,7 @@ class Services:
     templates: AdminTemplates
     throttle: Throttle
     turns: Turns
+    logs: LogStore
     pressed: Kept[list[Pressed]] = field(default_factory=lambda: Kept(PRESSED_SECONDS))
     """Who is close to a limit: thousands are looked at for it, so not for every look at the overview."""
 
@@ -39,4 +41,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         turns = Turns(settings.database.pool_max_size)
         redis: Client = open_client(settings.redis)
         stack.push_async_callback(redis.aclose)
-        yield Services(settings, pool, redis, AdminTemplates(), Throttle(redis, settings.redis), turns)
+        logs = await stack.enter_async_context(open_logs(settings))
+        yield Services(settings, pool, redis, AdminTemplates(), Throttle(redis, settings.redis), turns, logs)

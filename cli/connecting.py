@@ -45,7 +45,7 @@ def run_or_fail(work: Coroutine[Any, Any, T]) -> T:
         fail("The database does not have this version's schema; run: paid-endpoint migrate")
     except asyncpg.PostgresError as error:
         fail(f"The database refused: {error}")
-    except (OSError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         fail(f"The database was lost: {error or type(error).__name__}")
 
 

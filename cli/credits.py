@@ -23,7 +23,9 @@ from domain.credits.refunding import refund
 from domain.credits.releasing import list_holders, release_holder
 from domain.faults import InvalidValue, NotFound
 from domain.log_reading import LogEntry
+from domain.log_store.store import open_logs
 from domain.organizations import fetch_organization
+from domain.settings import Settings
 from schema.credits import EntryType
 
 app = typer.Typer(no_args_is_help=True, help="Grant, correct and refund credits; read and reconcile the ledger.")
@@ -171,12 +173,13 @@ def trace(
 ) -> None:
     """Show an entry with the requests that it charged; or of a request, the entry that it is part of."""
 
-    async def work(connection: Any, _: object) -> tuple[LedgerEntry, list[LogEntry], str]:
-        try:
-            entry = await fetch_entry(connection, which)
-        except NotFound:
-            entry = await entry_behind(connection, which)
-        requests = await requests_behind(connection, entry.id, limit=limit)
+    async def work(connection: Any, settings: Settings) -> tuple[LedgerEntry, list[LogEntry], str]:
+        async with open_logs(settings) as logs:
+            try:
+                entry = await fetch_entry(connection, which)
+            except NotFound:
+                entry = await entry_behind(connection, which, logs)
+            requests = await requests_behind(connection, entry.id, logs, limit=limit)
         return entry, requests, (await fetch_organization(connection, entry.organization_id)).slug
 
     entry, requests, slug = with_connection(work)

@@ -10,7 +10,7 @@ import typer
 
 from cli.connecting import settings_or_fail, with_connection
 from cli.differences import OPERATOR
-from cli.output import JsonOption, fail, note, print_record, print_rows
+from cli.output import JsonOption, as_data, fail, note, print_record, print_rows
 from domain.job_run_reading import RunRecord, fetch_run, list_runs, overview
 from domain.job_runs import publish, request_run, retry, valid_arguments
 from domain.settings import Settings
@@ -142,8 +142,16 @@ async def _ended(connection: asyncpg.Connection, run_id: UUID, seconds: float) -
         await asyncio.sleep(_LOOK_SECONDS)
 
 
+def with_names(run: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a run for people: figures say what they count."""
+    named = {name: value for name, value in run.items() if isinstance(value, dict)}
+    return run | {
+        name: [f"{of.replace('_', ' ')} {figure}" for of, figure in part.items()] for name, part in named.items()
+    }
+
+
 def _show(found: RunRecord, *, as_json: bool) -> None:
-    print_record(found, as_json=as_json)
+    print_record(found if as_json else with_names(as_data(found)), as_json=as_json)
     if found.ended_at is None:
         note("It has not ended yet; see `paid-endpoint jobs history`.")
     if found.state != "succeeded":

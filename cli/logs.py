@@ -13,7 +13,8 @@ from cli.durations import parse_duration
 from cli.output import PIPE_WIDTH, JsonOption, as_data, fail, print_json
 from domain.databases import open_pool
 from domain.decision_reading import Explanation, explain
-from domain.log_reading import LogEntry, LogFilter, follow, list_entries
+from domain.log_reading import LogEntry, LogFilter, follow
+from domain.log_store.store import open_logs
 from domain.organizations import fetch_organization
 from domain.services import fetch_service
 from domain.settings import Settings
@@ -41,11 +42,12 @@ def list_(
     lowest, highest = _statuses(status)
     age = parse_duration(since) if since else None
 
-    async def work(connection: Any, _: Settings) -> list[LogEntry]:
+    async def work(connection: Any, settings: Settings) -> list[LogEntry]:
         begin = await connection.fetchval("select now()") - age if age else None
         owner, upstream = await _ids(connection, organization, service)
         wanted = LogFilter(owner, key, upstream, request_id, lowest, highest, begin)
-        return await list_entries(connection, wanted, limit)
+        async with open_logs(settings) as logs:
+            return await logs.newest(connection, wanted, limit)
 
     entries = with_connection(work)
     if as_json:
@@ -93,8 +95,9 @@ def explain_(
 ) -> None:
     """Say why a request was admitted or refused: each step, the numbers of that moment, the lease it spent from."""
 
-    async def work(connection: Any, _: Settings) -> Explanation | None:
-        return await explain(connection, request_id)
+    async def work(connection: Any, settings: Settings) -> Explanation | None:
+        async with open_logs(settings) as logs:
+            return await explain(connection, request_id, logs)
 
     explanation = with_connection(work)
     if explanation is None:

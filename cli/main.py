@@ -35,8 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("cli.backup", "Save the database in one file, while everything goes on."),
     "restore": ("cli.restore", "Bring a backup into an empty database, whole or not at all."),
     "logs": ("cli.logs", "List, follow and explain request logs."),
+    "log-store": ("cli.log_store", "Look at ClickHouse for request logs; send it what it lacks; turn it off."),
     "users": ("cli.users", "Erase a person who wants to be forgotten."),
     "operators": ("cli.operators", "List, appoint and dismiss operators of the back office."),
+    "alerts": ("cli.alerts", "List the alerts that stand, for operators and of customers."),
     "reports": ("cli.reports", "Show what goes on in the business and the installation."),
     "audit": ("cli.audit", "List, seal and verify the audit: who did what."),
 }

@@ -8,6 +8,8 @@ from domain.settings import DatabaseSettings
 
 # Quoted: only the stubs of asyncpg know parameters.
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What is met where the database is away or was lost in the middle; the last is what asyncpg itself trips over then."""
 PooledConnection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 

@@ -8,7 +8,8 @@ from domain.credit_amounts import credits_text
 from domain.entitlements import trial_limit
 from domain.journal.decision import ORDER, Decision, Flag, KeyFault, Step, TracedLimit, unpack_decision
 from domain.limit_texts import LimitSpec
-from domain.log_reading import LogEntry, LogFilter, list_entries
+from domain.log_reading import LogEntry, LogFilter
+from domain.log_store.store import LogStore
 from domain.refusals import ALL
 from domain.spend_caps import IDS, NAMES
 
@@ -23,7 +24,6 @@ _KEY_FAULTS = {
     KeyFault.REVOKED: "the key is revoked",
     KeyFault.EXPIRED: "the key has expired",
 }
-_DECISION = "select decision from request_log where id = $1 and at = $2"
 _PLAN = "select slug from plan where id = $1"
 # A limit that the plan no longer has may be one of the terms that the customer bought.
 _LIMITS = """
@@ -86,15 +86,15 @@ class Explanation:
     traced: bool
 
 
-async def explain(connection: Any, request_id: UUID) -> Explanation | None:
+async def explain(connection: Any, request_id: UUID, logs: LogStore) -> Explanation | None:
     """Explain a request; None if it is in no log (any more)."""
-    entries = await list_entries(connection, LogFilter(request_id=request_id), 1)
-    return await explain_entry(connection, entries[0]) if entries else None
+    entries = await logs.newest(connection, LogFilter(request_id=request_id), 1)
+    return await explain_entry(connection, entries[0], logs) if entries else None
 
 
-async def explain_entry(connection: Any, entry: LogEntry) -> Explanation:
+async def explain_entry(connection: Any, entry: LogEntry, logs: LogStore) -> Explanation:
     """Explain the request of a row that was read."""
-    trace = await connection.fetchval(_DECISION, entry.id, entry.at)
+    trace = await logs.decision(connection, entry)
     decision = unpack_decision(trace) if trace else None
     plan, limits = None, []
     if decision is not None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import asyncpg
+from domain.databases import AWAY
 
 JOB_LOCKS = 723_611_805
 """First half of the locks' keys; the second is a hash of the job's name."""
@@ -28,7 +28,7 @@ async def job_lock(connection: Any, name: str) -> AsyncIterator[bool]:
     finally:
         if taken:
             # A connection that is lost has given the lock back.
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*AWAY):
                 await connection.fetchval(_GIVE, JOB_LOCKS, name)
 
 

@@ -29,6 +29,11 @@ select p.slug from subscription s join plan p on p.id = s.plan_id
  order by p.log_days desc limit 1
 """
 _UNFOLDED = "select exists (select from usage_unfolded u join {table} r on r.created_at = u.stored_at)"
+# Readers of a log store take everything from PostgreSQL that was stored after the oldest batch that waits, so that stays too.
+_UNSENT = """
+select exists (select from log_outbox where first_at < $2 and last_at >= $1)
+    or exists (select from {table} where created_at >= (select min(stored_at) from log_outbox))
+"""
 _SHARE = "lock table {table} in share mode"
 _DROP = "alter table request_log detach partition {table}; drop table {table}"
 _DROPPED = "update log_day set edition = edition + 1, rows = 0, dropped_at = clock_timestamp() where day = $1"
@@ -51,7 +56,7 @@ async def drop_expired(connection: Any, now: datetime, days: int) -> Dropping:
         age = (today - day).days
         if age <= days:
             break
-        reason = await _reason_to_keep(connection, day, age, now) or await _drop(connection, day)
+        reason = await _reason_to_keep(connection, day, age, now) or await drop_day(connection, day)
         if reason:
             kept[day] = reason
         else:
@@ -63,13 +68,28 @@ async def _reason_to_keep(connection: Any, day: date, age: int, now: datetime) -
     table = partition_name(day)
     if plan := await connection.fetchval(_WANTED.format(table=table), age, now):
         return f"plan {plan} keeps it"
-    if await connection.fetchval(_UNFOLDED.format(table=table)):
+    return await reason_needed(connection, day)
+
+
+async def reason_needed(connection: Any, day: date) -> str:
+    """Why the day's table has to stay: somebody has not read it yet; empty if all have."""
+    if await connection.fetchval(_UNFOLDED.format(table=partition_name(day))):
         return "the rollups do not hold all of it yet"
+    if await is_unsent(connection, day):
+        return "not all of it is sent to the log store yet"
     return ""
 
 
-async def _drop(connection: Any, day: date) -> str:
-    """Empty, or why not: somebody reads it for long."""
+async def is_unsent(connection: Any, day: date) -> bool:
+    """Whether the log store, if there is one, lacks rows that it is to get out of the day's table."""
+    first = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    statement = _UNSENT.format(table=partition_name(day))
+    unsent: bool = await connection.fetchval(statement, first, first + timedelta(days=1))
+    return unsent
+
+
+async def drop_day(connection: Any, day: date) -> str:
+    """Sum the day up and drop its table. Empty, or why not: somebody reads it for long."""
     for attempt in range(TRIES):
         if attempt:
             await asyncio.sleep(PAUSE_SECONDS)
@@ -92,7 +112,7 @@ async def _drop_once(connection: Any, day: date) -> None:
         await connection.execute(f"set local lock_timeout = {LOCK_WAIT_MS}")
         # No row comes any more while its summary is made sure of; readers go on.
         await connection.execute(_SHARE.format(table=table))
-        if await connection.fetchval(_UNFOLDED.format(table=table)):
+        if await reason_needed(connection, day):
             raise asyncpg.LockNotAvailableError("rows came meanwhile")
         await summarise(connection, day)
         await note_dropped(connection, day)

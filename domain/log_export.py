@@ -19,7 +19,8 @@ from domain.csv_texts import csv_lines
 from domain.databases import Pool
 from domain.faults import TooManyTries
 from domain.log_reading import LogEntry
-from domain.log_search import LogSearch, take_batch
+from domain.log_search import LogSearch
+from domain.log_store.store import LogStore
 
 FORMATS = ("csv", "jsonl")
 ROWS_AT_ONCE = 1_000
@@ -76,12 +77,14 @@ async def note_export(
     )
 
 
-async def export_batches(database: Pool, organization_id: UUID, wanted: LogSearch) -> AsyncIterator[list[LogEntry]]:
+async def export_batches(
+    database: Pool, organization_id: UUID, wanted: LogSearch, logs: LogStore
+) -> AsyncIterator[list[LogEntry]]:
     """Every matching row, newest first, in batches that may be empty. Raises TimeoutError, or what the database raises."""
     after = None
     while True:
         async with database.acquire() as connection:
-            found = await take_batch(connection, organization_id, wanted, after=after, limit=ROWS_AT_ONCE)
+            found = await logs.take_batch(connection, organization_id, wanted, after=after, limit=ROWS_AT_ONCE)
         yield found.entries
         after = found.following
         if after is None:

@@ -30,7 +30,10 @@ _ROWS_PER_POLL = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Which rows; None does not restrict. `status` is one from `lowest_status` to `highest_status`."""
+    """Which rows; None does not restrict. `status` is one from `lowest_status` to `highest_status`.
+
+    `stored_from` leaves out what was stored before.
+    """
 
     organization_id: UUID | None = None
     key_id: UUID | None = None
@@ -40,6 +43,7 @@ class LogFilter:
     highest_status: int = 999
     since: datetime | None = None
     until: datetime | None = None
+    stored_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ where r.at >= $1 and r.at < $2
   and ($5::uuid is null or r.service_id = $5)
   and ($6::uuid is null or r.id = $6)
   and r.status between $7 and $8
+  and ($9::timestamptz is null or r.created_at >= $9)
 """
 
 NAMED = """
@@ -93,7 +98,7 @@ select r.id, r.at, o.slug as organization, k.name as key, r.key_id, s.slug as se
 """Statement for rows with their names: to be formatted with further columns, and the statement that finds rows of request_log."""
 ENTRIES = NAMED.format("", "select * from request_log r {} order by r.at desc, r.id desc limit {}")
 """The same, to be formatted with a condition on request_log r, and how many at the most."""
-_NEWEST_ENTRIES = ENTRIES.format(_WHERE, "$9")
+_NEWEST_ENTRIES = ENTRIES.format(_WHERE, "$10")
 _ENTRIES_BY_ID = ENTRIES.format("where r.at between $1 and $2 and r.id = any($3::uuid[])", "$4")
 _CHARGED_ENTRIES = ENTRIES.format(
     "where r.organization_id = $1 and r.created_at = $2 and r.at between $3 and $4 and r.cost_micro > 0", "$5"
@@ -175,4 +180,5 @@ def _parameters(wanted: LogFilter) -> tuple[Any, ...]:
         wanted.request_id,
         wanted.lowest_status,
         wanted.highest_status,
+        wanted.stored_from,
     )

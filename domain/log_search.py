@@ -23,7 +23,7 @@ _FIELDS = len(fields(LogEntry))
 BAD = 400
 """Statuses from here on have an index of their own; the statement says so in the words of that index."""
 
-_AROUND_AN_ID = timedelta(days=1)
+AROUND_AN_ID = timedelta(days=1)
 
 _STEP = """
 select {columns} from (
@@ -42,7 +42,8 @@ class LogSearch:
     """Which rows; None or empty does not restrict. From `since` on and before `until`.
 
     `status` is one from `lowest_status` to `highest_status`; `service` a slug; `path` a beginning; `least_us` the least
-    time from first to last byte in microseconds; `client` an address or a network.
+    time from first to last byte in microseconds; `client` an address or a network; `stored_from` leaves out what was stored
+    before.
     """
 
     since: datetime | None = None
@@ -59,6 +60,7 @@ class LogSearch:
     request_id: UUID | None = None
     least_us: int | None = None
     client: IPv4Network | IPv6Network | None = None
+    stored_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ async def find_log(connection: Any, organization_id: UUID, request_id: UUID) -> 
     made = time_of(request_id)
     if made is None:
         return None
-    row = await connection.fetchrow(_ENTRY, organization_id, request_id, made - _AROUND_AN_ID, made + _AROUND_AN_ID)
+    row = await connection.fetchrow(_ENTRY, organization_id, request_id, made - AROUND_AN_ID, made + AROUND_AN_ID)
     return LogEntry(**row) if row else None
 
 
@@ -176,7 +178,7 @@ def _by_id(request_id: UUID, place: Any) -> str:
     made = time_of(request_id)
     if made is None:
         return "false"
-    near = f"between {place(made - _AROUND_AN_ID)} and {place(made + _AROUND_AN_ID)}"
+    near = f"between {place(made - AROUND_AN_ID)} and {place(made + AROUND_AN_ID)}"
     return f"r.id = {place(request_id)} and r.at {near}"
 
 
@@ -194,6 +196,7 @@ def _matches(wanted: LogSearch, values: list[Any]) -> list[str]:
         ("starts_with(r.path, {})", wanted.path),
         ("r.total_us >= {}", wanted.least_us),
         ("r.client <<= {}::text::inet", str(wanted.client) if wanted.client else None),
+        ("r.created_at >= {}", wanted.stored_from),
     )
     conditions = []
     for text, value in parts:

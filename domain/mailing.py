@@ -9,9 +9,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
-
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import Fault, in_one_line
 from domain.mail_texts import render
 from domain.mail_transport import WHOLE_SECONDS, NotTaken, OutgoingMail, send
@@ -54,7 +52,7 @@ class Mailer:
             try:
                 if await self.deliver_due() == 0:
                     await asyncio.sleep(POLL_SECONDS)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+            except AWAY as fault:
                 log.warning("mails wait: %s", in_one_line(fault))
                 await asyncio.sleep(AFTER_FAULT_SECONDS)
 

@@ -8,12 +8,13 @@ import asyncpg
 from domain.quotas.periods import window_begin
 from domain.quotas.refill import Question
 from domain.snapshots import KeySnapshot, LimitSnapshot, PlanSnapshot
-from domain.usage_reading import FAULTS, READING_SECONDS, UNITS_BY_OPERATION, logger, parameters_of
+from domain.usage_reading import FAULTS, READING_SECONDS, SERIAL, UNITS_BY_OPERATION, logger, parameters_of
 
 MOST_OPERATIONS = 50
 """Those that took most; the others are left out."""
 
 _NAMED = f"""
+{SERIAL}
 select s.slug as service, n.name as operation, taken.units, taken.requests
   from ({UNITS_BY_OPERATION}) as taken
   left join service s on s.id = taken.service_id left join operation n on n.id = taken.operation_id

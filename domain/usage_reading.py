@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.databases import AWAY
 from domain.quotas.costs import CREDITS, QUOTA
 from domain.quotas.refill import Question, UsedSince
 from domain.snapshots import NO_ID
@@ -24,9 +25,13 @@ MOST = 10**15
 """No figure is larger: what Redis's Lua counts exactly."""
 
 READING_SECONDS = 2
-FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+FAULTS = AWAY
 
-_TODAY = """
+# They read little, which no planner can know: it would start parallel workers each time, which take a hundred times as long. A
+# function that no parallel plan may have, anywhere in the statement, hinders that. What nobody reads is not run.
+SERIAL = "with serial as (select set_config('jit', 'off', true))"
+_TODAY = f"""
+{SERIAL}
 select (select coalesce(sum(requests), 0) from usage_rollup
          where organization_id = $1 and grain = 'day' and bucket = $2)::bigint
      + (select count(*) from usage_unfolded u join request_log r on r.created_at = u.stored_at
@@ -54,11 +59,13 @@ _WHICH = """
    and ($4::uuid is null or r.operation_id = $4)
 """
 _REQUESTS = f"""
+{SERIAL}
 select greatest((select coalesce(sum(r.requests - r.refused), 0) {_ROLLUPS} {_WHICH})
               + (select count(*) {_UNFOLDED} {_WHICH})
               - (select count(*) {_LATER.format(joins="", which=_WHICH)}), 0)::bigint
 """
 _CREDITS = f"""
+{SERIAL}
 select least(greatest((select coalesce(sum(r.cost_micro), 0) {_ROLLUPS} {_WHICH})
                     + (select coalesce(sum(r.cost_micro), 0) {_UNFOLDED} {_WHICH})
                     - (select coalesce(sum(r.cost_micro), 0) {_LATER.format(joins="", which=_WHICH)}), 0), {MOST})::bigint
@@ -86,7 +93,7 @@ select service_id, operation_id, sum(requests)::bigint as requests, least(sum(un
     {_LATER.format(joins=_TERMS, which=_WHICH)} and r.cost_micro = 0) as parts
  group by service_id, operation_id
 """
-_UNITS = f"select least(greatest(coalesce(sum(units), 0), 0), {MOST})::bigint from ({UNITS_BY_OPERATION}) as operations"
+_UNITS = f"{SERIAL} select least(greatest(coalesce(sum(units), 0), 0), {MOST})::bigint from ({UNITS_BY_OPERATION}) as operations"
 
 
 async def requests_today(database: "asyncpg.Pool", organization_id: UUID, day: date) -> int | None:

@@ -1,20 +1,37 @@
 """Makes the request log's tables ahead, and drops those that are old enough."""
 
-from datetime import UTC
+from datetime import UTC, datetime
+from typing import Any
 
-from domain.log_dropping import drop_expired, span
+from domain.log_dropping import Dropping, drop_expired, span
+from domain.log_store.leaving import expire, leave_postgres
+from domain.log_store.store import open_store
 from domain.partitions import AHEAD, ensure_partitions
+from domain.settings import LogSettings
 from jobs.work import Result, Work
 
 
 async def run(work: Work) -> Result:
-    """Days made, dropped, and kept although they are old, with the reason."""
+    """Days made, dropped, and kept although they are old, with the reason; with a log store, of PostgreSQL and of that."""
     now = work.now
     async with work.database.acquire() as connection:
         made = await ensure_partitions(connection, *span(now.astimezone(UTC).date(), AHEAD))
+        if url := work.settings.logs.store_url.get_secret_value():
+            return {"made": len(made), **await _with_log_store(connection, now, work.settings.logs, url)}
         done = await drop_expired(connection, now, work.settings.logs.retention_days)
+    return {"made": len(made), **_told(done)}
+
+
+async def _with_log_store(connection: Any, now: datetime, settings: LogSettings, url: str) -> Result:
+    async with open_store(url) as store:
+        days = min(settings.store_postgres_days, settings.retention_days)
+        left = await leave_postgres(connection, store, now, days)
+        gone = await expire(connection, store, now, settings.retention_days)
+    return {**_told(left), "log_store": _told(gone)}
+
+
+def _told(done: Dropping) -> Result:
     return {
-        "made": len(made),
         "dropped": [day.isoformat() for day in done.dropped],
         "kept": {day.isoformat(): reason for day, reason in done.kept.items()},
     }

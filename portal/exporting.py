@@ -60,7 +60,7 @@ async def export_answer(
                 known_keys_only=known_keys_only,
             )
             await note_export(connection, visit.access, visit.actor, file_format, given)
-        batches = export_batches(visit.services.database, organization_id, wanted)
+        batches = export_batches(visit.services.database, organization_id, wanted, visit.services.logs)
         first = await anext(batches)
         return ExportResponse(
             _body(file_format, first, batches),

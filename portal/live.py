@@ -12,11 +12,9 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
-import asyncpg
-
 from domain.access import Access
 from domain.analytics.live import Live, read_live
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import TooManyTries
 
 log = logging.getLogger("paid_endpoint.portal")
@@ -24,7 +22,7 @@ log = logging.getLogger("paid_endpoint.portal")
 MOST_OF_A_PERSON = 6
 MOST_OF_A_PROCESS = 300
 _AGAIN_SECONDS = 30
-_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAULTS = AWAY
 
 
 class Viewer:

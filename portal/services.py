@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from domain.databases import Pool
 from domain.identity.throttle import Throttle
 from domain.log_export import ExportRoom
+from domain.log_store.store import LogStore
 from domain.quotas.limiter import Limiter
 from domain.redis_client import Client
 from domain.settings import Settings
@@ -26,5 +27,6 @@ class Services:
     """Takes nothing here: it says how much of the plan's limits is used."""
     live: LiveUsage
     turns: Turns
+    logs: LogStore
     exports: ExportRoom = field(default_factory=ExportRoom)
     """Places for exports of request logs."""

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ import pytest
 from cli.supervisor.services import EmbeddedServices
 from tests.places import keep_bytecode, take_place
 
-pytest_plugins = ["tests.leftovers", "tests.schedule"]
+pytest_plugins = ["tests.leftovers", "tests.schedule", "tests.clickhouse.fixtures"]
 
 # How long an example takes says more of the machine than of the code; pytest has a time-out for each test.
 hypothesis.settings.register_profile("house", deadline=None)
@@ -35,7 +36,7 @@ TEMPLATE = "migrated_template"
 _OWN_NAMES = (
     "CREDITS_", "DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR",
     "ADMIN_", "PORTAL_", "MAIL_", "SECRET_", "OAUTH_",
-    "WEBHOOK_", "JOBS_", "ALERT_", "ASYNC_",
+    "WEBHOOK_", "JOBS_", "ALERT_", "ASYNC_", "OTEL_",
 )  # fmt: skip
 
 for _name in [name for name in os.environ if name.startswith(_OWN_NAMES)]:
@@ -114,7 +115,7 @@ async def copy_template(server_url: str, name: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Before the first temporary file, and before the workers start, which keep theirs there too."""
     config.stash[PLACE] = take_place()
-    keep_bytecode(config.rootpath / ".pytest_cache" / "bytecode")
+    keep_bytecode((config.stash[PLACE] or config.rootpath / ".pytest_cache") / "pyc")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -134,7 +135,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     SERVERS.stop()
     place = config.stash.get(PLACE, None)
     if place is not None and not config.stash.get(FAILED, False):
-        shutil.rmtree(place, ignore_errors=True)
+        # Behind what multiprocessing removes of its own in there, which is at -100.
+        Finalize(None, shutil.rmtree, args=(place, True), exitpriority=-200)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

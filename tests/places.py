@@ -22,12 +22,12 @@ def take_place() -> Path | None:
     """
     if "TMPDIR" in os.environ or not _usable():
         return None
-    for other in MEMORY.glob(f"{_STEM}*"):
-        if not Path("/proc", other.name.removeprefix(_STEM)).exists():
-            shutil.rmtree(other, ignore_errors=True)
     place = MEMORY / f"{_STEM}{os.getpid()}"
+    for other in MEMORY.glob(f"{_STEM}*"):
+        if other == place or not Path("/proc", other.name.removeprefix(_STEM)).exists():
+            shutil.rmtree(other, ignore_errors=True)
     place.mkdir()
-    place.chmod(0o711)  # the account that root lends to PostgreSQL passes through
+    place.chmod(0o1777)  # as /tmp: root's tests start programs of other accounts
     os.environ["TMPDIR"] = tempfile.tempdir = str(place)
     return place
 
@@ -36,6 +36,7 @@ def keep_bytecode(folder: Path) -> None:
     """Where writing bytecode is off, as in many containers, write it into `folder`: not beside the sources, but not never.
 
     A run starts hundreds of programs of ours, and without it half of what they do is compiling. They do as this process does.
+    Who tests with files that are cut short must keep its program from writing bytecode.
     """
     if sys.dont_write_bytecode:
         sys.dont_write_bytecode = False

@@ -22,7 +22,7 @@ from cli.supervisor.ports import free_port
 from tests.compose import ROOT, VALUES, compose, image, seconds
 
 PROCESSES = ("gateway", "portal", "admin", "jobs")
-STORES = ("postgres", "valkey")
+FACES = ("portal", "admin")
 # Valkey's wheel has no client: what the health check's shell line calls.
 _CLIENT = """#!{python}
 import os, redis
@@ -36,7 +36,8 @@ class ProcessSet:
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder, self.database_url = folder, database_url
         self.services: dict[str, Any] = compose(VALUES)["services"]
-        self.ports = {name: free_port() for name in (*PROCESSES, "valkey", "metrics")}
+        names = (*PROCESSES, "valkey", "metrics", *(f"{each}-metrics" for each in FACES))
+        self.ports = {name: free_port() for name in names}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self, name: str) -> dict[str, str]:
@@ -47,6 +48,7 @@ class ProcessSet:
         own["REDIS_URL"] = own["REDIS_URL"].replace("@valkey:6379", f"@127.0.0.1:{self.ports['valkey']}")
         own |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
         own["GATEWAY_INTERNAL_PORT"] = str(self.ports["metrics"])
+        own |= {f"{each.upper()}_METRICS_PORT": str(self.ports[f"{each}-metrics"]) for each in FACES}
         return own | {f"{each.upper()}_PORT": str(self.ports[each]) for each in PROCESSES}
 
     def command(self, *arguments: str, name: str = "gateway") -> str:

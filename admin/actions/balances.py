@@ -119,7 +119,7 @@ async def _correct(visit: Visit, values: Adjustment, reason: str) -> Outcome:
 
 
 async def _preview_giving_back(visit: Visit, values: Refund) -> Preview:
-    charge = await operating.find_charge(visit.connection, values.request_id)
+    charge = await operating.find_charge(visit.connection, values.request_id, visit.services.logs)
     request, found = charge.request, charge.organization
     asked = f"{request.method} {request.path} cost on {utc(request.at)} (it was answered {request.status})"
     return Preview(
@@ -134,7 +134,7 @@ async def _preview_giving_back(visit: Visit, values: Refund) -> Preview:
 
 async def _give_back(visit: Visit, values: Refund, reason: str) -> Outcome:
     entry = await operating.give_charge_back(
-        visit.connection, visit.actor, values.request_id, said=values.said, reason=reason
+        visit.connection, visit.actor, values.request_id, visit.services.logs, said=values.said, reason=reason
     )
     found = await fetch_organization(visit.connection, entry.organization_id)
     links = (*to_organization(found), ("To the request", f"/requests/{values.request_id}"))

@@ -13,7 +13,6 @@ from domain.async_jobs.reading import STATUSES, JobFilter, JobList, JobRecord, f
 from domain.back_office.customers import operators_access
 from domain.cursors import parse_cursor
 from domain.faults import Fault
-from domain.log_search import find_log
 from domain.operators import Right
 
 PATH = "/async-jobs"
@@ -81,7 +80,7 @@ async def show(visit: Visit, job_id: UUID) -> Page:
         title=f"{job.service or 'a deleted service'}: {job.operation or 'a deleted operation'}",
         job=job,
         refresh=_REFRESH_SECONDS if job.open else 0,
-        logged=await find_log(visit.connection, job.organization_id, job.request_id) is not None,
+        logged=await visit.services.logs.find(visit.connection, job.organization_id, job.request_id) is not None,
     )
 
 

@@ -50,7 +50,7 @@ async def show(visit: Visit) -> Page | Response:
     text = without_secret(given)[:LONGEST]
     if text != given:
         return see_other(f"{PATH}?q={quote(text, safe='')}")
-    found = await find(visit.connection, text)
+    found = await find(visit.connection, text, visit.services.logs)
     if len(found.matches) == 1 and not chosen(visit, "list"):
         only = found.matches[0]
         return see_other(path_of(only.kind, only.ref))

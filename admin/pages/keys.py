@@ -13,7 +13,7 @@ from domain.cursors import parse_cursor
 from domain.key_listing import STATES, KeyEntry, fetch_entry, list_entries
 from domain.key_records import fetch_key
 from domain.log_reading import LogEntry
-from domain.log_search import LogSearch, search_logs
+from domain.log_search import LogSearch
 from domain.operators import Right
 
 _SOME = 10
@@ -47,7 +47,8 @@ async def show(visit: Visit, key_id: UUID) -> Page:
     record = await fetch_key(visit.connection, key_id, organization_id=None)
     access = await operators_access(visit.connection, record.organization_id, visit.operator.id)
     entry = await fetch_entry(visit.connection, access, key_id)
-    found = await search_logs(visit.connection, record.organization_id, LogSearch(key_ids=(key_id,)), limit=_SOME)
+    wanted = LogSearch(key_ids=(key_id,))
+    found = await visit.services.logs.search(visit.connection, record.organization_id, wanted, limit=_SOME)
     return KeyPage(title=record.name, entry=entry, requests=found.entries)
 
 

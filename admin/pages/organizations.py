@@ -24,7 +24,7 @@ from domain.faults import NotFound
 from domain.key_listing import KeyEntry, count_keys, list_entries
 from domain.limit_overrides import LimitOverrideRecord, list_overrides
 from domain.log_reading import LogEntry
-from domain.log_search import LogSearch, search_logs
+from domain.log_search import LogSearch
 from domain.operators import Right
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.subscription_reading import SubscriptionRecord, fetch_entitlements, fetch_record
@@ -121,7 +121,7 @@ async def show(visit: Visit, slug: str) -> Page:
         ranges=tuple((one.name, one.label) for one in RANGES.values()),
     )
     # Last, because it sets for the rest of the transaction how statements are planned.
-    found = await search_logs(connection, organization.id, LogSearch(), limit=_SOME)
+    found = await visit.services.logs.search(connection, organization.id, LogSearch(), limit=_SOME)
     return replace(page, requests=found.entries)
 
 

@@ -16,8 +16,7 @@ from domain.cursors import parse_cursor
 from domain.decision_reading import Explanation, explain
 from domain.faults import Fault, NotFound
 from domain.log_filters import NAMES, OUTCOMES, RANGES, REFUSALS, parse_search
-from domain.log_reading import LogEntry, LogFilter, list_entries
-from domain.log_search import search_logs
+from domain.log_reading import LogEntry, LogFilter
 from domain.operators import Right
 from domain.refusals import ALL
 
@@ -68,7 +67,8 @@ async def show_all(visit: Visit) -> Page:
         )
     except Fault as fault:
         return RequestsPage(organization=slug, filters=filters, entries=[], error=str(fault), status=422)
-    found = await search_logs(visit.connection, access.organization_id, wanted, after=cursor, limit=_PAGE)
+    logs = visit.services.logs
+    found = await logs.search(visit.connection, access.organization_id, wanted, after=cursor, limit=_PAGE)
     query = {"organization": slug, **filters}
     return RequestsPage(
         organization=slug,
@@ -82,13 +82,13 @@ async def show_all(visit: Visit) -> Page:
 
 async def _everybodys(visit: Visit, filters: Mapping[str, str]) -> Page:
     since = datetime.now(UTC) - _LATELY
-    entries = await list_entries(visit.connection, LogFilter(since=since), _PAGE)
+    entries = await visit.services.logs.newest(visit.connection, LogFilter(since=since), _PAGE)
     return RequestsPage(organization="", filters=filters, entries=entries)
 
 
 async def show(visit: Visit, request_id: UUID) -> Page:
     """GET /requests/{request_id}."""
-    told = await explain(visit.connection, request_id)
+    told = await explain(visit.connection, request_id, visit.services.logs)
     if told is None:
         days = visit.settings.logs.retention_days
         raise NotFound(f"There is no such request in the logs. They are kept for {days} days.")

@@ -9,6 +9,7 @@ from cli.supervisor.demo_keys import replace_keys, reset_password
 from cli.supervisor.failures import SupervisorError
 from cli.supervisor.product import Product
 from domain.faults import Fault
+from domain.log_store.turning import turn_on_if_set
 from domain.migrating import migrate
 from domain.renewals import settle_due
 from domain.seed import seed
@@ -18,7 +19,9 @@ from domain.settings import load_settings
 def migrate_and_seed(product: Product, demo_file: DemoFile, report: Callable[[str], None]) -> dict[str, str]:
     """Migrate, seed, write demo.env. Returns its pairs; none without the demo. Raises SupervisorError."""
     try:
-        product.inbox.run(migrate(product.instance.pairs["DATABASE_URL"]))
+        dsn = product.instance.pairs["DATABASE_URL"]
+        product.inbox.run(migrate(dsn))
+        product.inbox.run(turn_on_if_set(load_settings(), dsn))
         if not product.demo:
             return {}
         return demo_file.write(product.inbox.run(_seed(product, demo_file, report)))

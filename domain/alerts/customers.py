@@ -19,14 +19,17 @@ from domain.subscription_reading import fetch_entitlements
 from domain.subscription_rows import fetch_subscription
 from schema.messages import AlertKind
 
-# Who used anything today, or in the last hour of yesterday, and who stands at a level that may be left behind.
+# Who used anything today, or in the last hour of yesterday, and who stands at a level that may be left behind. Each half
+# stops at the limit by itself: else every batch reads all of those that stand.
 _NEXT = """
-select o.id from organization o join (
-    select organization_id from organization_usage where grain = 'day' and bucket >= $1 and organization_id > $2
+select id from (
+    (select distinct o.id from organization_usage u join organization o on o.id = u.organization_id and o.state = 'active'
+      where u.grain = 'day' and u.bucket >= $1 and u.organization_id > $2 order by o.id limit $5)
     union
-    select organization_id from alert_state where kind = any($3) and level > 0 and organization_id > $2
-       and (period_ends is null or period_ends > $4)) as w on w.organization_id = o.id
- where o.state = 'active' order by o.id limit $5
+    (select distinct o.id from alert_state a join organization o on o.id = a.organization_id and o.state = 'active'
+      where a.kind = any($3) and a.level > 0 and a.organization_id > $2 and (a.period_ends is null or a.period_ends > $4)
+      order by o.id limit $5)
+) as w order by id limit $5
 """
 _ACCOUNT = "select balance_micro from credit_account where organization_id = $1"
 _LAST_INCOME = """

@@ -18,7 +18,7 @@ from domain.async_jobs.ending import Ending, completed, end, failed
 from domain.async_jobs.sealed_fields import unseal_fields
 from domain.async_jobs.sending import Answer, Meaning, send
 from domain.async_jobs.sweeping import sweep
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import in_one_line
 from domain.sealing import Unreadable
 from domain.settings import Settings
@@ -31,7 +31,6 @@ AFTER_A_FAULT_SECONDS = 3.0
 MOST_OF_ONE_SERVICE = 2
 """At most this part of the attempts goes to one service: one that hangs does not keep the others waiting."""
 SWEEP_SECONDS = 5.0
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Dispatcher:
@@ -77,7 +76,7 @@ class Dispatcher:
                 self._sweep_at = time.monotonic() + SWEEP_SECONDS
                 async with self._pool.acquire() as connection:
                     await sweep(connection)
-        except _AWAY as fault:
+        except AWAY as fault:
             log.warning("jobs wait for the database: %s", in_one_line(fault))
             await asyncio.sleep(AFTER_A_FAULT_SECONDS)
             return

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from domain.key_format import KEY_PATTERN
 from domain.key_listing import printable
-from domain.log_reading import LogFilter, list_entries
+from domain.log_reading import LogFilter
+from domain.log_store.store import LogStore
 from domain.request_ids import time_of
 
 MOST = 10
@@ -103,13 +104,13 @@ def without_secret(text: str) -> str:
     )
 
 
-async def find(connection: Any, text: str) -> Found:
+async def find(connection: Any, text: str, logs: LogStore) -> Found:
     """What fits a text without secrets; nothing for one that is shorter than SHORTEST_BEGINNING."""
     wanted = printable(text)[:LONGEST]
     if len(wanted) < SHORTEST_BEGINNING:
         return Found(())
     if (uuid := _uuid(wanted)) is not None:
-        return await _by_id(connection, uuid)
+        return await _by_id(connection, uuid, logs)
     if "@" in wanted:
         return await _beginning(connection, _USERS, wanted.lower())
     if wanted.startswith("pe_"):
@@ -126,10 +127,10 @@ async def _beginning(connection: Any, statement: str, text: str) -> Found:
     return Found(tuple(Match(**dict(row)) for row in rows[:MOST]), len(rows) > MOST)
 
 
-async def _by_id(connection: Any, uuid: UUID) -> Found:
+async def _by_id(connection: Any, uuid: UUID, logs: LogStore) -> Found:
     matches = [Match(**dict(row)) for row in await connection.fetch(_OBJECTS, uuid)]
     if time_of(uuid) is not None:
-        for entry in await list_entries(connection, LogFilter(request_id=uuid), 1):
+        for entry in await logs.newest(connection, LogFilter(request_id=uuid), 1):
             who = entry.organization or "nobody known"
             matches.append(
                 Match("request", str(uuid), f"{entry.method} {entry.path}", f"request of {who}", str(entry.status))

@@ -2,7 +2,8 @@
 
 Ingesters count those from their journals (decision 23). Behind a restore the journals may be gone, or on the way that
 they have gone since, their segments: so they are counted from the rows, and both positions of a journal become one. What
-a journal holds beyond it is stored by the next ingester that finds the journal, and what it holds before it is not.
+a journal holds beyond it is stored by the next ingester that finds the journal, and what it holds before it is not. A log
+store is told to forget what was stored since, and to be sent again what it then lacks.
 """
 
 from typing import Any
@@ -23,6 +24,11 @@ _ONE_POSITION = """
 update journal_position f set segment = l.segment, position = l.position from journal_position l
  where l.journal_id = f.journal_id and l.consumer = $1 and f.consumer = $2
 """
+# The log store may have been sent rows since that this database does not know.
+_REWIND = """
+update log_store set rewind_from = coalesce((select min(stored_at) from log_outbox),
+                                            (select max(created_at) + interval '1 microsecond' from request_log), now())
+"""
 _NO_ID = bytes(16)
 _IDS = ("organization_id", "key_id", "service_id", "operation_id")
 _AT_ONCE = 5_000
@@ -38,6 +44,7 @@ async def settle(connection: Any) -> int:
     await merge(connection, tallies)
     await connection.execute("delete from usage_unfolded")
     await connection.execute(_ONE_POSITION, LOG, ROLLUP)
+    await connection.execute(_REWIND)
     return counted
 
 

@@ -1,14 +1,13 @@
 """The ledger as people read it: entries newest first, the requests behind a usage entry, and the entry of a request."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from domain.credits.entries import ENTRY_COLUMNS, LedgerEntry, entry_from, fetch_entry
 from domain.faults import NotFound
-from domain.log_reading import LogEntry, list_charged
-from domain.request_ids import time_of
+from domain.log_reading import LogEntry
+from domain.log_store.store import LogStore
 from schema.credits import EntryType
 
 _PAGE = f"""
@@ -18,11 +17,9 @@ select {ENTRY_COLUMNS} from credit_entry e
 """
 
 _ENTRY_OF_REQUEST = f"""
-select {ENTRY_COLUMNS} from request_log r join credit_entry e
-       on e.organization_id = r.organization_id and e.created_at = r.created_at and e.stored_at = r.created_at
- where r.id = $1 and r.at between $2 and $3 and r.cost_micro > 0 and e.type = 'usage'
+select {ENTRY_COLUMNS} from credit_entry e
+ where e.organization_id = $1 and e.created_at = $2 and e.stored_at = $2 and e.type = 'usage'
 """
-_AROUND_AN_ID = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ async def list_entries(
     return LedgerPage(entries, entries[-1].number if len(rows) > limit else None)
 
 
-async def requests_behind(connection: Any, entry_id: UUID, *, limit: int = 1_000) -> list[LogEntry]:
+async def requests_behind(connection: Any, entry_id: UUID, logs: LogStore, *, limit: int = 1_000) -> list[LogEntry]:
     """The log rows of the requests that a usage entry stands for, newest first, as far as they are still kept.
 
     Empty for an entry of another type. Raises NotFound.
@@ -55,15 +52,15 @@ async def requests_behind(connection: Any, entry_id: UUID, *, limit: int = 1_000
     entry = await fetch_entry(connection, entry_id)
     if entry.stored_at is None or entry.first_at is None or entry.last_at is None:
         return []
-    return await list_charged(
+    return await logs.charged(
         connection, entry.organization_id, entry.stored_at, (entry.first_at, entry.last_at), limit
     )
 
 
-async def entry_behind(connection: Any, request_id: UUID) -> LedgerEntry:
+async def entry_behind(connection: Any, request_id: UUID, logs: LogStore) -> LedgerEntry:
     """The usage entry that a charged request is part of, while its log row is kept. Raises NotFound."""
-    made = time_of(request_id)
-    row = made and await connection.fetchrow(_ENTRY_OF_REQUEST, request_id, made - _AROUND_AN_ID, made + _AROUND_AN_ID)
+    charged = await logs.charged_in(connection, request_id)
+    row = charged and await connection.fetchrow(_ENTRY_OF_REQUEST, *charged)
     if not row:
         raise NotFound(
             f"No ledger entry for a request {request_id}: it cost nothing, or its log row is not kept any more."

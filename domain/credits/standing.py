@@ -6,10 +6,12 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.databases import AWAY
+
 log = logging.getLogger(__name__)
 
 _READING_SECONDS = 2
-_FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAULTS = AWAY
 _STANDING = """
 select coalesce(a.balance_micro, 0) as balance, coalesce(a.reserved_micro, 0) as reserved,
        (select count(*) from credit_reservation r where r.organization_id = $1 and r.state = 'held')

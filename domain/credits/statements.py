@@ -14,6 +14,7 @@ from domain.cursors import Cursor
 from domain.databases import Pool
 from domain.faults import InvalidValue, NotFound
 from domain.log_reading import LogEntry
+from domain.log_store.store import LogStore
 from schema.credits import EntryType
 
 TYPES = tuple(type_.value for type_ in EntryType)
@@ -120,13 +121,15 @@ async def own_entry(connection: Any, access: Access, entry_id: UUID) -> LedgerEn
     return entry_from(row)
 
 
-async def own_requests_behind(connection: Any, access: Access, entry_id: UUID, *, limit: int) -> list[LogEntry]:
+async def own_requests_behind(
+    connection: Any, access: Access, entry_id: UUID, logs: LogStore, *, limit: int
+) -> list[LogEntry]:
     """The log rows of the requests that one of its usage entries stands for, newest first, as far as they are kept.
 
     Raises Forbidden, NotFound.
     """
     entry = await own_entry(connection, access, entry_id)
-    return await requests_behind(connection, entry.id, limit=limit)
+    return await requests_behind(connection, entry.id, logs, limit=limit)
 
 
 def _bounded(at: datetime | None, otherwise: datetime) -> datetime:

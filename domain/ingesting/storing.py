@@ -27,7 +27,14 @@ _DAYS_AT_ONCE = 8
 _CLASSES_OF_BAD_DATA = ("22", "23")
 _UNENCODABLE = (ValueError, struct.error, OverflowError)
 _HOMELESS = asyncpg.CheckViolationError.__name__
-_NOTE = "insert into usage_unfolded (owner, first_at) values ($1, $2) returning stored_at"
+# Also for the log store, where logs go to one beside PostgreSQL: the database says whether, not each node's environment.
+_NOTE = """
+with noted as (insert into usage_unfolded (owner, first_at) values ($1, $2) returning stored_at),
+     to_send as (insert into log_outbox (stored_at, first_at, last_at, rows)
+                 select stored_at, $2, $3, $4 from noted where exists (select from log_store))
+select stored_at from noted
+"""
+_NOTES = {"usage_unfolded", "log_outbox"}
 
 
 class BatchRefused(Exception):  # noqa: N818  it is the batch's fault, not ours
@@ -50,7 +57,7 @@ async def store(connection: asyncpg.Connection, batch: Batch, owner: UUID) -> da
             if not await _make_partitions(connection, batch.records):
                 raise BatchRefused(str(fault)) from fault
         except asyncpg.UniqueViolationError as fault:
-            if fault.table_name != "usage_unfolded":
+            if fault.table_name not in _NOTES:
                 raise BatchRefused(str(fault)) from fault
             last = fault  # another node began a transaction in the same microsecond
         except asyncpg.PostgresError as fault:
@@ -80,8 +87,8 @@ async def _in_transaction(connection: asyncpg.Connection, batch: Batch, owner: U
         await move(connection, LOG, batch.moves)
         if batch.records:
             await _copy(connection, batch.records)
-            first = datetime.fromtimestamp(min(map(at_us, batch.records)) / 1e6, UTC)
-            stored_at = await connection.fetchval(_NOTE, owner, first)
+            times = [at_us(record) for record in batch.records]
+            stored_at = await connection.fetchval(_NOTE, owner, _moment(min(times)), _moment(max(times)), len(times))
         await charge(connection, batch, stored_at)
     except (asyncpg.PostgresError, *_UNENCODABLE):
         await connection.execute("rollback")
@@ -155,4 +162,8 @@ async def _make_partitions(connection: asyncpg.Connection, records: Sequence[byt
 
 
 def _day_of(record: bytes) -> date:
-    return datetime.fromtimestamp(at_us(record) / 1e6, UTC).date()
+    return _moment(at_us(record)).date()
+
+
+def _moment(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1e6, UTC)

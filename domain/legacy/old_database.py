@@ -25,10 +25,14 @@ from domain.legacy.old_tables import check_tables
 CONNECT_SECONDS = 10.0
 ROWS_AT_ONCE = 500
 """That a cursor fetches together."""
+LONGEST_TEXT = 10_000
+"""Characters of a value that are read. What is longer is no value that could be used, and 500 rows of such are no memory."""
+LOCK_SECONDS = 60
+"""So long a table that somebody holds over there is waited for."""
 
 _SESSION = (
     "set local timezone to 'UTC'; set local datestyle to 'ISO, YMD'; set local statement_timeout to 0;"
-    " set local idle_in_transaction_session_timeout to 0"
+    " set local idle_in_transaction_session_timeout to 0; set local lock_timeout to '{lock}s'"
 )
 # Of rows with one hash and one client the best one counts; with several clients nobody can tell whose it is.
 _SAME_HASH = """
@@ -94,7 +98,7 @@ class OldDatabase:
             values = await anext(keys, None)
 
     async def _rows(self, table: str, columns: tuple[str, ...], order: str) -> AsyncIterator[tuple[str | None, ...]]:
-        listed = ", ".join(f"{name}::text" for name in columns)
+        listed = ", ".join(f"left({name}::text, {LONGEST_TEXT})" for name in columns)
         # As Python compares texts, whatever the database's own order is.
         ordered = ", ".join(f'{name}::text collate "C" nulls last' for name in order.split(", "))
         query = f"select {listed} from {table} order by {ordered}"
@@ -123,7 +127,7 @@ async def opened(dsn: str) -> AsyncIterator[OldDatabase]:
         with _told():
             transaction = connection.transaction(isolation="repeatable_read", readonly=True)
             await transaction.start()
-            await connection.execute(_SESSION)
+            await connection.execute(_SESSION.format(lock=LOCK_SECONDS))
             await check_tables(connection)
         yield OldDatabase(connection)
     finally:

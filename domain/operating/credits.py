@@ -18,7 +18,7 @@ from domain.credits.entries import LedgerEntry
 from domain.credits.ledger_reading import entry_behind
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.log_reading import LogEntry
-from domain.log_search import find_log
+from domain.log_store.store import LogStore
 from domain.organizations import OrganizationRecord, fetch_organization
 from schema.credits import EntryType
 
@@ -98,10 +98,10 @@ async def correct(
     return booked.entry
 
 
-async def find_charge(connection: Any, request_id: UUID) -> Charge:
+async def find_charge(connection: Any, request_id: UUID, logs: LogStore) -> Charge:
     """The charge of a request, if it was not given back yet. Raises NotFound, Conflict."""
-    entry = await entry_behind(connection, request_id)
-    request = await find_log(connection, entry.organization_id, request_id)
+    entry = await entry_behind(connection, request_id, logs)
+    request = await logs.find(connection, entry.organization_id, request_id)
     if request is None:
         raise NotFound(f"The log row of the request {request_id} is not kept any more.")
     back = await connection.fetchval(_REFUNDED, entry.organization_id, _refund_key(request_id))
@@ -111,10 +111,10 @@ async def find_charge(connection: Any, request_id: UUID) -> Charge:
 
 
 async def give_charge_back(
-    connection: Any, actor: audit.Actor, request_id: UUID, *, said: str, reason: str
+    connection: Any, actor: audit.Actor, request_id: UUID, logs: LogStore, *, said: str, reason: str
 ) -> LedgerEntry:
     """Give back what one request cost, once. Raises NotFound, Conflict (given back before, or more than is left)."""
-    charge = await find_charge(connection, request_id)
+    charge = await find_charge(connection, request_id, logs)
     booked = await refunding.refund(
         connection,
         charge.entry.id,

@@ -5,13 +5,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from domain.job_queue import QueueDepth
+from domain.log_store.outbox import left, standing
 from domain.reports.shapes import Column, Report, ReportChoice
 from domain.reports.words import percent
 from domain.waiting import MOST, read_outbox
 
 _JOURNAL_CLOSED = 2**31 - 1
 _PARTITIONS_AHEAD = 1
-_LATE = {"unfolded": 120.0, "mail": 300.0, "webhook": 300.0}
+_LATE = {"unfolded": 120.0, "unsent": 300.0, "mail": 300.0, "webhook": 300.0}
 """Seconds behind which something is late."""
 
 _INGEST = f"""
@@ -72,6 +73,7 @@ async def system_health(connection: Any, choice: ReportChoice) -> Report:
     now = choice.window.now
     rows = [
         *await _ingest(connection, now),
+        *await _log_store(connection, now),
         *await _credits(connection, now),
         *await _partitions(connection, now),
         *await _queue(connection, "mails", "mail", now),
@@ -98,6 +100,7 @@ async def unwell(connection: Any, now: datetime) -> list[Row]:
     """What is late or failed, without jobs, which wait for somebody by themselves; without sizes, so that it costs little."""
     rows = [
         *await _ingest(connection, now),
+        *await _log_store(connection, now),
         *await _credits(connection, now),
         *await _partitions(connection, now),
         *await _queue(connection, "mails", "mail", now),
@@ -115,6 +118,14 @@ async def _ingest(connection: Any, now: datetime) -> list[Row]:
         ("ingest", "requests last stored", _moment(found["stored"]), found["stored"], NOTE),
         ("ingest", "rollups last folded", _moment(found["folded"]), found["folded"], NOTE),
     ]
+
+
+async def _log_store(connection: Any, now: datetime) -> list[Row]:
+    if await standing(connection) is None:
+        return []
+    found = await left(connection)
+    lag = (now - found.oldest).total_seconds() if found.oldest else 0.0
+    return [("log store", "rows that wait to be sent", str(found.rows), found.oldest, _judged(lag, "unsent"))]
 
 
 async def _credits(connection: Any, now: datetime) -> list[Row]:

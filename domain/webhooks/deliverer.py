@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import asyncpg
 import httpx2
 
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import in_one_line
 from domain.portal_settings import SecretSettings, WebhookSettings
 from domain.sealing import Unreadable, unseal
@@ -24,7 +23,6 @@ log = logging.getLogger("paid_endpoint.webhooks")
 
 POLL_SECONDS = 1.0
 AFTER_A_FAULT_SECONDS = 5.0
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def _now() -> datetime:
@@ -69,7 +67,7 @@ class Deliverer:
     async def _turn(self, client: httpx2.AsyncClient) -> None:
         try:
             started = await self._start(client)
-        except _AWAY as fault:
+        except AWAY as fault:
             log.warning("webhooks wait for the database: %s", in_one_line(fault))
             await asyncio.sleep(AFTER_A_FAULT_SECONDS)
             return

@@ -10,17 +10,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from domain.ingesting.ingester import Ingester, IngesterStatus
+from domain.log_store.shipping import Shipper
 from gateway.metrics import LAG, SILENT_SECONDS, Counts, SharedCounts
 
 STATUS_FILE = "ingester.json"
 PUBLISH_SECONDS = 1.0
 LATE_SECONDS = 5.0
 """A lag that /ready speaks of."""
+UNSENT_SECONDS = 60.0
+"""The same of what waits for the log store."""
 
 
 @dataclass(frozen=True, slots=True)
 class IngesterReport:
-    """The last word of the node's ingester. `age_seconds` is how long ago it was said."""
+    """The last word of the node's ingester. `age_seconds` is how long ago it was said.
+
+    `unsent_seconds`: for how long rows have waited for the log store, as far as this node sends them.
+    """
 
     lag_seconds: float
     rejected: int
@@ -28,6 +34,8 @@ class IngesterReport:
     spool_bytes: int
     fault: str
     age_seconds: float
+    unsent_seconds: float = 0.0
+    unsent_fault: str = ""
 
     def reasons(self) -> list[str]:
         """What an operator should know, in plain words; empty if all is well."""
@@ -39,6 +47,9 @@ class IngesterReport:
         elif self.lag_seconds > LATE_SECONDS:
             why = f" ({self.fault})" if self.fault else ""
             said.append(f"request log: rows wait on the disk since {self.lag_seconds:.0f} s{why}")
+        if self.unsent_seconds > UNSENT_SECONDS or self.unsent_fault:
+            why = f" ({self.unsent_fault})" if self.unsent_fault else ""
+            said.append(f"log store: rows wait in PostgreSQL since {self.unsent_seconds:.0f} s{why}")
         if self.rejected:
             said.append(
                 f"request log: {self.rejected} rows could never be stored; see rejected.jsonl in the journal folder"
@@ -52,6 +63,7 @@ def read_report(state_folder: Path) -> IngesterReport | None:
     try:
         age = max(0.0, time.time() - file.stat().st_mtime)
         said = json.loads(file.read_text())
+        unsent = said.get("log_store") or {"lag_seconds": 0.0, "fault": ""}
         return IngesterReport(
             lag_seconds=said["lag_seconds"] + (age if age > SILENT_SECONDS else 0.0),
             rejected=said["rejected"],
@@ -59,28 +71,34 @@ def read_report(state_folder: Path) -> IngesterReport | None:
             spool_bytes=said["spool_bytes"],
             fault=said["fault"],
             age_seconds=age,
+            unsent_seconds=unsent["lag_seconds"],
+            unsent_fault=unsent["fault"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-async def publish_often(ingester: Ingester, folder: Path) -> None:
+async def publish_often(ingester: Ingester, folder: Path, shipper: Shipper | None = None) -> None:
     """Publish once a second until cancelled, and then once more."""
     shared, counts = SharedCounts(os.getppid()), Counts(Counter())
     try:
         while True:
-            _publish(ingester.status(), folder, shared, counts)
+            _publish(ingester.status(), folder, shared, counts, shipper)
             await asyncio.sleep(PUBLISH_SECONDS)
     finally:
-        _publish(ingester.status(), folder, shared, counts)
+        _publish(ingester.status(), folder, shared, counts, shipper)
 
 
-def _publish(status: IngesterStatus, folder: Path, shared: SharedCounts, counts: Counts) -> None:
+def _publish(
+    status: IngesterStatus, folder: Path, shared: SharedCounts, counts: Counts, shipper: Shipper | None
+) -> None:
     # A disk that is full or gone takes the words and never the ingester: storing is what makes room.
     file = folder / STATUS_FILE
     draft = file.with_suffix(".new")
+    shipping = shipper.status() if shipper else None
+    told = {**asdict(status), "pid": os.getpid(), "log_store": asdict(shipping) if shipping else None}
     try:
-        draft.write_text(json.dumps({**asdict(status), "pid": os.getpid()}))
+        draft.write_text(json.dumps(told))
         draft.replace(file)
     except OSError:
         with contextlib.suppress(OSError):
@@ -95,5 +113,10 @@ def _publish(status: IngesterStatus, folder: Path, shared: SharedCounts, counts:
         rollup_folds=status.folds,
         ingester_faults=status.faults,
     )
+    if shipping:
+        counts.gauges.update(
+            log_store_lag_seconds=round(shipping.lag_seconds, 3), log_store_rows_waiting=shipping.waiting
+        )
+        counts.totals.update(log_store_rows_sent=shipping.sent, log_store_faults=shipping.faults)
     with contextlib.suppress(OSError):
         shared.publish(counts)

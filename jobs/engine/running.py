@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import Fault
 from domain.job_locks import job_lock
 from domain.job_runs import Begun, beat, begin, error_text, fail, is_known, put_back, succeed, try_later
@@ -21,12 +19,14 @@ from jobs.engine.telling import Telling
 from jobs.registry import Job
 from jobs.work import Clock, Finding, Work, utc_now
 
+if TYPE_CHECKING:
+    from domain.traces.direct import DirectSpans
+
 log = logging.getLogger("paid_endpoint.jobs")
 
 BEAT_SECONDS = 10.0
 LONGEST_BACKOFF_SECONDS = 3_600
 PUT_BACK_SECONDS = 2.0
-_UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class Outcome(Enum):
@@ -41,13 +41,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all jobs of a process share. `worker` names it, for people."""
+    """What all jobs of a process share. `worker` names it, for people; `spans` is None where traces are off."""
 
     database: Pool
     redis: Any
     settings: Settings
     worker: str
     clock: Clock = utc_now
+    spans: "DirectSpans | None" = None
 
 
 async def perform(context: Context, job: Job, ticket: str) -> Outcome:
@@ -67,7 +68,23 @@ async def perform(context: Context, job: Job, ticket: str) -> Outcome:
             await _give_up(connection, job, run, "Each of its attempts ended with its worker.")
             return Outcome.FAILED
         log.info("%s begins (attempt %d)", job.name, run.attempt)
-        return await _attempt(context, connection, job, run)
+        return await _traced(context, job, run, _attempt(context, connection, job, run))
+
+
+async def _traced(context: Context, job: Job, run: Begun, attempt: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """The attempt, as a span where traces are on. One that is put back or killed leaves none: another goes on with it."""
+    begun = context.spans.begin() if context.spans is not None else None
+    outcome = await attempt
+    if context.spans is not None and begun is not None:
+        said: dict[str, str | int] = {
+            "paid_endpoint.job": job.name,
+            "paid_endpoint.run_id": str(run.id),
+            "paid_endpoint.attempt": run.attempt,
+            "paid_endpoint.outcome": outcome.value,
+        }
+        error = "" if outcome is Outcome.SUCCEEDED else outcome.value
+        context.spans.end(begun, f"job {job.name}", said, server=False, error=error)
+    return outcome
 
 
 async def _attempt(context: Context, connection: Any, job: Job, run: Begun) -> Outcome:
@@ -86,7 +103,7 @@ async def _attempt(context: Context, connection: Any, job: Job, run: Begun) -> O
     except TimeoutError:
         return await _failed(connection, job, run, f"It took longer than {job.timeout_seconds} s.")
     except Exception as fault:
-        if not isinstance(fault, (Fault, *_UNREACHABLE)):
+        if not isinstance(fault, (Fault, *AWAY)):
             log.exception("%s broke", job.name)
         return await _failed(connection, job, run, error_text(fault))
     await succeed(connection, run, result, utc_now())
@@ -115,7 +132,7 @@ async def _put_back(connection: Any, job: Job, run: Begun) -> None:
     try:
         async with asyncio.timeout(PUT_BACK_SECONDS):
             await put_back(connection, run)
-    except (TimeoutError, *_UNREACHABLE) as fault:
+    except AWAY as fault:
         log.warning("%s could not be put back: %s", job.name, error_text(fault))
 
 
@@ -132,7 +149,7 @@ async def _beating(database: Pool, run: Begun) -> AsyncIterator[None]:
             try:
                 async with database.acquire() as connection:
                     await beat(connection, run, utc_now())
-            except (TimeoutError, *_UNREACHABLE) as fault:
+            except AWAY as fault:
                 log.warning("no sign of life can be given: %s", error_text(fault))
 
     task = asyncio.create_task(go_on())

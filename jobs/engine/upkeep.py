@@ -5,11 +5,13 @@ Any number of processes may do it at once.
 """
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from bullmq import Queue
 
 from domain.audit import Actor
+from domain.faults import NotFound
 from domain.job_runs import find_lost, last_asked, list_waiting, publish, request_run
 from jobs.engine.queue import add, keep_schedules
 from jobs.engine.running import Context, log
@@ -18,6 +20,7 @@ from jobs.registry import BY_NAME, JOBS
 from jobs.work import utc_now
 
 LOOK_SECONDS = 1.0
+PUBLISH_SECONDS = 60.0
 SCHEDULES_SECONDS = 60.0
 MISSED_SECONDS = 60.0
 LOST_SECONDS = 10.0
@@ -30,8 +33,7 @@ class Upkeep:
 
     def __init__(self, context: Context, queue: Queue) -> None:
         self._context, self._queue = context, queue
-        self._published = False
-        self._schedules_at = self._missed_at = self._lost_at = 0.0
+        self._published_at = self._schedules_at = self._missed_at = self._lost_at = 0.0
 
     def from_scratch(self) -> None:
         """Redis was away: look at everything anew, as it may have lost its memory."""
@@ -41,9 +43,10 @@ class Upkeep:
         """Whatever is due of it."""
         now = time.monotonic()
         async with self._context.database.acquire(timeout=CONNECT_SECONDS) as connection:
-            if not self._published:
+            if now >= self._published_at:
+                # Again and again: a process or a command of an older version says that newer jobs are gone.
                 await publish(connection, [job.record for job in JOBS])
-                self._published = True
+                self._published_at = now + PUBLISH_SECONDS
             if now >= self._lost_at:
                 if lost := await find_lost(connection, utc_now()):
                     log.warning("%d runs had lost their worker and wait again", lost)
@@ -71,7 +74,8 @@ class Upkeep:
             now = await connection.fetchval("select now()")
             for job in missed(JOBS, await last_asked(connection, list(BY_NAME)), now):
                 log.warning("%s missed its time and is made up for", job.name)
-                await request_run(connection, job.name, {}, SYSTEM)
+                with suppress(NotFound):
+                    await request_run(connection, job.name, {}, SYSTEM)
 
 
 MAKE_UP_LOCK = 7_236_118_047

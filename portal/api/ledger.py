@@ -199,7 +199,9 @@ async def transaction(visit: Visit, entry_id: UUID) -> EntryAnswer:
 
 async def requests_of(visit: Visit, entry_id: UUID) -> ListPage[ChargedRequest]:
     """GET /api/credits/transactions/{entry_id}/requests."""
-    found = await own_requests_behind(visit.connection, visit.access, entry_id, limit=MOST_REQUESTS)
+    found = await own_requests_behind(
+        visit.connection, visit.access, entry_id, visit.services.logs, limit=MOST_REQUESTS
+    )
     return ListPage[ChargedRequest](
         data=[
             ChargedRequest(

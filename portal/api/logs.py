@@ -15,7 +15,6 @@ from domain.faults import NotFound
 from domain.log_filters import OUTCOMES, REFUSALS, parse_search
 from domain.log_reading import LogEntry
 from domain.log_retention import kept_days
-from domain.log_search import find_log, search_logs
 from portal.api.endpoint import Endpoint
 from portal.api.models import Answer, Credits, ListPage, PageQuery, Query
 from portal.exporting import export_answer
@@ -184,7 +183,7 @@ async def index(visit: Visit, query: LogQuery) -> LogListPage:
     wanted = await parse_search(
         visit.connection, organization_id, query.texts(), zone="UTC", now=datetime.now(UTC), known_keys_only=False
     )
-    found = await search_logs(
+    found = await visit.services.logs.search(
         visit.connection, organization_id, wanted, after=parse_cursor(query.cursor), limit=query.limit
     )
     return LogListPage(
@@ -196,11 +195,11 @@ async def index(visit: Visit, query: LogQuery) -> LogListPage:
 
 async def show(visit: Visit, request_id: UUID) -> LogDetail:
     """GET /api/logs/{request_id}."""
-    entry = await find_log(visit.connection, visit.access.organization_id, request_id)
+    entry = await visit.services.logs.find(visit.connection, visit.access.organization_id, request_id)
     if entry is None:
         days = await kept_days(visit.connection, visit.access.organization_id, visit.settings.logs.retention_days)
         raise NotFound(f"There is no such request in the logs. They are kept for {days} days.")
-    return _detail(await explain_entry(visit.connection, entry))
+    return _detail(await explain_entry(visit.connection, entry, visit.services.logs))
 
 
 async def export(visit: Visit, query: ExportQuery) -> Response:

@@ -22,7 +22,6 @@ from domain.async_jobs.reading import (
 )
 from domain.cursors import parse_cursor
 from domain.faults import InvalidValue
-from domain.log_search import find_log
 from domain.service_catalog import CatalogOperation, CatalogService, list_catalog
 from portal.web.examples import polling_example
 from portal.web.layout import Page, gateway_url
@@ -104,7 +103,8 @@ async def show(visit: Visit, job_id: UUID) -> Page:
         polling=polling_example(gateway_url(visit), job.id),
         refresh=_REFRESH_SECONDS if job.open else 0,
         # Last, because it sets for the rest of the transaction how statements are planned.
-        logged=await find_log(visit.connection, visit.access.organization_id, job.request_id) is not None,
+        logged=await visit.services.logs.find(visit.connection, visit.access.organization_id, job.request_id)
+        is not None,
     )
 
 

@@ -79,7 +79,9 @@ async def show_entry(visit: Visit, entry_id: UUID) -> Page:
         title=f"Ledger entry {entry.number:,}",
         root=_root(visit),
         entry=entry,
-        requests=await own_requests_behind(visit.connection, visit.access, entry_id, limit=_REQUESTS),
+        requests=await own_requests_behind(
+            visit.connection, visit.access, entry_id, visit.services.logs, limit=_REQUESTS
+        ),
     )
 
 

@@ -20,7 +20,7 @@ from domain.log_export import FORMATS
 from domain.log_filters import NAMES, parse_search
 from domain.log_reading import LogEntry
 from domain.log_retention import kept_days
-from domain.log_search import FoundLogs, LogSearch, find_log, has_logs, search_logs
+from domain.log_search import FoundLogs, LogSearch
 from domain.refusals import ALL, Refusal
 from domain.request_ids import time_of
 from portal.exporting import export_answer
@@ -96,7 +96,9 @@ async def show(visit: Visit) -> Page:
             visit.connection, visit.access.organization_id, filters, zone=visit.person.time_zone, now=now
         )
         _require_order(wanted)
-        found = await search_logs(visit.connection, visit.access.organization_id, wanted, after=parse_cursor(cursor))
+        found = await visit.services.logs.search(
+            visit.connection, visit.access.organization_id, wanted, after=parse_cursor(cursor)
+        )
     except InvalidValue as fault:
         return _page(visit, filters, choices, FoundLogs([], None), "refused", error=str(fault))
     if found.entries:
@@ -108,7 +110,7 @@ async def show(visit: Visit) -> Page:
 
 async def show_one(visit: Visit, request_id: UUID) -> Page:
     """One request in full."""
-    entry = await find_log(visit.connection, visit.access.organization_id, request_id)
+    entry = await visit.services.logs.find(visit.connection, visit.access.organization_id, request_id)
     if entry is None:
         days = await _kept_days(visit)
         raise NotFound(f"There is no such request in the logs. They are kept for {_days(days)}.")
@@ -116,7 +118,7 @@ async def show_one(visit: Visit, request_id: UUID) -> Page:
     return LogPage(
         title=f"{entry.method} {entry.path}",
         path=f"/o/{visit.access.slug}/logs",
-        told=await explain_entry(visit.connection, entry),
+        told=await explain_entry(visit.connection, entry, visit.services.logs),
         refusal=refusal,
         docs=f"{gateway_url(visit)}/errors/{refusal.code}" if refusal else "",
         command=repeating_command(gateway_url(visit), entry),
@@ -170,7 +172,7 @@ async def _why_empty(
     latest = time_of(wanted.request_id) if wanted.request_id else wanted.until
     if latest is not None and latest < oldest:
         return "beyond"
-    return "unmatched" if await has_logs(visit.connection, visit.access.organization_id) else "none"
+    return "unmatched" if await visit.services.logs.has_any(visit.connection, visit.access.organization_id) else "none"
 
 
 async def _kept_days(visit: Visit) -> int:

@@ -50,7 +50,14 @@ _DETAILS = {
     415: "Send JSON as application/json to the API, and forms to pages as application/x-www-form-urlencoded.",
 }
 _COLLIDED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-_AWAY = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

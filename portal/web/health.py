@@ -3,12 +3,11 @@
 import asyncio
 from typing import Protocol
 
-import asyncpg
 from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from domain.databases import Pool
+from domain.databases import AWAY, Pool
 from domain.faults import in_one_line
 from domain.redis_client import Client
 
@@ -39,7 +38,7 @@ async def ready(request: Request) -> JSONResponse:
     reasons = {}
     try:
         await services.database.fetchval("select 1", timeout=_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+    except AWAY as fault:
         reasons["database"] = in_one_line(fault)
     notes = {}
     try:

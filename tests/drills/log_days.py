@@ -40,7 +40,7 @@ from jobs.registry import JOBS, Job
 from jobs.work import Work
 from tests.databases import PEPPERS
 from tests.drills import outcome
-from tests.drills.log_days_traffic import HOURS, Traffic, differences
+from tests.drills.log_days_traffic import Traffic, differences
 from tests.integration.jobs.worlds import build
 from tests.portals import SECRETS
 
@@ -86,9 +86,10 @@ class Player:
         self.tallies = {job.name: Tally() for job in JOBS}
         self.broken: list[str] = []
 
-    async def hour(self, begin: datetime) -> None:
-        """Every run that is due in the hour, in order."""
-        for at, job in due_in(begin, begin + HOUR):
+    async def play(self, begin: datetime, end: datetime, traffic: Traffic) -> None:
+        """Every run that is due from `begin` up to but without `end`, in order, each behind the traffic before it."""
+        for at, job in due_in(begin, end):
+            await traffic.until(at)
             await self.run(job, at)
 
     async def run(self, job: Job, at: datetime) -> None:
@@ -133,6 +134,7 @@ async def drill(dsn: str, rows: int, days: int, *, kept: int = 3) -> outcome.Out
             made = await _customers(connection, settings)
             await ensure_partitions(connection, first.date(), first.date() + days * DAY)
             await publish(connection, [job.record for job in JOBS])
+            await connection.execute("analyze")  # as autovacuum would, had the installation lived before
         traffic = Traffic(dsn, first, days, rows, *made)
         stop = asyncio.Event()
         writing = asyncio.create_task(write_all_the_time(dsn, first + 300 * DAY, stop))
@@ -178,12 +180,10 @@ async def _play(player: Player, traffic: Traffic, kept: int) -> list[tuple[str, 
     for number in range(traffic.days + kept + 1):
         begin = traffic.first + number * DAY
         before, seconds = await _partitions(player.pool, begin), time.monotonic()
-        for hour in range(HOURS):
-            if number < traffic.days:
-                await traffic.until(number * HOURS + hour)
-            await player.hour(begin + hour * HOUR)
-            if hour == 0 and 0 < number <= traffic.days:
-                await _compare(player, (begin - DAY).date(), traffic.rows)
+        await player.play(begin, begin + HOUR, traffic)
+        if 0 < number <= traffic.days:
+            await _compare(player, (begin - DAY).date(), traffic.rows)
+        await player.play(begin + HOUR, begin + DAY, traffic)
         seconds = time.monotonic() - seconds
         after = await _partitions(player.pool, begin)
         rows = f"{traffic.rows:,} requests" if number < traffic.days else "no traffic"

@@ -1,4 +1,4 @@
-"""The traffic of `log_days`: so many rows a day, hour by hour, and what summaries have to say of a day, asked of its rows."""
+"""The traffic of `log_days`: so many rows a day, five minutes by five, and what summaries have to say of a day, asked of its rows."""
 
 import asyncio
 import sys
@@ -16,13 +16,14 @@ from domain.histogram import EDGES_US
 from domain.snapshots import NO_ID
 from schema.credits import EntryType
 
-HOURS = 24
+SLICE = timedelta(minutes=5)
+SLICES = timedelta(days=1) // SLICE
 
 _FILL = """
 insert into request_log (id, at, organization_id, key_id, service_id, operation_id, method, path, status, outcome,
                          upstream_us, total_us, bytes_in, bytes_out, cost_micro)
 select ('019aa000-' || lpad(to_hex(n / 65536), 4, '0') || '-7000-8000-' || lpad(to_hex($5::bigint + n), 12, '0'))::uuid,
-       $1::timestamptz + n * interval '1 hour' / $2::int,
+       $1::timestamptz + n * $6::interval / $2::int,
        ($3::uuid[])[1 + n % cardinality($3::uuid[])], case when n % 11 > 0 then ($4::uuid[])[1 + n % cardinality($4::uuid[])] end,
        ('00000000-0000-4000-a000-00000000000' || n / 7 % 3)::uuid,
        case when n % 7 > 0 then ('00000000-0000-4000-b000-00000000000' || n % 7)::uuid end,
@@ -47,7 +48,7 @@ select 'day', date_trunc('day', $1::timestamptz, 'UTC'), id, $4, $4, $4, 2, $2 f
 _CHARGED = """
 select organization_id, sum(cost_micro)::bigint as cost, count(*) as requests, min(at) as first_at, max(at) as last_at,
        now() as stored_at
-  from request_log where at >= $1 and at < $1::timestamptz + interval '1 hour' and cost_micro > 0 group by 1
+  from request_log where at >= $1 and at < $1::timestamptz + $2::interval and cost_micro > 0 group by 1
 """
 _SUMS = "count(*), count(*) filter (where status >= 400 or outcome in ('failed', 'cut')), \
 count(*) filter (where outcome = 'refused' and status >= 400), sum(bytes_in), sum(bytes_out), \
@@ -65,7 +66,10 @@ from log_summary, unnest(latency) with ordinality as b (count, place) where day 
 
 @dataclass
 class Traffic:
-    """Fills hour after hour on a connection of its own, at most a day ahead of what is played."""
+    """Fills slice after slice on a connection of its own, `ahead` slices before what is played.
+
+    Not many: to a job rows that are later than its clock are requests that have not ended yet.
+    """
 
     dsn: str
     first: datetime
@@ -73,10 +77,11 @@ class Traffic:
     rows: int
     organizations: Sequence[UUID]
     keys: Sequence[UUID]
+    ahead: int = 1
     seconds: float = 0.0
     """Spent on filling, beside everything else."""
     _filled: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _hours: int = 0
+    _done: int = 0
     _played: int = 0
 
     async def run(self) -> None:
@@ -84,46 +89,49 @@ class Traffic:
         connection = await asyncpg.connect(self.dsn, command_timeout=600)
         await connection.execute("set synchronous_commit = off")
         try:
-            for hour in range(self.days * HOURS):
+            for number in range(self.days * SLICES):
                 async with self._filled:
-                    await self._filled.wait_for(lambda ahead=hour: ahead < self._played + HOURS)
+                    await self._filled.wait_for(lambda ahead=number: ahead <= self._played + self.ahead)
                 begun = asyncio.get_running_loop().time()
-                await self._fill(connection, hour)
+                await self._fill(connection, number)
                 self.seconds += asyncio.get_running_loop().time() - begun
                 async with self._filled:
-                    self._hours = hour + 1
+                    self._done = number + 1
                     self._filled.notify_all()
         except BaseException:
             # Nobody is to wait for what never comes; whoever awaits this hears why.
             async with self._filled:
-                self._hours = sys.maxsize
+                self._done = sys.maxsize
                 self._filled.notify_all()
             raise
         finally:
             await connection.close()
 
-    async def until(self, hour: int) -> None:
-        """Wait until the hour's traffic is there; beyond the last there is none."""
+    async def until(self, at: datetime) -> None:
+        """Wait until all traffic before the moment is there; when the days are over there is none."""
+        wanted = min((at - self.first) // SLICE, self.days * SLICES)
         async with self._filled:
-            self._played = hour
+            self._played = wanted
             self._filled.notify_all()
-            await self._filled.wait_for(lambda: self._hours > min(hour, self.days * HOURS - 1))
+            await self._filled.wait_for(lambda: self._done >= wanted)
 
-    async def _fill(self, connection: Any, hour: int) -> None:
-        share, rest = divmod(self.rows, HOURS)
-        count = share + (hour % HOURS < rest)
-        at = self.first + hour * timedelta(hours=1)
+    async def _fill(self, connection: Any, number: int) -> None:
+        share, rest = divmod(self.rows, SLICES)
+        count = share + (number % SLICES < rest)
+        if not count:
+            return
+        at = self.first + number * SLICE
         keys, organizations = list(self.keys), list(self.organizations)
         async with connection.transaction():
-            await connection.execute(_FILL, at, count, organizations, keys, hour * 0x1000000)
+            await connection.execute(_FILL, at, count, organizations, keys, number * 0x1000000, SLICE)
             await connection.execute(_ROLLUPS, at, count // len(organizations), organizations)
             await connection.execute(_USED, at, count // len(organizations), organizations, NO_ID)
             await lock_accounts(connection, organizations)
-            await post(connection, [_usage(row) for row in await connection.fetch(_CHARGED, at)])
+            await post(connection, [_usage(row) for row in await connection.fetch(_CHARGED, at, SLICE)])
 
 
 def _usage(row: Any) -> Movement:
-    """What an hour of an organization cost, as the ingester posts it with the rows."""
+    """What a slice of an organization's cost, as the ingester posts it with the rows."""
     return Movement(
         organization_id=row["organization_id"],
         type=EntryType.USAGE,

@@ -27,14 +27,14 @@ from domain.migrating import migrate
 from domain.partitions import ensure_partitions
 from domain.settings import KeySettings
 from tests.backups import Load, Ran, command, ordinary_database
-from tests.drills.log_days_traffic import Traffic
+from tests.drills.log_days_traffic import SLICES, Traffic
 from tests.drills.outcome import Outcome, arguments, tell
 from tests.gateways import RunningGateway, Tenant, connected, make_service, make_tenant
 from tests.wire.upstream import RecordingUpstream
 
 DAYS = 3
 PRICE_MICRO, GRANTED_MICRO = 1_000, 10**12
-LOADED_SECONDS, DRAINED_SECONDS = 3.0, 120.0
+LOADED_SECONDS, DRAINED_SECONDS, STARTED_SECONDS = 3.0, 120.0, 120.0
 DATABASE = "restore_day"
 
 
@@ -68,16 +68,14 @@ class Drill:
                 connection, service_slug="paid", method="*", path_pattern="/*", name="any", price_micro=PRICE_MICRO
             )
             await ensure_partitions(connection, first.date(), first.date() + timedelta(days=DAYS))
-        traffic = Traffic(url, first, DAYS, self.rows // DAYS, [owner], [self.tenant.key_id])
-        filling = asyncio.create_task(traffic.run())
-        await traffic.until(DAYS * 24)
-        await filling
+        traffic = Traffic(url, first, DAYS, self.rows // DAYS, [owner], [self.tenant.key_id], ahead=DAYS * SLICES)
+        await traffic.run()
         self._note("filled", f"{self.rows // DAYS * DAYS:,} request logs of {DAYS} days in {traffic.seconds:.1f} s")
 
     async def before(self, url: str, redis_url: str) -> None:
         """Traffic, a backup in its middle, and the end of everything by SIGKILL."""
         gateway = self._gateway(url, redis_url, 2)
-        await gateway.start()
+        await gateway.start(STARTED_SECONDS)
         try:
             answer = await gateway.ask(gateway.request("/paid/before", self.tenant.key))
             self._note("the key before", f"{answer.status}")
@@ -116,8 +114,9 @@ class Drill:
         if not there < self.answered:
             self.broken.append("the backup is not older than the end of the traffic: this shows nothing")
         await self._look(url, redis_url, "restored")
-        gateway = self._gateway(url, redis_url, 2)
-        await gateway.start()
+        gateway, begun = self._gateway(url, redis_url, 2), time.monotonic()
+        await gateway.start(STARTED_SECONDS)
+        self._note("the gateway is ready again", f"{time.monotonic() - begun:.1f} s after its start")
         try:
             answer = await gateway.ask(gateway.request("/paid/after", self.tenant.key))
             self._note("the same key after", f"{answer.status}")

@@ -9,7 +9,7 @@ from domain.log_summaries import summarise
 from domain.partitions import ensure_partitions, partition_name, today
 from jobs.registry import JOBS
 from tests.drills import log_days, restore_day
-from tests.drills.log_days_traffic import Traffic, differences
+from tests.drills.log_days_traffic import SLICES, Traffic, differences
 from tests.gateways import connected, make_tenant
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -28,7 +28,7 @@ async def test_a_summary_that_is_not_its_rows_is_seen(fresh_database_url) -> Non
         tenant = await make_tenant(connection, "payer")
         await grant(connection, tenant.organization_id, amount_micro=10**9, reason="for a day")
         await ensure_partitions(connection, today(), today())
-        await Traffic(fresh_database_url, first, 1, 480, [tenant.organization_id], [tenant.key_id]).run()
+        await Traffic(fresh_database_url, first, 1, 480, [tenant.organization_id], [tenant.key_id], ahead=SLICES).run()
         await summarise(connection, today())
         table = partition_name(today())
         assert await differences(connection, table, today()) == 0

@@ -14,6 +14,7 @@ from domain.decision_reading import explain
 from domain.entitlements import TRIAL_LIMIT, trial_limit
 from domain.journal.decision import DecisionForm, Flag, KeyFault, Step
 from domain.limit_texts import LimitSpec
+from domain.log_store.store import POSTGRES
 from domain.settings import KeySettings
 from domain.snapshots import LimitSnapshot
 from domain.spend_caps import cap_limits
@@ -61,7 +62,7 @@ async def shop(fresh_database_url):
 
 async def explained(shop, row):
     await store(shop.connection, [row])
-    return await explain(shop.connection, row.id)
+    return await explain(shop.connection, row.id, POSTGRES)
 
 
 async def test_an_admitted_request(shop):

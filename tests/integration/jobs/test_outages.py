@@ -14,6 +14,7 @@ import pytest
 
 from domain.job_settings import JobSettings
 from domain.settings import RedisSettings
+from jobs.engine import upkeep
 from jobs.engine.queue import open_queue
 from jobs.engine.running import Outcome, perform
 from tests.integration.jobs.conftest import job_settings, until, worker
@@ -197,6 +198,26 @@ async def test_a_time_that_passed_while_no_worker_was_there_is_made_up_for_once(
         await asyncio.sleep(2)
     rows = await own_pool.fetch("select name, requested_by from job_run order by created_at")
     assert [tuple(row) for row in rows] == [("nightly", ""), ("nightly", "made up for a missed time")]
+
+
+async def test_an_older_version_beside_it_neither_ends_a_worker_nor_hides_a_job_for_long(
+    settings, own_pool, own_jobs, monkeypatch
+):
+    for name in ("PUBLISH_SECONDS", "MISSED_SECONDS"):
+        monkeypatch.setattr(upkeep, name, 1.0, raising=False)
+    due = datetime.now(UTC) - timedelta(minutes=10)
+    nightly = own_jobs("nightly", nothing, cron=f"{due.minute} {due.hour} * * *")
+    await published(own_pool, nightly)
+    await own_pool.execute(
+        "insert into job_run (name, ticket, state, created_at, ended_at)"
+        " values ('nightly', 'x', 'succeeded', now() - interval '3 hours', now())"
+    )
+    monkeypatch.setattr(upkeep, "JOBS", ())
+    async with worker(settings) as running:
+        await until(lambda: own_pool.fetchval("select gone_at is not null from job where name = 'nightly'"))
+        monkeypatch.setattr(upkeep, "JOBS", (nightly,))
+        await until(lambda: own_pool.fetchval("select count(*) = 2 from job_run where state = 'succeeded'"))
+        assert not running.task.done()
 
 
 async def test_a_run_that_has_ended_is_not_begun_again(settings, own_pool, own_jobs):

@@ -8,9 +8,10 @@ import pytest
 from admin.tables.shown import BY_NAME, TABLES
 from schema.piccolo_app import APP_CONFIG
 from tests.integration.admin.tables.asking import ask
+from tests.job_rows import asynchronous_operation, write_job
 
 MARK = "planted-secret-"
-HIDDEN = {"idempotent_request": {"headers"}, "api_reply": {"key"}}
+HIDDEN = {"idempotent_request": {"headers"}, "api_reply": {"key"}, "async_job": {"target"}}
 BYTES_32 = f"{MARK}{'x' * 17}".encode()
 
 
@@ -77,6 +78,8 @@ async def rows(office):
         secrets.token_hex(8),
         f'[["set-cookie", "{MARK}"]]',
     )
+    job = {"target": f"/x?token={MARK}", "fields": planted(), "body": planted()}
+    await write_job(office.pool, organization.id, await asynchronous_operation(office.pool), **job)
     await execute(
         "insert into api_reply (scope, key, fingerprint) values ('s', $1, 'f')", f"{MARK}{secrets.token_hex(4)}"
     )

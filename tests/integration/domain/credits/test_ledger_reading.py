@@ -8,6 +8,7 @@ import pytest
 from domain.credits.granting import grant
 from domain.credits.ledger_reading import entry_behind, list_entries, requests_behind
 from domain.faults import NotFound
+from domain.log_store.store import POSTGRES
 from domain.partitions import ensure_partitions, today
 from domain.request_ids import new_request_id
 from schema.credits import EntryType
@@ -61,21 +62,21 @@ async def test_every_charged_request_leads_to_its_entry_and_back(pool, connectio
     first = await serve(connection, {owners[0]: [5, 0, 7], owners[1]: [11]}, held="")
     second = await serve(connection, {owners[0]: [13]}, held="")
     for entry, costs in zip([*first, *second], [[5, 7], [11], [13]], strict=True):
-        behind = await requests_behind(connection, entry.id)
+        behind = await requests_behind(connection, entry.id, POSTGRES)
         assert sorted(row.cost_micro for row in behind) == costs
         for row in behind:
-            assert (await entry_behind(connection, row.id)).id == entry.id
-    assert len(await requests_behind(connection, first[0].id, limit=1)) == 1
+            assert (await entry_behind(connection, row.id, POSTGRES)).id == entry.id
+    assert len(await requests_behind(connection, first[0].id, POSTGRES, limit=1)) == 1
     free = await connection.fetchval(
         "select id from request_log where organization_id = $1 and cost_micro = 0", owners[0]
     )
     for nothing in (free, new_request_id(), uuid4()):
         with pytest.raises(NotFound):
-            await entry_behind(connection, nothing)
+            await entry_behind(connection, nothing, POSTGRES)
     with pytest.raises(NotFound):
-        await requests_behind(connection, uuid4())
+        await requests_behind(connection, uuid4(), POSTGRES)
     gift = (await grant(connection, owners[0], amount_micro=1, reason="r")).entry
-    assert await requests_behind(connection, gift.id) == []
+    assert await requests_behind(connection, gift.id, POSTGRES) == []
 
 
 async def test_entries_of_many_at_once_are_numbered_without_a_gap(pool, connection, owner):

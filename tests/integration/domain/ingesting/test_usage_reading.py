@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from domain import services
+from domain import quota_breakdown, services, usage_reading
 from domain.ingesting import session
 from domain.quotas.refill import Question
 from domain.usage_reading import requests_today, used
@@ -160,3 +160,23 @@ async def test_where_paid_and_unpaid_share_a_rollup_their_numbers_hang_on_the_pr
 async def test_usage_that_cannot_be_read_is_none():
     async with asyncpg.create_pool("postgresql://nobody@127.0.0.1:1/none", min_size=0, max_size=1) as away:
         assert await used(away, Question(uuid4(), None, None, None, datetime.now(UTC))) is None
+
+
+_EAGER = """
+set plan_cache_mode = force_generic_plan; set parallel_setup_cost = 0; set parallel_tuple_cost = 0;
+set min_parallel_table_scan_size = 0; set min_parallel_index_scan_size = 0
+"""
+
+
+@pytest.mark.parametrize("name", ["_TODAY", "_REQUESTS", "_CREDITS", "_UNITS", "_NAMED"])
+async def test_no_reading_waits_for_parallel_workers(pool, name):
+    """To start them takes a hundred times as long as what is read."""
+    statement = getattr(quota_breakdown if name == "_NAMED" else usage_reading, name)
+    async with pool.acquire() as connection:
+        await connection.execute(_EAGER)
+        for text, wanted in ((statement, False), (statement.replace(usage_reading.SERIAL, ""), True)):
+            given = ", ".join(["null"] * len((await connection.prepare(text)).get_parameters()))
+            await connection.execute(f"prepare reading as {text}")
+            plan = await connection.fetch(f"explain execute reading({given})")
+            await connection.execute("deallocate reading")
+            assert any("Gather" in row[0] for row in plan) is wanted

@@ -11,8 +11,8 @@ import pytest
 from domain.portal_settings import WebhookSettings
 from domain.webhooks import addresses
 from tests.deadlines import until
-from tests.integration.domain.webhooks.conftest import OPEN, Tenant
 from tests.receivers import hang, receiving
+from tests.webhook_tenants import OPEN, Tenant
 
 SLOW = OPEN.model_copy(update={"timeout_seconds": 20})
 
