@@ -1,5 +1,3 @@
-import secrets
-
 import pytest
 
 from domain.ingesting.copying import encoded
@@ -8,7 +6,7 @@ from domain.journal.trace_marks import is_marked, marked, read_mark, server_span
 from domain.request_ids import new_raw_id
 from tests.journals import record
 
-TRACE, PARENT = secrets.token_hex(16).encode(), secrets.token_hex(8).encode()
+TRACE, PARENT = b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7"
 
 
 @pytest.mark.parametrize("parent", [b"", PARENT])
