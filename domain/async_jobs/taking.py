@@ -20,7 +20,7 @@ T = TypeVar("T")
 TAKE_SECONDS = 2.0
 """A request waits this long for its job."""
 UNDO_SECONDS = 60.0
-_RECALL_SECONDS, _PAUSE_SECONDS, _RETRY_SECONDS = 0.25, 0.01, 0.5
+_RECALL_SECONDS, _PAUSE_SECONDS, _RETRY_SECONDS = 1.0, 0.01, 0.5
 
 log = logging.getLogger(__name__)
 
