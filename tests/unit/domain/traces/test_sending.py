@@ -58,11 +58,13 @@ async def test_answers(given, fate, rejected):
         ("-5", 0, 0),
         ("99999", 60, 60),
         ("soon", 0, 0),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=50), usegmt=True), 1, 50),
-        (format_datetime(datetime.now(UTC) - timedelta(seconds=50), usegmt=True), 0, 0),
+        (timedelta(seconds=50), 1, 50),
+        (timedelta(seconds=-50), 0, 0),
     ],
 )
 async def test_what_a_collector_asks_for(asked, least, most):
+    if isinstance(asked, timedelta):
+        asked = format_datetime(datetime.now(UTC) + asked, usegmt=True)
     found = await verdict_on(answer(503, f"retry-after: {asked}"))
     assert least <= found.wait_seconds <= most
 
