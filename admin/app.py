@@ -13,6 +13,7 @@ from domain.settings import Settings
 from portal.web.guarding import GuardedRequests
 from portal.web.measures import MeasuredRequests, Measures
 from portal.web.metrics_port import serving_metrics
+from portal.web.traced import TracedRequests, tracing
 
 LARGEST_BODY = 1_048_576
 
@@ -26,6 +27,7 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with (
             open_services(settings) as services,
+            tracing(app, settings.traces, "admin"),
             serving_metrics(settings.admin, measures, services.database),
         ):
             app.state.services = services
@@ -33,7 +35,11 @@ def create_app(settings: Settings) -> Starlette:
 
     return Starlette(
         routes=routes(),
-        middleware=[Middleware(MeasuredRequests, measures=measures), Middleware(GuardedRequests, face=settings.admin)],
+        middleware=[
+            Middleware(TracedRequests),
+            Middleware(MeasuredRequests, measures=measures),
+            Middleware(GuardedRequests, face=settings.admin),
+        ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,

@@ -16,6 +16,7 @@ from cli.checkup.machine import check_machine
 from cli.checkup.production import check_production
 from cli.checkup.servers import check_postgres, check_redis
 from cli.checkup.state_folder import check_state_folder
+from cli.checkup.traces import check_traces
 from cli.setting_faults import setting_faults
 from domain.settings import Settings, load_settings
 
@@ -31,7 +32,7 @@ def doctor(
         bool, typer.Option("--new-pepper", help="Print a fresh pepper for KEY_PEPPERS, and check nothing.")
     ] = False,
 ) -> None:
-    """Check versions, settings, ports, clocks, pepper, state folder and servers. Exit status 1 if anything fails."""
+    """Check versions, settings, ports, clocks, pepper, state folder, servers and the collector of traces. Exit status 1 if anything fails."""
     if new_pepper:
         print(fresh_pepper())
         return
@@ -68,7 +69,8 @@ def examine() -> list[Finding]:
 async def _examine_servers(settings: Settings) -> list[Finding]:
     found = [finding async for finding in check_postgres(settings)]
     found += [finding async for finding in check_redis(settings)]
-    return found + [finding async for finding in check_log_store(settings)]
+    found += [finding async for finding in check_log_store(settings)]
+    return found + [finding async for finding in check_traces(settings)]
 
 
 def show(findings: list[Finding]) -> None:

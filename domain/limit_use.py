@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.entitlements import Entitlements
@@ -17,6 +17,9 @@ from domain.usage_reading import used
 
 COUNTED = ("hour", "day", "month")
 """Shorter windows are over before anybody has read of them."""
+
+AHEAD = timedelta(days=1)
+"""Requests that end so long after the caller's moment are none of what was used: by its clock, not by this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ async def _used(
             limit.service_id,
             limit.operation_id,
             since,
-            None,
+            now + AHEAD,
             limit.unit,
             terms.quota_costs if terms else {},
             terms.prices if terms else {},

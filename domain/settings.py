@@ -38,6 +38,7 @@ from domain.setting_concern import (
     versioned,
 )
 from domain.setting_lists import networks, split
+from domain.trace_settings import TraceSettings
 
 __all__ = [
     "DATA_DIR",
@@ -60,6 +61,7 @@ __all__ = [
     "SecretSettings",
     "Settings",
     "SignInSettings",
+    "TraceSettings",
     "UpstreamSettings",
     "WebhookSettings",
     "load_settings",
@@ -339,6 +341,7 @@ class Settings:
         self.webhooks = WebhookSettings()
         self.jobs = JobSettings()
         self.alerts = AlertSettings()
+        self.traces = TraceSettings()
         self.asynchronous = AsyncSettings()
         self.dev = DevSettings()
         if self.dev.port_offset:

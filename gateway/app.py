@@ -21,8 +21,9 @@ from domain.databases import open_pool
 from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
+from domain.traces.sampling import Sampler
 from domain.usage_reading import requests_since
-from gateway import health, job_paths, recording, usage
+from gateway import forwarding, health, job_paths, recording, tracing, usage
 from gateway.admissions import Admissions
 from gateway.bad_keys import BadKeyThrottle
 from gateway.chain import COUNTED, FIRST, FREE
@@ -36,6 +37,7 @@ from gateway.metrics_port import MetricsPort
 from gateway.outcomes import Outcomes
 from gateway.own_paths import is_own
 from gateway.problems import answer_refusal
+from gateway.sampled import Sampled
 from gateway.server.state import WorkerIdentity
 from gateway.services import Services
 from gateway.upstream.pool import UpstreamPool
@@ -123,6 +125,8 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
         upstreams = UpstreamPool(settings.upstream)
         stack.push_async_callback(upstreams.close, 0.0)
         stack.push_async_callback(outcomes.end_alone)
+        sampler = Sampler.of(settings.traces)
+        sampled = Sampled(sampler) if sampler is not None else None
         services = Services(
             settings=settings,
             database=pool,
@@ -141,8 +145,10 @@ async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIter
             free=FREE,
             counted=COUNTED,
             admissions=Admissions(catalog),
-            record=recording.record,
+            record=sampled.record if sampled else recording.record,
             record_begin=recording.record_begin,
+            known_head=sampled.known_head if sampled else forwarding.known_head,
+            begin_trace=sampled.begin if sampled else tracing.begin,
             whole_answers=WholeAnswers(recording.record_served, upstreams.clock),
         )
         await stack.enter_async_context(_published(services))

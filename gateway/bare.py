@@ -22,6 +22,7 @@ from domain.journal.journal import Journal
 from domain.quotas.limiter import Limiter
 from domain.settings import Settings
 from domain.snapshots import NO_ID, KeySnapshot, Match, PlanSnapshot, ServiceSnapshot
+from gateway import forwarding, tracing
 from gateway.admissions import Admissions
 from gateway.app import GatewayApplication
 from gateway.bad_keys import BadKeyThrottle
@@ -79,6 +80,8 @@ def create_app(settings: Settings, worker: WorkerIdentity) -> Starlette:
             admissions=Admissions(_NeverChanges()),
             record=_record_nothing,
             record_begin=_record_nothing,
+            known_head=forwarding.known_head,
+            begin_trace=tracing.begin,
             whole_answers=WholeAnswers(_record_none_of, upstreams.clock),
         )
         yield {}

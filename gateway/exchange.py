@@ -56,6 +56,7 @@ class Exchange:
     """Its price and what it comes to, once that is held; free requests have none."""
     upstream: UpstreamExchange | None = None
     trace_id = b""
+    """Its trace as the record has it: the id in hexadecimal, and the mark of a request that is sampled."""
     sent_ns = first_byte_ns = 0
     status = bytes_in = bytes_out = 0
     answered = finished = body_complete = False
@@ -317,7 +318,7 @@ class Exchange:
             written, limits, head = forwarding.upstream_request(self, origin), forwarding.deadlines(service), b""
         else:
             written, limits = line.upstream, line.deadlines
-            head = forwarding.known_head(self, line.heads[origin.url], admission.fields.lines)
+            head = self.services.known_head(self, line.heads[origin.url], admission.fields.lines)
         self.sent_ns = monotonic_ns()
         upstream = self.services.upstreams.send(origin, written, self, limits, service.max_connections, head)
         if not self.finished:

@@ -2,9 +2,11 @@
 
 import random
 from functools import lru_cache
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from gateway import headers, tracing
+from domain.journal.trace_marks import marked
+from gateway import headers
 from gateway.client_address import parse_address
 from gateway.ends import ClientRequest, Deadlines, Headers, UpstreamRequest
 from gateway.upstream.request_head import request_head
@@ -19,6 +21,10 @@ LONGEST_CACHED_HOST = 64
 """Callers choose this text: what is remembered of it stays small."""
 CHAINED = frozenset((b"forwarded", b"x-forwarded-for"))
 REPLACED = frozenset((b"x-forwarded-proto", b"x-forwarded-host"))
+_KNOWN, _KNOWN_SAMPLED = (
+    b"%b%btraceparent: 00-%b-%b-" + flags + b"\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n"
+    for flags in (b"00", b"01")
+)
 
 
 def upstream_request(exchange: "Exchange", origin: "UpstreamSnapshot") -> UpstreamRequest:
@@ -63,9 +69,14 @@ def known_head(exchange: "Exchange", begin: bytes, lines: bytes) -> bytes:
     """The head for the upstream on both parts. Begins a trace; the request's id is its own (`gateway.tracing`)."""
     trace = exchange.trace_id = exchange.id.hex().encode()
     request_id = exchange.request_id_bytes
-    return b"%b%btraceparent: 00-%b-%b-00\r\nx-request-id: %b\r\nx-pe-request-id: %b\r\n\r\n" % (
-        begin, lines, trace, trace[16:], request_id, request_id,
-    )  # fmt: skip
+    return _KNOWN % (begin, lines, trace, trace[16:], request_id, request_id)
+
+
+def known_sampled_head(exchange: "Exchange", begin: bytes, lines: bytes) -> bytes:
+    """The same for a request that leaves spans."""
+    trace, request_id = exchange.id.hex().encode(), exchange.request_id_bytes
+    exchange.trace_id = marked(trace, monotonic_ns() - exchange.begun_ns)
+    return _KNOWN_SAMPLED % (begin, lines, trace, trace[16:], request_id, request_id)
 
 
 def known_request(request: ClientRequest) -> UpstreamRequest:
@@ -102,12 +113,7 @@ def _target(exchange: "Exchange", origin: "UpstreamSnapshot") -> bytes:
 
 
 def _headers(exchange: "Exchange", origin: "UpstreamSnapshot", upgrade: bytes) -> Headers:
-    traceparent = None
-    for name, value in exchange.request.headers:
-        if name == b"traceparent":
-            # Several are none: a trace has one parent.
-            traceparent = value if traceparent is None else b""
-    ours, exchange.trace_id, goes_on = tracing.continued(traceparent, exchange.id)
+    ours, goes_on = exchange.services.begin_trace(exchange, headers.traceparent_of(exchange.request))
     written = _fixed(exchange, origin, goes_on=goes_on)
     if upgrade:
         written += ((b"connection", b"upgrade"), (b"upgrade", upgrade))

@@ -35,6 +35,15 @@ def connection_options(headers: Headers) -> frozenset[bytes]:
     return options
 
 
+def traceparent_of(request: ClientRequest) -> bytes | None:
+    """The caller's `traceparent`, None without one. Several are none that is valid: a trace has one parent."""
+    found = None
+    for name, value in request.headers:
+        if name == b"traceparent":
+            found = value if found is None else b""
+    return found
+
+
 def to_upstream(request: ClientRequest, key: bytes, *, trace_goes_on: bool) -> Headers:
     """The client's own fields that go on to the upstream, without any of ours."""
     named = connection_options(request.headers)

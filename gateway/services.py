@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Policy = Callable[["Exchange"], Awaitable[None] | None]
 Record = Callable[["Exchange", str, Refusal | None], None]
 RecordBegin = Callable[["Exchange"], None]
+KnownHead = Callable[["Exchange", bytes, bytes], bytes]
+BeginTrace = Callable[["Exchange", bytes | None], tuple[bytes, bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Services:
     """One worker's parts; all of them belong to the worker's event loop.
 
     `keep_room`, `free` and `counted` are the chain of `gateway.chain`, `record` and `record_begin` those of
-    `gateway.recording`, but in `gateway.bare`.
+    `gateway.recording`, but in `gateway.bare`. `known_head`, `begin_trace` and `record` are others where requests leave
+    spans (`gateway.sampled`), so that it costs nothing where they don't.
     """
 
     settings: Settings
@@ -57,4 +60,6 @@ class Services:
     admissions: Admissions
     record: Record
     record_begin: RecordBegin
+    known_head: KnownHead
+    begin_trace: BeginTrace
     whole_answers: WholeAnswers

@@ -1,10 +1,19 @@
 """W3C Trace Context: a valid `traceparent` is continued, anything else begins a new trace.
 
 A new trace has the request's id as its own (the random part of a version 7 UUID stands on the right, as it should), so
-that the one is found by the other; our span is the random half of it.
+that the one is found by the other; the upstream's parent is the random half of it.
+
+This is all there is while traces are off; which requests leave spans where they are on is in `gateway.sampled`.
 """
 
-_HEX = frozenset(b"0123456789abcdef")
+from typing import TYPE_CHECKING
+
+from domain.traces.context import is_valid
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+_SAMPLED = 1
 
 
 def continued(traceparent: bytes | None, request_id: bytes) -> tuple[bytes, bytes, bool]:
@@ -19,13 +28,13 @@ def continued(traceparent: bytes | None, request_id: bytes) -> tuple[bytes, byte
     return b"00-%b-%b-00" % (fresh, fresh[16:]), fresh, False
 
 
-def is_valid(value: bytes) -> bool:
-    """Version 00 form: `00-<32 hex>-<16 hex>-<2 hex>`, ids not all zero (later versions may be longer)."""
-    if len(value) < 55 or value[2:3] != b"-" or value[35:36] != b"-" or value[52:53] != b"-":
-        return False
-    version, trace, parent, flags = value[:2], value[3:35], value[36:52], value[53:55]
-    if version == b"ff" or (version == b"00" and len(value) != 55) or (len(value) > 55 and value[55:56] != b"-"):
-        return False
-    if not _HEX.issuperset(version + trace + parent + flags):
-        return False
-    return trace.strip(b"0") != b"" and parent.strip(b"0") != b""
+def begin(exchange: "Exchange", traceparent: bytes | None) -> tuple[bytes, bool]:
+    """Give the exchange its trace. The `traceparent` for the upstream, and whether the caller's trace goes on."""
+    ours, exchange.trace_id, goes_on = continued(traceparent, exchange.id)
+    return ours, goes_on
+
+
+def with_decision(traceparent: bytes, *, sampled: bool) -> bytes:
+    """The same with another word on whether it is sampled; other flags stay."""
+    flags = int(traceparent[53:55], 16)
+    return b"%b%02x" % (traceparent[:53], flags | _SAMPLED if sampled else flags & ~_SAMPLED)

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from loadtests.databases import Databases, throwaway_databases
-from loadtests.processes import ROOT, Process, ProcessFailedError, free_port, ingester_pids, move
+from loadtests.processes import ROOT, Process, ProcessFailedError, children, free_port, ingester_pids, move
 
 ROOMY = ("1000000000/second", "1000000000/minute", "1000000000/hour", "1000000000/day")
 """Windows that count every request and refuse none."""
@@ -113,8 +113,10 @@ class Installation:
             time.sleep(0.1)
 
     def place_ingester(self, gateway: "Gateway", core: int | None) -> list[int]:
-        """Move what stores the gateway's journals to `core`, off the workers' core; its process ids, often none."""
-        pids = ingester_pids(gateway.process.pid)
+        """Move what stores the gateway's journals, and what makes spans of them, to `core`, off the workers' core; its
+        process ids, often none.
+        """
+        pids = ingester_pids(gateway.process.pid) + children(gateway.process.pid, "gateway.tracer")
         if core is not None:
             for pid in pids:
                 move(pid, core)

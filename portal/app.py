@@ -21,6 +21,7 @@ from portal.web.guarding import GuardedRequests
 from portal.web.measures import MeasuredRequests, Measures
 from portal.web.metrics_port import serving_metrics
 from portal.web.templates import Templates
+from portal.web.traced import TracedRequests, tracing
 from portal.web.turns import Turns
 
 LARGEST_BODY = 1_048_576
@@ -35,6 +36,7 @@ def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with (
             open_services(settings) as services,
+            tracing(app, settings.traces, "portal"),
             serving_metrics(settings.portal, measures, services.database),
             running(services, tasks),
         ):
@@ -43,7 +45,11 @@ def create_app(settings: Settings, tasks: Sequence[Task] = TASKS) -> Starlette:
 
     return Starlette(
         routes=routes(),
-        middleware=[Middleware(MeasuredRequests, measures=measures), Middleware(GuardedRequests, face=settings.portal)],
+        middleware=[
+            Middleware(TracedRequests),
+            Middleware(MeasuredRequests, measures=measures),
+            Middleware(GuardedRequests, face=settings.portal),
+        ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
         max_body_size=LARGEST_BODY,

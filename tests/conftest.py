@@ -36,7 +36,7 @@ TEMPLATE = "migrated_template"
 _OWN_NAMES = (
     "CREDITS_", "DATABASE_", "REDIS_", "KEY_", "GATEWAY_", "UPSTREAM_", "LOG_", "PORT_OFFSET", "PE_DATA_DIR",
     "ADMIN_", "PORTAL_", "MAIL_", "SECRET_", "OAUTH_",
-    "WEBHOOK_", "JOBS_", "ALERT_", "ASYNC_",
+    "WEBHOOK_", "JOBS_", "ALERT_", "ASYNC_", "OTEL_",
 )  # fmt: skip
 
 for _name in [name for name in os.environ if name.startswith(_OWN_NAMES)]:

@@ -6,6 +6,7 @@ from typing import Any
 from domain.alerts.choices import AlertChoices
 from domain.alerts.measures import Measure, Window
 from domain.alerts.rules import WHOLE, rate, rising
+from domain.limit_use import AHEAD
 from domain.organizations import OrganizationRecord
 from domain.quotas.costs import CREDITS
 from domain.quotas.refill import Question
@@ -53,7 +54,7 @@ async def _errors(
 async def _cost(connection: Any, organization: OrganizationRecord, micro: int, now: datetime) -> Measure | None:
     """Since midnight UTC; None if it cannot be read."""
     today = floor(now, "day")
-    spent = await used(connection, Question(organization.id, None, None, None, today, None, CREDITS))
+    spent = await used(connection, Question(organization.id, None, None, None, today, now + AHEAD, CREDITS))
     if spent is None:
         return None
     return Measure(

@@ -17,10 +17,10 @@ from domain.refusals import CannotDecide
 
 T = TypeVar("T")
 TAKE_SECONDS = 2.0
-"""A request waits this long for its turn, and this long for its job."""
+"""A request waits this long for its job."""
 UNDO_SECONDS = 60.0
 _PARTS = 4
-_RECALL_SECONDS, _PAUSE_SECONDS, _RETRY_SECONDS = 0.25, 0.01, 0.5
+_RECALL_SECONDS, _PAUSE_SECONDS, _RETRY_SECONDS = 1.0, 0.01, 0.5
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +59,7 @@ class JobTaking:
         """
         if not self._access.ok or self._access.closed:
             raise self._cannot_decide()
-        try:
-            async with asyncio.timeout(TAKE_SECONDS):
-                await self._taking.acquire()
-        except TimeoutError:
-            raise self._cannot_decide() from None
         trying = self.spawn(self._try(wanted, kept))
-        trying.add_done_callback(lambda _: self._taking.release())
         await asyncio.wait((trying,), timeout=TAKE_SECONDS)
         if not trying.done():
             self.spawn(self._undo(trying, wanted))
@@ -75,6 +69,8 @@ class JobTaking:
         except LedgerAway:
             self.spawn(self._undo(trying, wanted))
             raise self._cannot_decide() from None
+        if held is None:
+            raise self._cannot_decide()
         if not held.done:
             raise out_of_credits(wanted.price_micro, held.available)
         return held
@@ -90,20 +86,27 @@ class JobTaking:
             retry_after_seconds=1,
         )
 
-    async def _try(self, wanted: Wanted, kept: Kept | None) -> Held:
-        until, pause, recall = monotonic() + _RECALL_SECONDS, _PAUSE_SECONDS, True
+    async def _try(self, wanted: Wanted, kept: Kept | None) -> Held | None:
+        """None: it had no turn in time, and nothing was begun."""
+        given_up, until, pause = monotonic() + TAKE_SECONDS, 0.0, _PAUSE_SECONDS
+        held: Held | None = None
         while True:
-            held = await self._access.run(partial(accept, wanted=wanted, kept=kept, recall=recall))
+            async with self._taking:
+                if monotonic() > given_up:
+                    return held
+                until = until or monotonic() + _RECALL_SECONDS
+                held = await self._access.run(partial(accept, wanted=wanted, kept=kept, recall=held is None))
             if held.done or not held.elsewhere or monotonic() > until:
                 return held
-            recall = False
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.05)
 
-    async def _undo(self, trying: "asyncio.Task[Held]", wanted: Wanted) -> None:
+    async def _undo(self, trying: "asyncio.Task[Held | None]", wanted: Wanted) -> None:
         """Whether it came about is unknown: the caller was told that it did not, so it is ended if it did."""
         with contextlib.suppress(Exception):
-            await trying
+            held = await trying
+            if held is None or not held.done:
+                return
         until = monotonic() + UNDO_SECONDS
         while monotonic() < until:
             try:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
-from domain.journal.records import OUTCOMES
+from domain.journal.records import OUTCOMES, TRACE_ID_LENGTH
 
 COLUMNS = (
     *("id", "at", "organization_id", "key_id", "service_id", "operation_id", "total_us", "upstream_us", "bytes_in"),
@@ -53,6 +53,9 @@ def encoded(record: bytes, *, mended: bool = False) -> bytes:
     trace_at = client_at + client
     if trace_at + trace != len(record) or outcome >= len(_OUTCOMES):
         raise ValueError("a record does not agree with its lengths")
+    if trace > TRACE_ID_LENGTH:
+        # Behind it is what spans are made of.
+        trace, record = TRACE_ID_LENGTH, record[: trace_at + TRACE_ID_LENGTH]
     front, back = record[_TEXTS:decision_at], record[refusal_at:]
     if not mended and (not (front.isascii() and back.isascii()) or b"\0" in front or b"\0" in back):
         return encoded(_mended(record), mended=True)

@@ -57,7 +57,7 @@ class Ingester:
     def __init__(self, folder: Path, database: DatabaseSettings) -> None:
         """`folder` is where the journals are."""
         self._folder, self._dsn = folder, database.url.get_secret_value()
-        self._owner = _node_of(folder)
+        self._owner = node_of(folder)
         self._counts = Counts()
         self._session: Session | None = None
         self._room = BATCH_ROWS
@@ -179,7 +179,7 @@ class Ingester:
         self._fault = ""
 
 
-def _node_of(folder: Path) -> UUID:
+def node_of(folder: Path) -> UUID:
     """The node's name in the database: made once, kept beside the journals."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / NODE_FILE

@@ -17,6 +17,11 @@ _CUT = bytes((OUTCOME_CODE["cut"],))
 _ID = slice(0, 16)
 
 
+def cut_row(begin: bytes) -> bytes:
+    """The row of a request whose END can't come any more, made of its BEGIN."""
+    return begin[:_OUTCOME_AT] + _CUT + begin[_OUTCOME_AT + 1 :]
+
+
 class Tail:
     """`stored` and `folded` are the database's positions of the two consumers. Used by one task, made anew after a fault."""
 
@@ -105,7 +110,7 @@ class Tail:
 
     def _cut_rows(self) -> list[tuple[Place, bytes]]:
         """Rows of requests whose worker died before their end. They are named by their turn behind the journal's end."""
-        rows = [payload[:_OUTCOME_AT] + _CUT + payload[_OUTCOME_AT + 1 :] for _, payload in self._open.values()]
+        rows = [cut_row(payload) for _, payload in self._open.values()]
         return [(Place(self.id, CLOSED.segment, turn), row) for turn, row in enumerate(sorted(rows))]
 
     def _heed_tears(self) -> None:

@@ -23,6 +23,8 @@ same id follows and the writer is dead, it is the row (its outcome is `cut`). BE
 before END: the writer repeats it so that old segments can go."""
 
 MOST_END, MOST_BEGIN = 6_136, 2_040
+TRACE_ID_LENGTH = 32
+"""Of the trace's text the request log takes so much; what follows is `domain.journal.trace_marks`'s."""
 DIMENSIONS = slice(16, 80)
 NO_DIMENSIONS = bytes(64)
 OUTCOMES = ("served", "refused", "failed", "cut", "gone")
@@ -228,7 +230,7 @@ def unpack(record: bytes) -> Recorded:
             client or None,
             user_agent,
             cost_micro,
-            trace_id or None,
+            trace_id[:TRACE_ID_LENGTH] or None,
             texts[4] or None,
         ),
     )

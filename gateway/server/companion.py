@@ -1,4 +1,7 @@
-"""The ingester as the supervisor sees it: always one, started again when it ends, stopped after the workers."""
+"""A process beside the workers as the supervisor sees it: always one, started again when it ends, stopped after them.
+
+The ingester is one, and where traces are on the tracer.
+"""
 
 import contextlib
 import logging
@@ -18,11 +21,16 @@ _FIRST_DELAY, _LONGEST_DELAY = 0.1, 8.0
 
 
 class Companion:
-    """One process and its restarts. Never a reason to stop serving: the journals keep what it does not store."""
+    """One process and its restarts. Never a reason to stop serving: the journals keep what the ingester does not store.
 
-    def __init__(self, life_fd: int) -> None:
-        self._life_fd = life_fd
+    `last_word`: what an own successor is started with at the end, where this one cannot do what is left.
+    """
+
+    def __init__(self, name: str, life_fd: int, *, last_word: str = "") -> None:
+        """`name` is that of its package below `gateway`."""
+        self._name, self._life_fd, self._last_word = name, life_fd, last_word
         self._process: subprocess.Popen[bytes] | None = None
+        self._former: list[subprocess.Popen[bytes]] = []
         self._started = self._due = 0.0
         self._delay = _FIRST_DELAY
         self._expected = False
@@ -32,8 +40,9 @@ class Companion:
         process = self._process
         if process is not None and process.poll() is not None:
             self._bury(process)
+        self._former = [former for former in self._former if former.poll() is None]
         if self._process is None and time.monotonic() >= self._due:
-            self._start()
+            self._start(*self._taking_over())
 
     def patience(self) -> float | None:
         """Seconds until `watch` has something to do; None while it runs."""
@@ -44,19 +53,36 @@ class Companion:
         self._expected = True
         self._signal(signal.SIGUSR1)
 
-    def stop(self) -> None:
-        """End it in order; SIGKILL after STOP_SECONDS. What is not stored then waits in the journals."""
-        deadline = time.monotonic() + STOP_SECONDS
+    def hand_over(self) -> None:
+        """The same without a moment between them: the successor ends this one, when it is ready to go on."""
+        if self._process is not None and self._process.poll() is None:
+            self._former.append(self._process)
+            self._start(*self._taking_over())
+
+    def tell_end(self) -> None:
+        """Let it begin to end in order."""
         self._signal(signal.SIGTERM)
-        if self._status_until(deadline) != 0 and time.monotonic() < deadline:
+        for former in self._former:
+            if former.poll() is None:
+                former.send_signal(signal.SIGTERM)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End it in order; SIGKILL after so long. What is not stored then waits in the journals."""
+        deadline = time.monotonic() + seconds
+        self.tell_end()
+        if self._status_until(deadline) != 0 and time.monotonic() < deadline and self._last_word:
             # It was dead, or too young to hear a signal: another one stores what the workers left.
-            self._start("--drain")
+            self._start(self._last_word)
             self._status_until(deadline)
-        process = self._process
-        if process is not None and process.poll() is None:
-            log.warning("the ingester (pid %d) did not stop in time; killed", process.pid)
-            process.kill()
-            process.wait()
+        for process in (self._process, *self._former):
+            if process is None:
+                continue
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+            if process.poll() is None:
+                log.warning("the %s (pid %d) did not stop in time; killed", self._name, process.pid)
+                process.kill()
+                process.wait()
         self._process = None
 
     def _status_until(self, deadline: float) -> int | None:
@@ -67,8 +93,11 @@ class Companion:
             return self._process.wait(max(0.0, deadline - time.monotonic()))
         return None
 
+    def _taking_over(self) -> tuple[str, ...]:
+        return ("--takes-over", str(self._former[-1].pid)) if self._former else ()
+
     def _start(self, *more: str) -> None:
-        arguments = [sys.executable, "-m", "gateway.ingester.process", *more]
+        arguments = [sys.executable, "-m", f"gateway.{self._name}.process", *more]
         arguments += ["--life-fd", str(self._life_fd), "--supervisor", str(os.getpid())]
         # The arguments are our own; stdin is closed so that it never takes a terminal's input.
         self._process = subprocess.Popen(arguments, pass_fds=(self._life_fd,), stdin=subprocess.DEVNULL)  # noqa: S603
@@ -80,7 +109,7 @@ class Companion:
         self._delay = min(_LONGEST_DELAY, self._delay * 2) if quick and not self._expected else _FIRST_DELAY
         self._due = time.monotonic() + (0.0 if self._expected else self._delay)
         if not self._expected:
-            log.error("the ingester (pid %d) ended with status %s", process.pid, process.returncode)
+            log.error("the %s (pid %d) ended with status %s", self._name, process.pid, process.returncode)
         self._expected = False
 
     def _signal(self, number: signal.Signals) -> None:

@@ -1,5 +1,5 @@
 """The workers of one port: started on one shared socket, replaced when they die, rolled on SIGHUP, stopped in order.
-Beside them the node's ingester, which ends last, because it stores what the workers leave.
+Beside them the node's ingester, which ends last, because it stores what the workers leave, and where traces are on the tracer.
 
 The listening socket is bound here and inherited, so what queues on it survives any worker. Workers end with this
 process: they hold the reading end of a pipe whose writing end only we have.
@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from domain.settings import Settings
+from domain.settings import Settings, load_settings
 from domain.state_folder import why_unusable
 from gateway.server.child import Child, spawn
-from gateway.server.companion import Companion
+from gateway.server.companion import STOP_SECONDS, Companion
 from gateway.server.worker import APPLICATION
 
 QUICK_DEATH_SECONDS = 10.0
@@ -51,7 +51,8 @@ class Supervisor:
         self._settings, self._listener, self._application = settings.gateway, listener, application
         self._wake = wake
         self._life_reading, self._life_writing = os.pipe()
-        self._ingester = Companion(self._life_reading)
+        self._ingester = Companion("ingester", self._life_reading, last_word="--drain")
+        self._tracer = Companion("tracer", self._life_reading) if settings.traces.url else None
         self._selector = selectors.DefaultSelector()
         self._selector.register(wake, selectors.EVENT_READ)
         self._workers: dict[int, Child] = {}
@@ -66,12 +67,12 @@ class Supervisor:
         """Run until stopped or until starting is hopeless; the exit status."""
         for index in range(self._settings.workers):
             self._workers[index] = self._start(index)
-        self._ingester.watch()
+        self._watch_companions()
         status = 0
         while not self._stopping:
             self._wait(self._patience())
             self._bury()
-            self._ingester.watch()
+            self._watch_companions()
             if self._failed_starts >= MAX_FAILED_STARTS:
                 log.critical("workers died %d times before they were ready; giving up", self._failed_starts)
                 status = 1
@@ -99,6 +100,7 @@ class Supervisor:
                 # A second reload while one runs starts over behind it: every worker is then younger than the signal.
                 self._to_roll = list(range(self._settings.workers))
                 self._ingester.replace()
+                self._replace_tracer()
 
     def _hear(self, child: Child) -> None:
         """A child's ready pipe spoke or closed."""
@@ -157,11 +159,31 @@ class Supervisor:
         if self._to_roll and not self._successors:
             return 0.0
         waits = [max(0.0, due - time.monotonic()) for due in self._due.values()]
-        if (wait := self._ingester.patience()) is not None:
-            waits.append(wait)
+        waits += [wait for companion in self._companions() if (wait := companion.patience()) is not None]
         return min(waits, default=None)
 
     # -- processes
+
+    def _companions(self) -> list[Companion]:
+        return [self._ingester] if self._tracer is None else [self._ingester, self._tracer]
+
+    def _watch_companions(self) -> None:
+        for companion in self._companions():
+            companion.watch()
+
+    def _replace_tracer(self) -> None:
+        """Traces may have been turned on or off since: workers that start now go by the settings of now."""
+        try:
+            traced = bool(load_settings().traces.url)
+        except ValueError:
+            return
+        if not traced and self._tracer is not None:
+            self._tracer.stop()
+            self._tracer = None
+        elif traced and self._tracer is None:
+            self._tracer = Companion("tracer", self._life_reading)
+        elif self._tracer is not None:
+            self._tracer.hand_over()
 
     def _start(self, index: int) -> Child:
         child = spawn(index, self._settings.workers, self._listener, self._life_reading, self._application)
@@ -190,7 +212,12 @@ class Supervisor:
                 log.warning("worker %d (pid %d) did not stop in time; killed", child.index, child.pid)
                 child.signal(signal.SIGKILL)
             child.reap()
-        self._ingester.stop()
+        for companion in self._companions():
+            # Beside each other, within one time: neither waits for the other's work.
+            companion.tell_end()
+        deadline = time.monotonic() + STOP_SECONDS
+        for companion in self._companions():
+            companion.stop(max(0.0, deadline - time.monotonic()))
         os.close(self._life_writing)
         os.close(self._life_reading)
         self._selector.close()

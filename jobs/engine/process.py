@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -47,8 +48,21 @@ async def run_until_stopped(settings: Settings) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with opened(settings) as context:
-        await Process(context).run(stop)
+    async with opened(settings) as context, tracing(context) as traced:
+        await Process(traced).run(stop)
+
+
+@contextlib.asynccontextmanager
+async def tracing(context: Context) -> AsyncIterator[Context]:
+    """The same context, with spans where traces are on."""
+    if not context.settings.traces.url:
+        yield context
+        return
+    # Only here: it takes longer to import than most jobs run.
+    from domain.traces.direct import direct_spans
+
+    async with direct_spans(context.settings.traces, "paid_endpoint.jobs") as spans:
+        yield replace(context, spans=spans)
 
 
 @contextlib.asynccontextmanager

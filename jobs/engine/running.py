@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.databases import AWAY, Pool
 from domain.faults import Fault
@@ -18,6 +18,9 @@ from jobs.engine.clocks import check_clock
 from jobs.engine.telling import Telling
 from jobs.registry import Job
 from jobs.work import Clock, Finding, Work, utc_now
+
+if TYPE_CHECKING:
+    from domain.traces.direct import DirectSpans
 
 log = logging.getLogger("paid_endpoint.jobs")
 
@@ -38,13 +41,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all jobs of a process share. `worker` names it, for people."""
+    """What all jobs of a process share. `worker` names it, for people; `spans` is None where traces are off."""
 
     database: Pool
     redis: Any
     settings: Settings
     worker: str
     clock: Clock = utc_now
+    spans: "DirectSpans | None" = None
 
 
 async def perform(context: Context, job: Job, ticket: str) -> Outcome:
@@ -64,7 +68,23 @@ async def perform(context: Context, job: Job, ticket: str) -> Outcome:
             await _give_up(connection, job, run, "Each of its attempts ended with its worker.")
             return Outcome.FAILED
         log.info("%s begins (attempt %d)", job.name, run.attempt)
-        return await _attempt(context, connection, job, run)
+        return await _traced(context, job, run, _attempt(context, connection, job, run))
+
+
+async def _traced(context: Context, job: Job, run: Begun, attempt: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """The attempt, as a span where traces are on. One that is put back or killed leaves none: another goes on with it."""
+    begun = context.spans.begin() if context.spans is not None else None
+    outcome = await attempt
+    if context.spans is not None and begun is not None:
+        said: dict[str, str | int] = {
+            "paid_endpoint.job": job.name,
+            "paid_endpoint.run_id": str(run.id),
+            "paid_endpoint.attempt": run.attempt,
+            "paid_endpoint.outcome": outcome.value,
+        }
+        error = "" if outcome is Outcome.SUCCEEDED else outcome.value
+        context.spans.end(begun, f"job {job.name}", said, server=False, error=error)
+    return outcome
 
 
 async def _attempt(context: Context, connection: Any, job: Job, run: Begun) -> Outcome:

@@ -26,6 +26,7 @@ from loadtests.bench.scale import measure_scale
 from loadtests.bench.speed import measure_speed
 from loadtests.bench.stand import Stand
 from loadtests.bench.targets import at_least
+from loadtests.bench.traces import measure_traces
 from loadtests.bench.wrk import wrk_path
 from loadtests.installation import CommandError, Installation, installation
 from loadtests.processes import ROOT, ProcessFailedError
@@ -37,6 +38,7 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Installation, Stand], Part]]] 
     "scale": (("B6",), measure_scale),
     "ingest": (("B7",), measure_ingest),
     "memory": (("B8",), measure_memory),
+    "traces": (("traces",), measure_traces),
 }
 """What is measured, in this order: the targets of each, and how."""
 NAMES = tuple(name for names, _ in PARTS.values() for name in names)

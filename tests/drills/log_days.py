@@ -234,7 +234,7 @@ async def _again(player: Player, traffic: Traffic, lines: list[tuple[str, ...]])
     if changed or written:
         player.broken.append(f"a second run changed {', '.join(changed)}; {written} summaries")
     stays = await player.pool.fetchrow(
-        "select count(*), sum(requests) from log_summary where day >= $1 and day < $2",
+        "select count(*), sum(requests)::bigint from log_summary where day >= $1 and day < $2",
         traffic.first.date(),
         (traffic.first + traffic.days * DAY).date(),
     )

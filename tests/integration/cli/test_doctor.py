@@ -7,11 +7,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.checkup.servers import check_clock, check_postgres, check_redis
+from cli.checkup.traces import check_traces
 from cli.main import app
 from domain import keys, organizations, plans
 from domain.audit import Actor, Thing, Verb, record
 from domain.audit_chain.sealing import seal
 from domain.settings import load_settings
+from tests.collectors import answer, collecting
 
 PEPPER = "1:" + bytes(range(32)).hex()
 
@@ -148,3 +150,17 @@ def test_new_pepper_is_good_and_one_version_up(monkeypatch):
 @pytest.mark.parametrize(("theirs", "status"), [(100.0, "ok"), (97.0, "warn"), (10.0, "fail"), (140.0, "fail")])
 def test_clocks(theirs, status):
     assert check_clock("clock", theirs, before=99.9, after=100.1).status == status
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "said"),
+    [(None, "ok", "off"), (200, "ok", "takes spans"), (401, "warn", "HEADERS"), (503, "warn", "4317")],
+)
+async def test_the_collector_of_traces(monkeypatch, given, status, said):
+    async with collecting(answer(given or 200)) as collector:
+        if given:
+            monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        (finding,) = [finding async for finding in check_traces(load_settings())]
+        assert (finding.subject, finding.status) == ("traces", status)
+        assert said in finding.detail + finding.advice
+        assert len(collector.batches) == bool(given)

@@ -72,7 +72,12 @@ async def shown(fresh_database_url, redis_url):
         async with connected(fresh_database_url) as connection:
             tenant = await make_tenant(connection, "metered")
             await make_service(connection, "plain", "/plain", upstream.port)
-        async with running_gateway(fresh_database_url, redis_url) as gateway:
+        # Nobody listens there: the figures of traces and of the log store are shown all the same.
+        nobody = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{free_port()}",
+            "LOG_STORE_URL": f"clickhouse://127.0.0.1:{free_port()}/logs",
+        }
+        async with running_gateway(fresh_database_url, redis_url, **nobody) as gateway:
             assert (await gateway.ask(gateway.request("/plain/x", tenant.key))).status == 200
             assert (await gateway.ask(b"GET / HTTP/1.1\r\n\r\n")).status == 400
             host, port = gateway.internal_address
@@ -83,6 +88,8 @@ async def shown(fresh_database_url, redis_url):
                     "paid_endpoint_exchanges_total",
                     "paid_endpoint_guard_refusals_total",
                     "paid_endpoint_log_lag_seconds",
+                    "paid_endpoint_spans_dropped_total",
+                    "paid_endpoint_log_store_lag_seconds",
                 } <= set(samples):
                     return samples
                 await asyncio.sleep(0.1)

@@ -11,6 +11,7 @@ import pytest
 from domain.catalog.reading import parse_upstream
 from domain.request_ids import new_raw_id, text_of
 from domain.snapshots import NO_ID, Match, OperationSnapshot, ServiceSnapshot
+from gateway import tracing
 from gateway.admissions import ADMISSION_WEIGHT, MOST_HELD, MOST_WEIGHT, Admissions, Mark
 from gateway.client_address import AddressReader
 from gateway.forwarding import known_head, upstream_request
@@ -57,7 +58,7 @@ def an_exchange(*fields, snapshot=KEY, operation=None, **changes):
         plan=plan(),
         address="192.0.2.1",
         key_bytes=SECRET,
-        services=SimpleNamespace(addresses=AddressReader(())),
+        services=SimpleNamespace(addresses=AddressReader(()), begin_trace=tracing.begin),
         id=made,
         request_id_bytes=text_of(made),
         trace_id=b"",

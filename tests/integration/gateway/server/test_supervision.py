@@ -267,4 +267,4 @@ def test_a_draining_ingester_leaves_a_shared_folder_to_the_one_that_works_on_it(
             env=environment(state_dir=tmp_path / "state"), cwd=ROOT, timeout=20, capture_output=True, check=False,
         )  # fmt: skip
         assert ended.returncode == 0
-        assert b"stores what is there" in ended.stderr
+        assert b"another ingester works on" in ended.stderr
