@@ -78,13 +78,16 @@ class Load:
         self.answered: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
     async def _call(self) -> None:
         with contextlib.suppress(OSError, LookupError):

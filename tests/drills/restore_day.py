@@ -79,7 +79,7 @@ class Drill:
         try:
             answer = await gateway.ask(gateway.request("/paid/before", self.tenant.key))
             self._note("the key before", f"{answer.status}")
-            with Load(gateway, self.tenant) as load:
+            async with Load(gateway, self.tenant) as load:
                 await asyncio.sleep(LOADED_SECONDS)
                 begun, seen = time.monotonic(), len(load.answered)
                 made = await self._ran(url, "backup", str(self.file), "--json")

@@ -24,10 +24,11 @@ class Up:
     def __init__(self, directory: Path, offset: int) -> None:
         self.directory, self.offset, self.output = directory, offset, directory.parent / "up.out"
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         mine = {"PE_DATA_DIR": str(self.directory), "PORT_OFFSET": str(self.offset), "GATEWAY_WORKERS": "1"}
-        return {**os.environ, **mine, "NO_COLOR": "1"}
+        return {**os.environ, **mine, **self.settings, "NO_COLOR": "1"}
 
     def start(self) -> None:
         with self.output.open("wb") as output:

@@ -122,5 +122,7 @@ class RawClient:
     async def close(self) -> None:
         """Leave; the bytes stay."""
         self._reader.cancel()
-        await asyncio.gather(self._reader, return_exceptions=True)
-        self._socket.close()
+        try:
+            await asyncio.gather(self._reader, return_exceptions=True)
+        finally:
+            self._socket.close()

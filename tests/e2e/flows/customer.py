@@ -16,6 +16,7 @@ from domain.credit_amounts import MICRO
 from domain.credits.granting import grant
 from domain.organizations import fetch_organization
 from tests.e2e.up import Up
+from tests.portals import own_address
 
 SECONDS, MAIL_SECONDS = 15.0, 30.0
 PASSWORD = "four quiet words here"
@@ -161,7 +162,11 @@ async def operating(up: Up) -> AsyncIterator[Any]:
 
 async def arrive(up: Up, browser: Browser, *, scripted: bool, name: str) -> Customer:
     """Somebody who has never been here, with or without JavaScript."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 800}, java_script_enabled=scripted)
+    context = await browser.new_context(
+        viewport={"width": 1280, "height": 800},
+        java_script_enabled=scripted,
+        extra_http_headers={"x-forwarded-for": own_address()},
+    )
     context.set_default_timeout(SECONDS * 1000)
     page = await context.new_page()
     email = f"{name}-{secrets.token_hex(4)}@example.com"

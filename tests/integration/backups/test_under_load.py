@@ -49,7 +49,7 @@ class Instance:
     async def saved_under_load(self, file: Path, *options: str) -> int:
         """Backup in the middle of the load, SIGKILL for all of the gateway at its end; the rows of the log in the backup."""
         await self.gateway.start()
-        with Load(self.gateway, self.tenant) as self.load:
+        async with Load(self.gateway, self.tenant) as self.load:
             await asyncio.sleep(LOADED_SECONDS)
             saved = (await command(self.gateway.database_url, "backup", file, "--json", *options)).data
             await asyncio.sleep(LOADED_SECONDS)
