@@ -30,6 +30,7 @@ from tests.integration.domain.credits.accounts import account, bonus, posted
 from tests.wire.answers import WireAnswer
 from tests.wire.upstream import Recorded, RecordingUpstream, Script
 
+PREFIX = "/orders"
 SECRET_KEYS = "1:" + "6b" * 32
 CREDITS = 1_000_000
 PRICE = 5 * CREDITS
@@ -42,6 +43,11 @@ _NUMBERS = count()
 def secret_settings() -> SecretSettings:
     """The keys that gateways and dispatchers of these tests seal with."""
     return SecretSettings(keys=SECRET_KEYS)  # type: ignore[arg-type]
+
+
+def behind(target: str) -> str:
+    """A target as the upstream is asked for it."""
+    return target.removeprefix(PREFIX)
 
 
 @dataclass
@@ -118,7 +124,7 @@ class Customer:
 
     def target(self, kind: str) -> str:
         """A path of its own, so that the upstream can be told what to do with it."""
-        return f"/work/{kind}-{self.tenant.slug}"
+        return f"{PREFIX}/{kind}-{self.tenant.slug}"
 
     async def ask(
         self, target: str, *lines: str, method: str = "GET", body: bytes = b"", key: str | None = None
@@ -161,7 +167,7 @@ class Customer:
 async def furnish(connection: Any, port: int, **columns: Any) -> str:
     """The service `work`, all of whose operations are asynchronous; the secret of its callbacks."""
     await make_service(
-        connection, "work", "/work", port, connect_timeout_ms=1_000, first_byte_timeout_ms=5_000, **columns
+        connection, "work", PREFIX, port, connect_timeout_ms=1_000, first_byte_timeout_ms=5_000, **columns
     )
     for name, pattern, price, replays in (
         ("job", "/*", PRICE, False), ("free", "/free/*", 0, False), ("repeated", "/repeated/*", PRICE, True),

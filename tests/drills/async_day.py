@@ -15,7 +15,7 @@ from typing import Any
 
 from cli.supervisor.services import EmbeddedServices
 from domain.migrating import migrate
-from tests.async_jobs import Customer, JobShop, dispatching, job_shop
+from tests.async_jobs import Customer, JobShop, behind, dispatching, job_shop
 from tests.deadlines import until
 from tests.drills.outcome import Outcome, arguments, tell
 
@@ -87,7 +87,7 @@ async def play(shop: JobShop) -> Outcome:
             await _seconds(shop, 3_600)
         job_id = str(json.loads(answer.body)["id"])
         during = await customer.money()
-        await until(lambda customer=customer: shop.sent(customer.target("job")[5:]), 30, "the job at the upstream")
+        await until(lambda customer=customer: shop.sent(behind(customer.target("job"))), 30, "the job at the upstream")
         answered = await story(shop, customer, job_id)
         job, after = await customer.job(job_id), await customer.money()
         found = job["status"] + (f": {job['reason']}" if job["reason"] else "")

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.async_jobs import Customer, JobShop
+from tests.async_jobs import Customer, JobShop, behind
 from tests.wire.upstream import Script
 
 LONE = b"\\ud800"
@@ -43,7 +43,7 @@ async def test_a_result_whose_type_is_none_can_be_fetched(
     shop: JobShop, customer: Customer, kind: str, kept: str | None
 ) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: 4\r\n\r\npaid" % kind.encode()
-    shop.upstream.script(customer.target("typed")[5:], Script(answer))
+    shop.upstream.script(behind(customer.target("typed")), Script(answer))
     job_id = await customer.start("typed")
     await customer.until(job_id, "completed")
     result = await customer.ask(f"/user/jobs/{job_id}/result")

@@ -12,7 +12,7 @@ import pytest
 
 from domain import operations
 from loadtests.processes import children
-from tests.async_jobs import PRICE, TAKEN, Customer, DispatcherProcess, JobShop, dispatching, job_shop
+from tests.async_jobs import PRICE, TAKEN, Customer, DispatcherProcess, JobShop, behind, dispatching, job_shop
 from tests.deadlines import until
 from tests.gateways import make_service
 from tests.wire.fault_proxy import FaultProxy
@@ -39,7 +39,7 @@ async def insist(customer: Customer, number: int, seconds: float = 60.0) -> str:
         while True:
             with contextlib.suppress(OSError, LookupError, TimeoutError):
                 answer = await customer.ask(
-                    f"/work/repeated/{number}", f"Idempotency-Key: key-{number}", method="POST", body=b"%d" % number
+                    f"/orders/repeated/{number}", f"Idempotency-Key: key-{number}", method="POST", body=b"%d" % number
                 )
                 if answer.whole and answer.status == 202:
                     return str(json.loads(answer.body)["id"])
@@ -88,7 +88,7 @@ async def test_workers_are_killed_while_jobs_are_taken_on_and_end(mortal: JobSho
 
 async def test_a_dispatcher_is_killed_in_the_middle_of_its_attempts(mortal: JobShop) -> None:
     customer = await mortal.customer()
-    kind = customer.target("held")[5:]
+    kind = behind(customer.target("held"))
     mortal.upstream.script(kind, Script(b"", delay_ms=60_000))
     made = {await customer.start("held") for _ in range(4)}
     first = DispatcherProcess(mortal)
@@ -111,7 +111,7 @@ async def test_a_dispatcher_is_killed_in_the_middle_of_its_attempts(mortal: JobS
 
 async def test_dispatchers_that_are_killed_again_and_again_lose_no_job(mortal: JobShop) -> None:
     customer = await mortal.customer()
-    kind = customer.target("many")[5:]
+    kind = behind(customer.target("many"))
     body = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone"
     mortal.upstream.script(kind, Script(body))
     made = [await customer.start("many") for _ in range(12)]
@@ -158,7 +158,7 @@ async def test_without_the_database_nothing_is_held_and_nothing_stored(
 
 async def test_a_service_that_hangs_keeps_no_other_waiting(mortal: JobShop) -> None:
     customer = await mortal.customer()
-    hangs, other = customer.target("hangs")[5:], f"other-{customer.tenant.slug}"
+    hangs, other = behind(customer.target("hangs")), f"other-{customer.tenant.slug}"
     mortal.upstream.script(hangs, Script(b"", delay_ms=60_000))
     async with mortal.pool.acquire() as connection:
         await make_service(connection, other, f"/{other}", mortal.upstream.port)

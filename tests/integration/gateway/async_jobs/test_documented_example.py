@@ -10,7 +10,7 @@ import pytest
 from domain import audit
 from domain.async_jobs.reading import fetch_anybodys_job
 from domain.operating.async_jobs import cancel
-from tests.async_jobs import Customer, JobShop
+from tests.async_jobs import Customer, JobShop, behind
 from tests.integration.gateway.async_jobs.test_stories import sent_once
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "asynchronous-operations.md"
@@ -31,7 +31,7 @@ def report(shop: JobShop, monkeypatch):
 async def test_the_page_shows_how_to_report(shop: JobShop, customer: Customer, report) -> None:
     job_id = await customer.start()
     await sent_once(shop, customer)
-    url = shop.sent(customer.target("job")[5:])[0].callback_url
+    url = shop.sent(behind(customer.target("job")))[0].callback_url
     noted = await report(job_id, url, status="processing", progress=40, message="summer, 2 of 4")
     assert noted == {"id": job_id, "status": "processing", "progress": 40}
     done = await report(job_id, url, status="completed", result={"pages": 4})
@@ -45,7 +45,7 @@ async def test_what_an_operator_cancelled_is_not_charged_whatever_the_service_sa
 ) -> None:
     job_id = await customer.start()
     await sent_once(shop, customer)
-    url = shop.sent(customer.target("job")[5:])[0].callback_url
+    url = shop.sent(behind(customer.target("job")))[0].callback_url
     async with shop.pool.acquire() as connection:
         job = await fetch_anybodys_job(connection, job_id)
         async with connection.transaction():

@@ -21,7 +21,7 @@ async def test_looking_at_jobs_takes_no_connection_that_the_ledger_needs(shop: J
         looks = asyncio.gather(*ways)
         await asyncio.sleep(0.3)
         async with asyncio.timeout(1.5):
-            served = await other.ask("/work/at-once/a")
+            served = await other.ask("/orders/at-once/a")
     assert served.status == 202, served
     assert {look.status for look in await looks} <= {200, 503}
     assert (await customer.ask("/user/jobs")).status == 200
@@ -71,6 +71,6 @@ async def test_asking_for_jobs_takes_no_connection_that_others_need(shop: JobSho
         )
         await asyncio.sleep(0.2)
         async with asyncio.timeout(0.8):
-            served = await other.ask("/work/at-once/a")
+            served = await other.ask("/orders/at-once/a")
     assert served.status == 202, served
     assert {one.status for one in await asked} <= {202, 402, 503}

@@ -7,7 +7,7 @@ import pytest
 
 from domain.async_jobs import accepting
 from domain.async_jobs.sweeping import drop_results
-from tests.async_jobs import Customer, JobShop
+from tests.async_jobs import Customer, JobShop, behind
 from tests.deadlines import until
 from tests.wire.raw_client import RawClient
 from tests.wire.upstream import Script
@@ -55,7 +55,7 @@ async def test_what_was_not_sent_can_be_cancelled(shop: JobShop, customer: Custo
         assert (cancelled.status, json.loads(cancelled.body)["reason"]) == (200, "cancelled")
         assert (await customer.ask(f"/user/jobs/{waiting}", method="DELETE")).status == 200
         assert await customer.money() == (100, 5, 0)
-        assert shop.sent(customer.target("job")[5:])[1:] == []
+        assert shop.sent(behind(customer.target("job")))[1:] == []
         late = await shop.call_back(waiting, status="completed")
         assert (late.status, json.loads(late.body)["code"]) == (409, "job_over")
     finally:
@@ -96,8 +96,8 @@ async def test_a_chunked_body_arrives_whole(shop: JobShop, customer: Customer) -
     head = shop.gateway.request(target, customer.tenant.key, "Transfer-Encoding: chunked", "X-Mine: yes", method="POST")
     answer = await shop.gateway.ask(head + b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", "POST")
     assert answer.status == 202
-    await until(lambda: shop.sent(target[5:]), 20)
-    record = shop.sent(target[5:])[0].record
+    await until(lambda: shop.sent(behind(target)), 20)
+    record = shop.sent(behind(target))[0].record
     assert record.request.body == b"abcdefg"
     assert record.request.values("x-mine") == ["yes"]
     assert record.request.values("transfer-encoding") == []
@@ -119,7 +119,7 @@ async def test_so_many_jobs_and_no_more_are_open_at_once(shop: JobShop) -> None:
         " from service s, generate_series(1, $3) where s.slug = 'work'",
         many.id, many.tenant.key_id, accepting.MOST_OPEN - 1,
     )  # fmt: skip
-    target = f"/work/free/{many.tenant.slug}"
+    target = f"/orders/free/{many.tenant.slug}"
     assert (await many.ask(target, method="POST", body=b"1")).status == 202
     refused = await many.ask(target, method="POST", body=b"1")
     assert (refused.status, json.loads(refused.body)["code"]) == (429, "too_many_jobs")
@@ -130,9 +130,9 @@ async def test_the_upstreams_answer_in_another_coding_is_not_taken_for_the_resul
     shop: JobShop, customer: Customer
 ) -> None:
     shop.upstream.script(
-        customer.target("coded")[5:],
+        behind(customer.target("coded")),
         Script(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok"),
     )
     job_id = await customer.start("coded", "Accept-Encoding: gzip")
     assert "encoded" in (await customer.until(job_id, "failed"))["error"]
-    assert shop.sent(customer.target("coded")[5:])[0].record.request.values("accept-encoding") == ["identity"]
+    assert shop.sent(behind(customer.target("coded")))[0].record.request.values("accept-encoding") == ["identity"]

@@ -7,7 +7,7 @@ from tests.async_jobs import Customer, JobShop
 
 
 async def ask(customer: Customer, key: str, body: bytes = b"1", kind: str = "a") -> tuple[int, dict[str, object]]:
-    target = f"/work/repeated/{kind}-{customer.tenant.slug}"
+    target = f"/orders/repeated/{kind}-{customer.tenant.slug}"
     answer = await customer.ask(target, f"Idempotency-Key: {key}", method="POST", body=body)
     return answer.status, json.loads(answer.body)
 
@@ -17,7 +17,7 @@ async def test_a_repeat_is_answered_with_the_same_job(shop: JobShop, customer: C
     assert status == 202
     assert await ask(customer, "k1") == (202, first)
     repeated = await customer.ask(
-        f"/work/repeated/a-{customer.tenant.slug}", "Idempotency-Key: k1", method="POST", body=b"1"
+        f"/orders/repeated/a-{customer.tenant.slug}", "Idempotency-Key: k1", method="POST", body=b"1"
     )
     assert (repeated.first("location"), repeated.first("idempotency-replayed")) == (first["url"], "true")
     assert await customer.money() == (100, 5, 0)

@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from tests.async_jobs import BAD, BUSY, CREDITS, PRICE, TAKEN, Customer, JobShop
+from tests.async_jobs import BAD, BUSY, CREDITS, PRICE, TAKEN, Customer, JobShop, behind
 from tests.deadlines import until
 from tests.wire.upstream import Script
 
 
 async def sent_once(shop: JobShop, customer: Customer, kind: str = "job") -> str:
     """Wait until the upstream has the job; its id as the upstream knows it."""
-    await until(lambda: shop.sent(customer.target(kind)[5:]), 20, "the job at the upstream")
-    return shop.sent(customer.target(kind)[5:])[0].job_id
+    await until(lambda: shop.sent(behind(customer.target(kind))), 20, "the job at the upstream")
+    return shop.sent(behind(customer.target(kind)))[0].job_id
 
 
 async def test_a_job_is_accepted_at_once_and_its_price_is_held(shop: JobShop, customer: Customer) -> None:
@@ -31,7 +31,7 @@ async def test_a_job_is_accepted_at_once_and_its_price_is_held(shop: JobShop, cu
 async def test_a_job_that_is_done_is_charged(shop: JobShop, customer: Customer) -> None:
     job_id = await customer.start(body=b'{"size": 3}')
     assert await sent_once(shop, customer) == job_id
-    sent = shop.sent(customer.target("job")[5:])[0]
+    sent = shop.sent(behind(customer.target("job")))[0]
     assert sent.record.request.body == b'{"size": 3}'
     assert sent.callback_url.endswith(f"/callbacks/jobs/{job_id}")
     assert customer.tenant.key not in sent.record.text
@@ -64,7 +64,7 @@ async def test_a_job_that_failed_costs_nothing(shop: JobShop, customer: Customer
 async def test_an_upstream_may_be_done_at_once(shop: JobShop, customer: Customer, status: str) -> None:
     body = b"\x00\x01whole"
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/pdf\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    shop.upstream.script(customer.target("quick")[5:], Script(head + body))
+    shop.upstream.script(behind(customer.target("quick")), Script(head + body))
     job_id = await customer.start("quick")
     await customer.until(job_id, "completed")
     result = await customer.ask(f"/user/jobs/{job_id}/result")
@@ -74,7 +74,7 @@ async def test_an_upstream_may_be_done_at_once(shop: JobShop, customer: Customer
 
 
 async def test_an_upstream_that_refuses_fails_the_job(shop: JobShop, customer: Customer) -> None:
-    shop.upstream.script(customer.target("bad")[5:], Script(BAD))
+    shop.upstream.script(behind(customer.target("bad")), Script(BAD))
     told = await customer.until(await customer.start("bad"), "failed")
     assert (told["reason"], told["error"]) == ("refused", "The service answered 422. no such")
     assert await customer.money() == (100, 0, 0)
@@ -87,17 +87,17 @@ async def test_an_upstream_that_is_busy_is_asked_again_with_the_same_id(shop: Jo
         seen.append(1)
         return BUSY if len(seen) < 3 else TAKEN
 
-    shop.upstream.script(customer.target("busy")[5:], Script(answer))
+    shop.upstream.script(behind(customer.target("busy")), Script(answer))
     job_id = await customer.start("busy")
     await customer.until(job_id, "processing")
-    assert {sent.job_id for sent in shop.sent(customer.target("busy")[5:])} == {job_id}
+    assert {sent.job_id for sent in shop.sent(behind(customer.target("busy")))} == {job_id}
     assert len(seen) == 3
 
 
 async def test_a_result_that_is_too_large_fails_the_job(shop: JobShop, customer: Customer) -> None:
     body = b"x" * 60_000
     shop.upstream.script(
-        customer.target("large")[5:],
+        behind(customer.target("large")),
         Script(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body),
     )
     told = await customer.until(await customer.start("large"), "failed")
@@ -147,9 +147,9 @@ async def test_progress_never_goes_back(shop: JobShop, customer: Customer) -> No
 async def test_a_callback_may_come_before_the_upstream_has_said_that_it_took_the_job(
     shop: JobShop, customer: Customer
 ) -> None:
-    shop.upstream.script(customer.target("slow")[5:], Script(b"", delay_ms=1_500, late=TAKEN))
+    shop.upstream.script(behind(customer.target("slow")), Script(b"", delay_ms=1_500, late=TAKEN))
     job_id = await customer.start("slow")
-    await until(lambda: shop.upstream.since(0, customer.target("slow")[5:]), 20)
+    await until(lambda: shop.upstream.since(0, behind(customer.target("slow"))), 20)
     assert (await shop.call_back(job_id, status="completed", result=1)).status == 200
     await asyncio.sleep(2)  # the late 202 arrives, and changes nothing
     told = await customer.job(job_id)
@@ -159,7 +159,7 @@ async def test_a_callback_may_come_before_the_upstream_has_said_that_it_took_the
 
 async def test_a_free_job_holds_nothing(shop: JobShop) -> None:
     poor = await shop.customer(0)
-    answer = await poor.ask(f"/work/free/{poor.tenant.slug}", method="POST", body=b"1")
+    answer = await poor.ask(f"/orders/free/{poor.tenant.slug}", method="POST", body=b"1")
     assert (answer.status, answer.first("x-credits-at-most")) == (202, "")
     job_id = json.loads(answer.body)["id"]
     assert (await shop.call_back(job_id, status="completed", result=1)).status == 200
@@ -176,16 +176,16 @@ async def test_who_cannot_pay_is_refused_and_nothing_is_stored(shop: JobShop) ->
 
 async def test_credits_that_a_worker_has_leased_are_asked_back_for_a_job(shop: JobShop) -> None:
     buyer = await shop.customer(6 * CREDITS)
-    target = f"/work/at-once/{buyer.tenant.slug}"
-    shop.upstream.script(target[5:], Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    target = f"/orders/at-once/{buyer.tenant.slug}"
+    shop.upstream.script(behind(target), Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
     assert (await buyer.ask(target)).status == 200
     await buyer.start()
     assert (await buyer.account())["reserved"] == PRICE
 
 
 async def test_operations_that_are_not_asynchronous_go_on_as_ever(shop: JobShop, customer: Customer) -> None:
-    target = f"/work/at-once/{customer.tenant.slug}"
-    shop.upstream.script(target[5:], Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+    target = f"/orders/at-once/{customer.tenant.slug}"
+    shop.upstream.script(behind(target), Script(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
     assert [(await customer.ask(target)).body for _ in range(4)] == [b"ok"] * 4
 
 
@@ -193,7 +193,7 @@ async def test_a_job_without_a_body_by_get(shop: JobShop, customer: Customer) ->
     for _ in range(3):  # known heads are not remembered of these
         answer = await customer.ask(customer.target("read") + "?a=%2F&b=1", method="GET")
         assert answer.status == 202
-    await until(lambda: len(shop.sent(customer.target("read")[5:])) == 3, 20)
-    assert {sent.record.target for sent in shop.sent(customer.target("read")[5:])} == {
-        customer.target("read")[5:] + "?a=%2F&b=1"
+    await until(lambda: len(shop.sent(behind(customer.target("read")))) == 3, 20)
+    assert {sent.record.target for sent in shop.sent(behind(customer.target("read")))} == {
+        behind(customer.target("read")) + "?a=%2F&b=1"
     }

@@ -13,7 +13,7 @@ from domain.closing import close
 from domain.faults import InvalidValue
 from domain.organizations import suspend
 from domain.usage_reading import requests_today
-from tests.async_jobs import CREDITS, PRICE, Customer, JobShop
+from tests.async_jobs import CREDITS, PRICE, Customer, JobShop, behind
 from tests.deadlines import until
 
 
@@ -47,7 +47,7 @@ async def test_a_service_has_no_more_jobs_at_work_than_it_may(shop: JobShop, cus
     """Two dispatchers, five jobs, two places: the third begins when one of the first has ended."""
     from tests.async_jobs import dispatching
 
-    kind = customer.target("placed")[5:]
+    kind = behind(customer.target("placed"))
     await shop.pool.execute("update async_job set ended_at = now(), status = 'failed', reason = 'cancelled', fields = null,"
                             " body = null, due_at = null, working = false where ended_at is null")  # fmt: skip
     await shop.pool.execute("update credit_account set reserved_micro = 0")
@@ -104,7 +104,7 @@ async def test_a_formula_says_what_is_held(shop: JobShop, customer: Customer) ->
         with pytest.raises(InvalidValue, match="asynchronous"):
             await operations.change(connection, made.id, cost_formula="0.5 * answer.bytes")
     deadline = time.monotonic() + 5
-    target = f"/work/pages/{customer.tenant.slug}?pages=4"
+    target = f"/orders/pages/{customer.tenant.slug}?pages=4"
     while (answer := await customer.ask(target, method="POST", body=b"1")).first("x-credits-at-most") != "2":
         assert time.monotonic() < deadline, answer
     await shop.call_back(json.loads(answer.body)["id"], status="completed")
@@ -134,7 +134,7 @@ async def test_jobs_of_a_suspended_organization_wait(shop: JobShop, customer: Cu
         begun,
     )
     await asyncio.sleep(1.5)
-    assert len(shop.sent(customer.target("job")[5:])) == 1
+    assert len(shop.sent(behind(customer.target("job")))) == 1
     assert (await customer.ask(f"/user/jobs/{begun}")).status == 403
     assert (await shop.call_back(begun, status="completed")).status == 200
     assert await customer.money() == (95, 0, 5)
