@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -20,14 +19,10 @@ from domain.ingesting.ingester import Ingester
 from domain.log_store.shipping import Shipper
 from domain.settings import Settings, load_settings
 from gateway.ingester.status import publish_often
-from gateway.server.node_process import PIPE_CLOSED, end_of, locked, parser
+from gateway.server.node_process import DRAIN_SECONDS, begin_end, end_of, locked, parser
 from gateway.server.worker import die_with
 
 LOCK_FILE = "ingester.held"
-DRAIN_SECONDS = 3.0
-"""How long an orderly stop may store what is there; more stays in the journals for the next start."""
-
-_ORPHAN_GRACE_SECONDS = 10.0
 log = logging.getLogger("gateway.ingester")
 
 
@@ -64,9 +59,7 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         running = asyncio.create_task(ingester.run())
         await asyncio.wait((running, end), return_when=asyncio.FIRST_COMPLETED)
         if end.done():
-            # A process's pipes close before its children get another parent, so the pipe's word counts by itself.
-            orphaned = end.result() == PIPE_CLOSED or os.getppid() != supervisor
-            _begin_end(ingester, end.result(), settings.gateway.shutdown_seconds if orphaned else None)
+            begin_end(ingester, end.result(), supervisor, settings.gateway.shutdown_seconds)
         try:
             await running
         finally:
@@ -75,17 +68,6 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-
-
-def _begin_end(ingester: Ingester, reason: int, shutdown_seconds: float | None) -> None:
-    """`shutdown_seconds`: how long orphaned workers may still write; None while there is a supervisor."""
-    if shutdown_seconds is not None:
-        log.warning("the supervisor is gone; storing what the workers leave")
-        ingester.drain(shutdown_seconds + _ORPHAN_GRACE_SECONDS, wait_for_writers=True)
-    elif reason == signal.SIGUSR1:
-        ingester.stop()
-    else:
-        ingester.drain(DRAIN_SECONDS)
 
 
 if __name__ == "__main__":

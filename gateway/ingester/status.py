@@ -8,10 +8,14 @@ import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domain.ingesting.ingester import Ingester, IngesterStatus
-from domain.log_store.shipping import Shipper
 from gateway.metrics import LAG, SILENT_SECONDS, Counts, SharedCounts
+
+if TYPE_CHECKING:
+    # Workers read the report and need no client of the log store for it.
+    from domain.log_store.shipping import Shipper
 
 STATUS_FILE = "ingester.json"
 PUBLISH_SECONDS = 1.0
@@ -78,7 +82,7 @@ def read_report(state_folder: Path) -> IngesterReport | None:
         return None
 
 
-async def publish_often(ingester: Ingester, folder: Path, shipper: Shipper | None = None) -> None:
+async def publish_often(ingester: Ingester, folder: Path, shipper: "Shipper | None" = None) -> None:
     """Publish once a second until cancelled, and then once more."""
     shared, counts = SharedCounts(os.getppid()), Counts(Counter())
     try:
@@ -90,7 +94,7 @@ async def publish_often(ingester: Ingester, folder: Path, shipper: Shipper | Non
 
 
 def _publish(
-    status: IngesterStatus, folder: Path, shared: SharedCounts, counts: Counts, shipper: Shipper | None
+    status: IngesterStatus, folder: Path, shared: SharedCounts, counts: Counts, shipper: "Shipper | None"
 ) -> None:
     # A disk that is full or gone takes the words and never the ingester: storing is what makes room.
     file = folder / STATUS_FILE

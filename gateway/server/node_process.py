@@ -9,10 +9,15 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Protocol
+
+DRAIN_SECONDS = 3.0
+"""How long an orderly stop may go on with what is there."""
 
 PIPE_CLOSED = 0
 """In the place of a signal's number: the supervisor is gone."""
 
+_ORPHAN_GRACE_SECONDS = 10.0
 _STANDBY_SECONDS = 0.25
 log = logging.getLogger("gateway.node_process")
 
@@ -45,6 +50,28 @@ def _told(end: "asyncio.Future[int]", number: int) -> None:
 def _orphaned(loop: asyncio.AbstractEventLoop, life_fd: int, end: "asyncio.Future[int]") -> None:
     loop.remove_reader(life_fd)
     _told(end, PIPE_CLOSED)
+
+
+class Follower(Protocol):
+    """What reads the node's journals until it is told to end."""
+
+    def stop(self) -> None:
+        """End after what is under way."""
+
+    def drain(self, seconds: float, *, wait_for_writers: bool = False) -> None:
+        """End when all that is there is done, or after so long."""
+
+
+def begin_end(follower: Follower, reason: int, supervisor: int, shutdown_seconds: float) -> None:
+    """End it as `reason` (`end_of`) says. Without its supervisor, orphaned workers may still write for `shutdown_seconds`."""
+    # A process's pipes close before its children get another parent, so the pipe's word counts by itself.
+    if reason == PIPE_CLOSED or os.getppid() != supervisor:
+        log.warning("the supervisor is gone; going on with what the workers leave")
+        follower.drain(shutdown_seconds + _ORPHAN_GRACE_SECONDS, wait_for_writers=True)
+    elif reason == signal.SIGUSR1:
+        follower.stop()
+    else:
+        follower.drain(DRAIN_SECONDS)
 
 
 @contextlib.asynccontextmanager

@@ -1,8 +1,9 @@
 """The tracer's process: one per node, beside the workers, where traces are on; the supervisor starts it again.
 
 Signals as the ingester's (`gateway.ingester.process`): SIGTERM sends what is there and ends, SIGUSR1 ends for a successor.
-When the supervisor is gone it goes on until every journal is closed, but not for ever. A successor holds the files that it
-will read before it has the one before it end, because the ingester deletes what is stored.
+What is left after DRAIN_SECONDS is lost where the journals are stored meanwhile. When the supervisor is gone it goes on until
+every journal is closed, but not for ever. A successor holds the files that it will read before it has the one before it end,
+because the ingester deletes what is stored.
 """
 
 import asyncio
@@ -18,16 +19,12 @@ import uvloop
 
 from domain.settings import Settings, load_settings
 from domain.traces.tracer import Tracer
-from gateway.server.node_process import PIPE_CLOSED, end_of, locked, parser
+from gateway.server.node_process import begin_end, end_of, locked, parser
 from gateway.server.worker import die_with
 from gateway.tracer.status import publish_often
 
 LOCK_FILE = "tracer.held"
-DRAIN_SECONDS = 3.0
-"""How long an orderly stop may send what is there; the rest is lost where the journals are stored meanwhile."""
-
 NICENESS = 5
-_ORPHAN_GRACE_SECONDS = 10.0
 log = logging.getLogger("gateway.tracer")
 
 
@@ -64,8 +61,7 @@ async def _run(settings: Settings, folder: Path, life_fd: int, supervisor: int, 
         running = asyncio.create_task(tracer.run())
         await asyncio.wait((running, end), return_when=asyncio.FIRST_COMPLETED)
         if end.done():
-            orphaned = end.result() == PIPE_CLOSED or os.getppid() != supervisor
-            _begin_end(tracer, end.result(), settings.gateway.shutdown_seconds if orphaned else None)
+            begin_end(tracer, end.result(), supervisor, settings.gateway.shutdown_seconds)
         try:
             await running
         finally:
@@ -79,15 +75,6 @@ def _take_over(tracer: Tracer, former: list[int]) -> None:
     while former:
         with contextlib.suppress(ProcessLookupError):
             os.kill(former.pop(), signal.SIGUSR1)
-
-
-def _begin_end(tracer: Tracer, reason: int, shutdown_seconds: float | None) -> None:
-    if shutdown_seconds is not None:
-        tracer.drain(shutdown_seconds + _ORPHAN_GRACE_SECONDS, wait_for_writers=True)
-    elif reason == signal.SIGUSR1:
-        tracer.stop()
-    else:
-        tracer.drain(DRAIN_SECONDS)
 
 
 if __name__ == "__main__":
