@@ -27,7 +27,7 @@ _ENDS = {"trialing": "the trial is over", "past_due": "unpaid", "active": "not r
 class Entitlements:
     """`state` is none, trialing, active, grace or ended, `why` says in words why, `until` is when access ends by itself.
 
-    `quotas` are those of the limits that count units. `next_change` is what is due next (`lifecycle.next_change`).
+    `limits` are those that may refuse: who pays with credits has no quotas. `next_change` is what is due next (`lifecycle.next_change`).
     Without access there are no limits, and nothing has a price.
     """
 
@@ -76,14 +76,7 @@ def entitlements(
         until=access_until(subscription, rules) if access else None,
         next_change=lifecycle.next_change(subscription, rules) if access else None,
         billing_mode=billing_mode,
-        limits=effective_limits(
-            terms.limits,
-            subscription.plan_id,
-            holding(overrides, now.timestamp()),
-            terms.trial_calls if subscription.state == "trialing" else None,
-        )
-        if access
-        else (),
+        limits=_limits(terms, overrides, subscription, now, billing_mode) if access else (),
         overage=terms.overage,
         terms=terms if access else None,
     )
@@ -110,6 +103,19 @@ def access_until(subscription: Subscription, terms: lifecycle.Terms) -> datetime
     if subscription.cancel_at is not None and (end is None or subscription.cancel_at < end):
         return subscription.cancel_at
     return end
+
+
+def _limits(
+    terms: PlanTerms, overrides: Iterable[LimitOverride], subscription: Subscription, now: datetime, billing_mode: str
+) -> tuple[LimitSnapshot, ...]:
+    """What counts for this organization: as `quotas.costs.applying`, quotas only for who is on quotas."""
+    found = effective_limits(
+        terms.limits,
+        subscription.plan_id,
+        holding(overrides, now.timestamp()),
+        terms.trial_calls if subscription.state == "trialing" else None,
+    )
+    return found if billing_mode == "quota" else tuple(limit for limit in found if limit.unit != "quota")
 
 
 def effective_limits(

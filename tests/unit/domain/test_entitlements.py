@@ -100,7 +100,8 @@ def test_quotas_overage_and_prices():
     quota = replace(limit("month", 100, name="units"), unit="quota")
     sold = terms(limit("hour", 1000), quota, prices={priced.id: 7})
     found = entitlements(sold, (), subscription(), after(1))
-    assert [one.name for one in found.quotas] == ["units"]
+    assert [one.name for one in found.limits] == ["hour"], "no quota counts for who pays with credits"
+    assert [one.name for one in entitlements(sold, (), subscription(), after(1), "quota").quotas] == ["units"]
     assert found.overage == "block"
     assert [found.price_micro(operation) for operation in (priced, other, None)] == [7, 5, 0]
     assert entitlements(sold, (), subscription(), after(1), "quota").price_micro(priced) == 0

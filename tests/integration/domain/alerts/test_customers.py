@@ -61,6 +61,12 @@ async def test_quotas_count_units_and_say_when_credits_go_on(pool):
     assert "Requests beyond it are paid for with credits." in (await acme.mails(pool))[0][1].text
 
 
+async def test_who_pays_with_credits_is_told_of_no_quota_of_the_plan(pool):
+    acme = await customer(pool, quotas=["10/month"], overage="credits")
+    await acme.used(pool, 10)
+    assert (await acme.look(pool)).levels == 0, "their gateway counts no units"
+
+
 async def test_a_limit_that_is_raised_is_told_again_when_it_is_near(pool):
     acme = await customer(pool, "10/month")
     await acme.used(pool, 8)
