@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.ingesting.grains import EVERY
-from domain.reports.limit_candidates import MOST, Candidate, find_candidates
+from domain.reports.limit_candidates import Candidate, at_most_of_others, find_candidates
 from domain.reports.shapes import Column, Fact, Named, Report, ReportChoice
 from domain.reports.windows import DAY, floor
 from domain.reports.words import id_text, log_filters, percent, read_names, up_to
 from domain.snapshots import NO_ID
+from domain.usage_reading import MOST as MOST_UNITS
 
 MOST_BY_KEY = 30
 """Limits of each key that are looked at: each costs a look at its organization's keys."""
@@ -43,10 +44,15 @@ _BY_OPERATION = _GRAINS.format(
        and x.service_id in ('{EVERY}', service_id) and x.operation_id in ('{EVERY}', operation_id)""",
 )
 _UNITS = f"""
-select x.place, coalesce(sum(r.n * coalesce(c.quota_cost, o.quota_cost, 1)), 0)::bigint as used
+with sold as materialized (
+    select v.id, c.key::uuid as operation_id, c.value::bigint as units
+      from plan_version v, jsonb_each_text(v.terms->'quota_costs') as c where v.id = any($8::uuid[])
+)
+select x.place, least(coalesce(sum(r.n::numeric * coalesce(v.units, c.quota_cost, o.quota_cost, 1)), 0), {MOST_UNITS})::bigint as used
   from {_RANGES} as x {_NAMES} cross join lateral (select * from ({_BY_OPERATION}) as t offset 0) as r
   left join operation o on o.id = r.operation_id
   left join plan_price c on c.operation_id = r.operation_id and c.plan_id = ($7::uuid[])[x.place + 1]
+  left join sold v on v.operation_id = r.operation_id and v.id = ($8::uuid[])[x.place + 1]
  group by x.place
 """
 _OF_KEYS = _GRAINS.format(
@@ -93,7 +99,7 @@ async def limit_pressure(connection: Any, choice: ReportChoice) -> Report:
     rows = [(_row(one, names.of("key", key) if key else None, count, names), one) for one, key, count in used if count]
     rows.sort(key=lambda pair: (-(pair[0][_SHARE] or 0), pair[0][0].detail, pair[0][2]))
     shown = rows[: choice.limit]
-    least = candidates[-1].at_most if len(candidates) == MOST else None
+    least = at_most_of_others(candidates)
     return Report(
         slug="limit-pressure",
         title="Limit pressure",
@@ -123,8 +129,8 @@ async def _used(connection: Any, candidates: Sequence[Candidate]) -> list[tuple[
     requests = [one for one in candidates if one.unit == "requests"]
     units = [one for one in candidates if one.unit == "quota"]
     counts = dict(await connection.fetch(_REQUESTS, *_ranges(requests)))
-    plans = [one.plan.id for one in units]
-    unit_counts = dict(await connection.fetch(_UNITS, *_ranges(units), plans)) if units else {}
+    terms = [one.plan.id for one in units], [one.plan_version_id for one in units]
+    unit_counts = dict(await connection.fetch(_UNITS, *_ranges(units), *terms)) if units else {}
     return [(one, counts.get(place, 0)) for place, one in enumerate(requests)] + [
         (one, unit_counts.get(place, 0)) for place, one in enumerate(units)
     ]

@@ -5,12 +5,15 @@ from uuid import uuid4
 
 import pytest
 
+from domain import operations, organizations, plans
 from domain.credits.adjusting import adjust
 from domain.credits.granting import grant
 from domain.credits.refunding import refund
 from domain.ingesting.refusals import Refusals
+from domain.limit_texts import parse_limits
 from domain.reports import organizations as organization_reports
 from domain.reports.organizations import cover_of
+from domain.subscriptions import change_plan
 from schema.credits import EntryType
 from tests.integration.domain.reports.conftest import facts_of, rows_of
 
@@ -100,6 +103,23 @@ async def test_limit_pressure_is_what_the_window_holds_of_the_limit(shop, report
     assert facts_of(report) == {"over_80": 0, "over_100": 0}
     only = await reports.make("limit-pressure", organization="beta", limit=1)
     assert (rows_of(only)[0]["organization"], only.more) == ("Beta", True)
+
+
+async def test_quotas_are_under_pressure_by_the_units_that_were_sold(shop, reports, database):
+    quotas = parse_limits([], quotas=["1000/day"])
+    await plans.create(database, slug="heavy", name="Heavy", limits=quotas)
+    await operations.change(database, shop.slow, quota_cost=90)
+    for slug, mode in (("acme", "quota"), ("beta", "credits")):
+        await organizations.change(database, slug, billing_mode=mode)
+        await change_plan(database, getattr(shop, slug).id, "heavy")
+    await shop.store(*[shop.call(who, operation=shop.slow) for who in ("acme", "beta") for _ in range(10)])
+    (row,) = rows_of(await reports.make("limit-pressure"))
+    assert (row["organization"], row["used"], row["used_share"]) == ("Acme", 900, 90.0), (
+        "beta's gateway counts no units"
+    )
+    await operations.change(database, shop.slow, quota_cost=1)
+    (row,) = rows_of(await reports.make("limit-pressure"))
+    assert (row["used"], row["used_share"]) == (900, 90.0), "until its next period acme has the units that it was sold"
 
 
 async def test_credit_flows_are_the_ledger_s_by_day(shop, reports, database):
