@@ -39,6 +39,10 @@ select last_position from audit_seal where $1::date is null or day <= $1 order b
 """
 _LAST_LINK = "select position from audit_link order by position desc limit 1"
 _NEXT_LINK = "select position from audit_link where position > $1 order by position limit 1"
+_NEXT_BEGIN = """
+select least((select position from audit_link where position > $1 order by position limit 1),
+             (select first_position from audit_seal where last_position > $1 order by last_position limit 1))
+"""
 _ADDED = """
 select e.id, (e.created_at at time zone 'UTC')::text as created_at from audit_entry e
  where not exists (select from audit_link l where l.entry_id = e.id)
@@ -139,7 +143,9 @@ class _Walk:
             if breach:
                 return breach
             told(self.position - self.start, end - self.start)
-        return None
+        # Whoever took a last day away with its seals left a gap behind what is there of it.
+        after = None if until is None else await self._connection.fetchval(_NEXT_BEGIN, end)
+        return None if after in {None, end + 1} else await self._gap()
 
     async def _batch(self, last: int, end: int) -> Breach | None:
         seals = await self._connection.fetch(_SEALS, self.position, last)

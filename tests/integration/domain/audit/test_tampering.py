@@ -132,6 +132,21 @@ async def test_a_whole_day_deleted(tampered, seals):
     assert (later.sound, later.verified) == (False, 0)
 
 
+async def test_a_whole_day_deleted_with_its_seals_is_missed_by_those_who_ask_for_that_day(tampered):
+    middle = (TODAY - timedelta(days=2)).date()
+    for table, column in (("audit_link", "day"), ("audit_seal", "day")):
+        await tampered.execute(f"delete from {table} where {column} = $1", middle)
+    await tampered.execute("delete from audit_entry where (created_at at time zone 'UTC')::date = $1", middle)
+    breach = (await verify(tampered, since=middle, until=middle)).breach
+    assert breach is not None
+    assert (breach.kind, breach.position) == ("missing", 21)
+    assert (await verify(tampered, until=middle)).breach == breach
+    assert (await verify(tampered, until=middle - timedelta(days=1))).breach == breach, "it is what follows that day"
+    first = (await verify(tampered, since=middle + timedelta(days=1))).breach
+    assert first is not None
+    assert first.kind == "missing"
+
+
 async def test_the_tail_deleted(tampered):
     await delete_positions(tampered, 56, 60, seals=False)
     breach = await first_breach(tampered)
