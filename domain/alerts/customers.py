@@ -43,10 +43,14 @@ NOWHERE = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An organization with what was measured of it."""
+    """An organization with what was measured of it.
+
+    `limits` are the subjects of the limits and caps that hold now, also of those that could not be read.
+    """
 
     organization: OrganizationRecord
     measures: tuple[Measure, ...]
+    limits: frozenset[str] = frozenset()
 
 
 async def next_organizations(connection: Any, after: UUID, now: datetime, most: int) -> list[UUID]:
@@ -65,26 +69,27 @@ async def measure(connection: Any, organization_id: UUID, settings: AlertSetting
     choice = await fetch_choice(connection, organization_id)
     subscription = await fetch_subscription(connection, organization_id)
     found: list[Measure] = []
+    uses: list[LimitUse] = []
     if subscription is not None:
         entitled = await fetch_entitlements(connection, organization_id, now=now)
         assert entitled is not None  # there is a subscription
         anchor = subscription.anchor.timestamp()
         goes_on = organization.billing_mode == "quota" and entitled.overage == "credits"
-        found += _of_limits(
-            organization_id,
-            [use for use in await limits_in_use(connection, subscription, entitled, now) if not use.limit.shadow],
-            anchor,
-            now,
-            choice,
-            goes_on=goes_on,
-        )
+        in_use = await limits_in_use(connection, subscription, entitled, now)
+        uses = [use for use in in_use if not use.limit.shadow]
+        found += _of_limits(organization_id, uses, anchor, now, choice, goes_on=goes_on)
         if entitled.access:
             caps = await caps_in_use(connection, organization, subscription, now)
+            uses += caps
             found += _of_limits(organization_id, caps, anchor, now, choice, goes_on=False)
     if (credits_low := await _credits(connection, organization_id, settings, choice)) is not None:
         found.append(credits_low)
     found += await own_measures(connection, organization, choice, now)
-    return Customer(organization, tuple(found))
+    return Customer(organization, tuple(found), frozenset(_subject(organization_id, use) for use in uses))
+
+
+def _subject(organization_id: UUID, use: LimitUse) -> str:
+    return f"{organization_id}/{use.limit.id}"
 
 
 def _of_limits(
@@ -107,7 +112,7 @@ def _of_limits(
         )
         yield Measure(
             kind=AlertKind.SPEND_CAP if limit.unit == "credits" else AlertKind.USAGE,
-            subject=f"{organization_id}/{limit.id}",
+            subject=_subject(organization_id, use),
             organization_id=organization_id,
             name=limit.name,
             unit=limit.unit,

@@ -10,8 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from domain.alert_settings import AlertSettings
-from domain.alerts.customers import measure
-from domain.alerts.measures import CUSTOMERS, OPERATORS, OWN, Measure
+from domain.alerts.customers import Customer, measure
+from domain.alerts.measures import CUSTOMERS, OF_LIMITS, OPERATORS, OWN, Measure
 from domain.alerts.operators import measure_installation
 from domain.alerts.rules import level_after, mailed
 from domain.alerts.states import State, clear, move, open_states, states_about, states_of, told_late
@@ -46,10 +46,9 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
     states = await states_of(connection, CUSTOMERS, organization_id)
     customer = await measure(connection, organization_id, looker.alerts, now)
     told = Told()
-    for kind in OWN:
-        before = states.get((kind, str(organization_id)))
-        if before is not None and before.level and kind not in {one.kind for one in customer.measures}:
-            told.armed += await clear(connection, kind, str(organization_id), before, now)
+    for (kind, subject), before in states.items():
+        if before.level and _is_gone(kind, subject, customer):
+            told.armed += await clear(connection, kind, subject, before, now)
     for one in customer.measures:
         before = states.get((one.kind, one.subject))
         level = _new_level(one, before)
@@ -67,6 +66,13 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
                     connection, looker.teller, customer.organization, one, level, now, by_mail=by_mail
                 )
     return told
+
+
+def _is_gone(kind: str, subject: str, customer: Customer) -> bool:
+    """Whether it is measured no more: the limit holds no longer, or nobody wants to be told of it."""
+    if kind in OF_LIMITS:
+        return subject not in customer.limits
+    return kind in OWN and kind not in {one.kind for one in customer.measures}
 
 
 async def look_at_installation(connection: Any, looker: Looker, now: datetime) -> Told:

@@ -9,7 +9,9 @@ from schema.messages import AlertKind
 
 OWN = (AlertKind.USAGE_ERRORS, AlertKind.USAGE_COST)
 """What an organization is told of only if it wants to be: measured no more once it does not."""
-CUSTOMERS = (AlertKind.USAGE, AlertKind.SPEND_CAP, AlertKind.CREDITS_LOW, *OWN)
+OF_LIMITS = (AlertKind.USAGE, AlertKind.SPEND_CAP)
+"""Of limits and spend caps: over with them, when the plan is another one or the cap is taken away."""
+CUSTOMERS = (*OF_LIMITS, AlertKind.CREDITS_LOW, *OWN)
 OPERATORS = (AlertKind.ERROR_RATE, AlertKind.DAY_COST)
 
 

@@ -37,17 +37,15 @@ _OF_VERSION = _HEAVIEST.format(
     costs="select key::uuid as id, value::bigint as units from jsonb_each_text(v.terms->'quota_costs')"
 )
 _CLOSE = f"""
-    select u.organization_id, s.plan_id, s.plan_version_id, s.state, s.started_at, s.trial_ends_at, s.period_start, {_NAMES},
+    select u.organization_id, u.plan_id, u.plan_version_id, u.state, u.started_at, u.trial_ends_at, u.period_start, {_NAMES},
            coalesce(o.amount, l.amount) as holds, coalesce(o.shadow, l.shadow) as only_counts,
            case when l.period = 'month' then u.months else u.today end * l.heaviest / coalesce(o.amount, l.amount) as at_most
-      from used u join organization g on g.id = u.organization_id and ('{{unit}}' = 'requests' or g.billing_mode = '{{unit}}')
-      cross join lateral (
-           select * from subscription where organization_id = u.organization_id and state in {LIVE} offset 0) as s
-      join terms l on l.plan_id = s.plan_id and l.version_id = coalesce(s.plan_version_id, '{NO_ID}') and l.unit = '{{unit}}'
+      from held u join terms l on l.plan_id = u.plan_id and l.version_id = coalesce(u.plan_version_id, '{NO_ID}')
       left join limit_override o on o.organization_id = u.organization_id and o.limit_name = l.name
        and (o.until is null or o.until > $4)
-     order by at_most desc, u.organization_id, l.name limit $5
+     where {{which}} order by at_most desc, u.organization_id, l.name limit $5
 """
+_ON_QUOTAS = "(select billing_mode = 'quota' from organization where id = u.organization_id)"
 # The limits of each plan, and of each version that a live subscription still has.
 _CANDIDATES = f"""
 with terms as materialized (
@@ -71,9 +69,13 @@ with terms as materialized (
                    and ($3::uuid is null or organization_id = $3)) as u
          group by 1) as u
      where today >= (select today from least) or months >= (select months from least)
+), held as materialized (
+    select u.*, s.plan_id, s.plan_version_id, s.state, s.started_at, s.trial_ends_at, s.period_start
+      from used u cross join lateral (
+           select * from subscription where organization_id = u.organization_id and state in {LIVE} offset 0) as s
 ), close as materialized (
-    ({_CLOSE.format(unit="requests")}) union all
-    ({_CLOSE.format(unit="quota")})
+    ({_CLOSE.format(which="l.unit = 'requests'")}) union all
+    ({_CLOSE.format(which=f"l.unit = 'quota' and {_ON_QUOTAS}")})
 )
 select c.*, g.name as organization, g.slug, p.name as plan, p.slug as plan_slug
   from close c join organization g on g.id = c.organization_id join plan p on p.id = c.plan_id

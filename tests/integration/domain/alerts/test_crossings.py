@@ -2,13 +2,20 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
+from domain import plans
 from domain.alerts import looking
 from domain.alerts.looking import look_at_organization
 from domain.alerts.reading import open_alerts
+from domain.limit_texts import parse_limits
+from domain.spend_caps import set_organization_caps
+from domain.subscriptions import change_plan
 from tests.integration.domain.alerts.customers import customer, looker, now
+
+MICRO = 1_000_000
 
 
 async def test_of_many_that_look_at_once_one_tells(pool):
@@ -76,3 +83,19 @@ async def test_what_stands_is_listed_until_its_window_is_over_or_it_was_left(poo
         assert await open_alerts(connection, now() + timedelta(days=1), organization_id=acme.id) == [one]
         await connection.execute("update organization set state = 'suspended' where id = $1", acme.id)
         assert await open_alerts(connection, now(), organization_id=acme.id) == []
+
+
+async def test_what_stood_at_a_limit_or_a_cap_that_is_gone_is_over(pool):
+    acme = await customer(pool, "10/month")
+    await acme.used(pool, 10, cost_micro=MICRO)
+    async with pool.acquire() as connection:
+        await set_organization_caps(connection, acme.slug, {"day": 2 * MICRO, "month": None})
+        await acme.look(pool)
+        assert len(await open_alerts(connection, now(), organization_id=acme.id)) == 2
+        await set_organization_caps(connection, acme.slug, {"day": None, "month": None})
+        larger = f"b{uuid4().hex[:12]}"
+        await plans.create(connection, slug=larger, limits=parse_limits(["1000/month"]), name="Larger")
+        await change_plan(connection, acme.id, larger)
+        assert (await acme.look(pool)).armed == 2
+        assert await open_alerts(connection, now(), organization_id=acme.id) == []
+    assert (await acme.look(pool)).armed == 0
