@@ -30,8 +30,13 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _OWN_NAMES = ("localhost", "local", "internal", "lan", "home", "corp", "intranet", "arpa", "onion", "invalid")
 _NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
-_NOT_PUBLIC = (IPv4Network("192.88.99.0/24"), IPv4Network("168.63.129.16/32"))
-"""6to4 relays, and the address that is a cloud's own on every machine of it; `ipaddress` calls both global."""
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")
+"""IPv4 addresses as a translator of a host writes them (RFC 7915)."""
+_NOT_PUBLIC = (IPv4Network("192.88.99.0/24"), IPv4Network("168.63.129.16/32"), IPv4Network("192.0.0.0/24"))
+"""6to4 relays, the address that is a cloud's own on every machine of it, and those of protocols, of which another cloud
+serves its metadata on one (192.0.0.192); `ipaddress` calls all of them global, or does in some versions."""
+_NOT_PUBLIC_6 = (IPv6Network("3fff::/20"), IPv6Network("5f00::/16"))
+"""For documentation, and of segment routing within one network: newer than what `ipaddress` knows."""
 
 
 class Blocked(Fault):
@@ -46,19 +51,20 @@ def is_public(address: Address) -> bool:
         within = _within(address)
         if within is not None:
             return is_public(within)
-        return address.is_global and not (address.is_multicast or address.is_site_local) and address.scope_id is None
+        known = address.is_global and not (address.is_multicast or address.is_site_local) and address.scope_id is None
+        return known and not any(address in net for net in _NOT_PUBLIC_6)
     return address.is_global and not address.is_multicast and not any(address in net for net in _NOT_PUBLIC)
 
 
 def _within(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that a translator would send to: mapped, 6to4, Teredo, NAT64, compatible; None for none."""
+    """The IPv4 address that a translator would send to: mapped, translated, 6to4, Teredo, NAT64, compatible."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped
     if address.sixtofour is not None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in net for net in _NAT64) or int(address) >> 32 == 0:
+    if any(address in net for net in (*_NAT64, _TRANSLATED)) or int(address) >> 32 == 0:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return None
 
