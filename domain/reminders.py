@@ -9,7 +9,7 @@ from domain.lifecycle import LIVE
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 
-# A trial is followed by its next plan, if it has one or costs nothing; else it ends.
+# A trial is followed by its next plan, if it has one or costs nothing; else it ends. What is not paid ends with its grace.
 _DUE = f"""
 select s.organization_id, o.slug, o.name as organization, p.name as plan, coalesce(n.name, p.name) as next_plan, w.kind, w.at
   from subscription s
@@ -19,12 +19,16 @@ select s.organization_id, o.slug, o.name as organization, p.name as plan, coales
   left join plan_version v on v.id = s.plan_version_id and v.plan_id = s.plan_id
  cross join lateral (select
        coalesce((v.terms->>'price_cents')::bigint, p.price_cents) = 0 as free,
-       case when s.state = 'trialing' then coalesce(s.trial_ends_at, s.period_end) else s.period_end end as period_end) as t
+       case s.state when 'trialing' then coalesce(s.trial_ends_at, s.period_end)
+            when 'past_due' then coalesce(s.grace_until, s.period_end + interval '24 hours'
+                                          * coalesce((v.terms->>'grace_days')::int, p.grace_days))
+            else s.period_end end as period_end) as t
  cross join lateral (select
        case when s.cancel_at <= t.period_end then s.cancel_at else t.period_end end as at,
        case when s.cancel_at <= t.period_end then 'subscription_ending'
             when s.state = 'trialing' and (t.free or s.next_plan_id is not null) then 'trial_followed'
             when s.state = 'trialing' then 'trial_ending'
+            when s.state = 'past_due' then 'grace_ending'
             when s.state = 'active' and (not t.free or s.next_plan_id is not null) then 'period_ending' end as kind) as w
  where s.state in {LIVE} and w.kind is not null and w.at > $1 and w.at <= $2
    and not exists (select from notice told where told.organization_id = s.organization_id and told.kind = w.kind

@@ -22,14 +22,16 @@ async def customer(pool, *, price: int = 4_900, **changes) -> UUID:
     async with pool.acquire() as connection:
         await plans.create(connection, slug=slug, limits=parse_limits(["1/hour"]), price_cents=price, name="Pro")
         made = await organizations.create(connection, name="Acme", plan_slug=slug)
-    values = {"state": "active", "period_end": 2, "trial_ends_at": None, "cancel_at": None} | changes
+    values = {"state": "active", "period_end": 2, "trial_ends_at": None, "cancel_at": None, "grace_until": None}
+    values |= changes
     days = {
         name: value if value is None else NOW + timedelta(days=value)
         for name, value in values.items()
         if name != "state"
     }
     await pool.execute(
-        "update subscription set state = $2, period_start = $3, period_end = $4, trial_ends_at = $5, cancel_at = $6"
+        "update subscription set state = $2, period_start = $3, period_end = $4, trial_ends_at = $5, cancel_at = $6,"
+        " grace_until = $7"
         " where organization_id = $1",
         made.id,
         values["state"],
@@ -37,6 +39,7 @@ async def customer(pool, *, price: int = 4_900, **changes) -> UUID:
         days["period_end"],
         days["trial_ends_at"],
         days["cancel_at"],
+        days["grace_until"],
     )
     for role, verified in (("owner", True), ("billing", True), ("developer", True), ("owner", False)):
         email = f"{role}-{verified}-{slug}@example.com".lower()
@@ -67,6 +70,14 @@ async def remind(pool, settings, now: datetime = NOW):
         ({"state": "trialing", "trial_ends_at": 2}, "trial_ending", "unless you choose a plan"),
         ({"state": "trialing", "trial_ends_at": 2, "price": 0}, "trial_followed", "its API keys go on working"),
         ({"state": "past_due"}, None, ""),
+        (
+            {"state": "past_due", "period_end": -1},
+            "grace_ending",
+            "is not paid. Its API keys go on working until 12 June 2026",
+        ),
+        ({"state": "past_due", "grace_until": 1}, "grace_ending", "are refused from then on if it is not paid by then"),
+        ({"state": "past_due", "grace_until": 2, "cancel_at": 1}, "subscription_ending", "ends on 11 June 2026"),
+        ({"state": "past_due", "grace_until": -1}, None, ""),
         ({"cancel_at": 1}, "subscription_ending", "was cancelled and ends on 11 June 2026"),
         ({"cancel_at": 2, "price": 0}, "subscription_ending", "Until then you can take it back"),
     ],
