@@ -12,6 +12,7 @@ from domain.legacy.notes import Note
 from domain.legacy.old_rows import OldClient
 from domain.legacy.plans import PlanHere
 from domain.legacy.readable import creation, id_here, readable_name, usable_id
+from domain.limit_texts import LARGEST_AMOUNT
 from domain.names import slug_from
 from domain.organizations import SUFFIXES
 from schema.legacy import LegacyKind
@@ -26,7 +27,10 @@ ACTIVE, SUSPENDED, CLOSED = (
 
 @dataclass(frozen=True, slots=True)
 class NewOrganization:
-    """An organization as it will be here; `email` None: nobody owns it."""
+    """An organization as it will be here; `email` None: nobody owns it.
+
+    `raised`: limits of its plan, by name, that are to let more through, as another plan of its keys did.
+    """
 
     old: OldClient
     id: UUID
@@ -37,6 +41,7 @@ class NewOrganization:
     email: str | None
     plan: PlanHere
     notes: tuple[Note, ...]
+    raised: tuple[tuple[str, int], ...] = ()
 
 
 def email_of(client: OldClient) -> str | None:
@@ -71,6 +76,9 @@ def decide_client(
     plan, notes = _plan(keys, rules, any_key=any_key)
     if plan is None:
         return Note.NO_PLAN
+    raised = _raised(plan, keys)
+    if raised:
+        notes.append(Note.LIMITS_RAISED)
     new_id = id_here(rules.source, LegacyKind.CLIENT, client.id or "")
     name, about_name = _name(client)
     created_at, about_time = creation(client.created_at, rules.now)
@@ -82,16 +90,27 @@ def decide_client(
     if slug != candidates[0]:
         notes.append(Note.SLUG_CHANGED)
     notes = [*notes, *about_name, *about_time, *about_state, *about_email]
-    return NewOrganization(client, new_id, name, slug, state, created_at, email, plan, tuple(notes))
+    return NewOrganization(client, new_id, name, slug, state, created_at, email, plan, tuple(notes), raised)
 
 
 def _plan(keys: list[NewKey], rules: Rules, *, any_key: bool) -> tuple[PlanHere | None, list[Note]]:
     # Expired and revoked keys say what a customer had once; they count only where nothing else does.
-    chosen = [key.plan for key in keys if key.living] or [key.plan for key in keys]
+    chosen = _plans_of(keys)
     if chosen:
         several = len({plan.slug for plan in chosen}) > 1
         return max(chosen, key=lambda plan: (plan.rank, plan.slug)), [Note.SEVERAL_PLANS] if several else []
     return rules.begin_plan, [*([] if any_key else [Note.NO_KEYS]), Note.BEGINS_ANEW]
+
+
+def _plans_of(keys: list[NewKey]) -> list[PlanHere]:
+    return [key.plan for key in keys if key.living] or [key.plan for key in keys]
+
+
+def _raised(plan: PlanHere, keys: list[NewKey]) -> tuple[tuple[str, int], ...]:
+    """The plan that allows most in a day may allow less in an hour than another."""
+    best = [max(amounts) for amounts in zip(plan.rank, *(other.rank for other in _plans_of(keys)), strict=True)]
+    found = zip(plan.names, plan.rank, best, strict=True)
+    return tuple((name, min(most, LARGEST_AMOUNT)) for name, own, most in found if name and own < most)
 
 
 def _name(client: OldClient) -> tuple[str, list[Note]]:

@@ -43,6 +43,7 @@ class Note(StrEnum):
     BEGINS_ANEW = "no key gives it a plan: it begins like a new customer"
     NO_PLAN = "no key gives it a plan, and the plan of new customers is not here"
     SEVERAL_PLANS = "its keys had several plans: the highest is for all"
+    LIMITS_RAISED = "a limit of its plan is raised to what another plan of its keys allowed"
     # of keys
     CLIENT_MISSING = "its client is missing"
     CLIENT_SKIPPED = "its client was skipped"

@@ -25,11 +25,15 @@ _OPEN = LARGEST_AMOUNT + 1
 
 @dataclass(frozen=True, slots=True)
 class PlanHere:
-    """A plan that older keys may have; `id` is NO_ID where a dry run did not make it. A higher `rank` allows more."""
+    """A plan that older keys may have; `id` is NO_ID where a dry run did not make it. A higher `rank` allows more.
+
+    `rank` is requests in a day and in an hour, `names` what the limits are called that say so; empty: there is none.
+    """
 
     id: UUID
     slug: str
     rank: tuple[int, int]
+    names: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class PlanImport:
         self._known = await known_rows(self._connection, self._source, LegacyKind.PLAN, list(self.ids))
         for old_id, slug in self._mapped.items():
             made = await plans.fetch_plan(self._connection, slug)
-            self.found[old_id] = PlanHere(made.id, slug, _rank_of(made.limits))
+            self.found[old_id] = PlanHere(made.id, slug, _rank_of(made.limits), _names_of(made.limits))
         return [await self._line(plan) for plan in old_plans]
 
     async def _line(self, plan: OldPlan) -> Line:
@@ -92,14 +96,14 @@ class PlanImport:
         if slug != _slug_of(shown):
             read.notes.append(Note.SLUG_CHANGED)
         self._slugs[slug] = plan_id = NO_ID if self._dry_run else await self._make(plan, slug, read)
-        self.found[shown] = PlanHere(plan_id, slug, read.rank)
+        self.found[shown] = PlanHere(plan_id, slug, read.rank, _names_of(read.limits))
         return Line(TABLE, shown, Outcome.IMPORTED, tuple(read.notes), here=slug)
 
     async def _line_of_known(self, plan: OldPlan, known: Known) -> Line:
         slug = next((slug for slug, plan_id in self._slugs.items() if plan_id == known.new_id), "")
         if slug:
             made = await plans.fetch_plan(self._connection, slug)
-            self.found[plan.id or ""] = PlanHere(known.new_id, slug, _rank_of(made.limits))
+            self.found[plan.id or ""] = PlanHere(known.new_id, slug, _rank_of(made.limits), _names_of(made.limits))
         changed = tuple(changed_columns(PLAN_COLUMNS, known.fingerprint, plan.fingerprint))
         return Line(TABLE, plan.id or "", Outcome.CHANGED if changed else Outcome.PRESENT, changed=changed, here=slug)
 
@@ -142,8 +146,17 @@ def _read(plan: OldPlan, per: str) -> _Read | Note:
 
 
 def _rank_of(limits: Any) -> tuple[int, int]:
-    amounts = {spec.period: spec.amount for spec in limits if not spec.shadow and spec.unit == "requests"}
+    amounts = {spec.period: spec.amount for spec in _ranking(limits)}
     return amounts.get("day", _OPEN), amounts.get("hour", _OPEN)
+
+
+def _names_of(limits: Any) -> tuple[str, str]:
+    names = {spec.period: spec.name for spec in _ranking(limits)}
+    return names.get("day", ""), names.get("hour", "")
+
+
+def _ranking(limits: Any) -> list[Any]:
+    return [spec for spec in limits if not spec.shadow and spec.unit == "requests"]
 
 
 def _slug_of(old_id: str) -> str:

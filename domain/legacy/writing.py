@@ -40,6 +40,11 @@ insert into subscription (organization_id, plan_id, state, started_at, period_st
     select given.organization_id, given.plan_id, 'active', $3, $3, $4
     from unnest($1::uuid[], $2::uuid[]) as given (organization_id, plan_id)
 """
+_RAISED = """
+insert into limit_override (organization_id, limit_name, amount, reason)
+    select *, 'Another plan of its keys allowed so many in the older installation'
+    from unnest($1::uuid[], $2::text[], $3::bigint[])
+"""
 _KEYS = """
 insert into api_key (id, organization_id, name, scheme, prefix, last4, digest, environment, expires_at, revoked_at,
     revoked_reason)
@@ -92,6 +97,8 @@ async def _write_subscriptions(connection: Any, batch: Batch, now: datetime) -> 
     made = batch.organizations
     ids, plans = [each.id for each in made], [each.plan.id for each in made]
     await connection.execute(_SUBSCRIPTIONS, ids, plans, now, months_after(now, 1))
+    raised = [(each.id, name, amount) for each in made for name, amount in each.raised]
+    await connection.execute(_RAISED, *([row[place] for row in raised] for place in range(3)))
 
 
 async def _write_keys(connection: Any, batch: Batch) -> None:

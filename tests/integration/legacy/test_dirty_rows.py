@@ -179,6 +179,27 @@ async def test_the_highest_plan_of_living_keys_is_for_the_whole_organization(lax
     assert {tuple(row) for row in rows} == {(both, "great"), (past, "open"), (none, "free")}
 
 
+async def test_no_key_gets_less_in_an_hour_because_another_had_more_in_a_day(lax: Old, new):
+    await lax.plan("steady", hourly=100, daily=100_000)
+    await lax.plan("bursts", hourly=5_000, daily=5_000)
+    await lax.plan("open", hourly=None, daily=10)
+    both, free, alone = await lax.client(), await lax.client(), await lax.client()
+    for client, plan in ((both, "steady"), (both, "bursts"), (free, "steady"), (free, "open"), (alone, "steady")):
+        await lax.key(client, plan)
+    dry = await new.take(lax, dry_run=True)
+    run = await new.take(lax)
+    assert run.lines == dry.lines
+    assert run.of(both)[1][:2] == (
+        "its keys had several plans: the highest is for all",
+        "a limit of its plan is raised to what another plan of its keys allowed",
+    )
+    rows = await new.connection.fetch("select organization_id::text, limit_name, amount, until from limit_override")
+    assert {tuple(row) for row in rows} == {(both, "hour", 5_000, None), (free, "hour", 10**15, None)}
+    stored = await new.connection.fetchval("select count(*) from limit_override")
+    await new.take(lax)
+    assert await new.connection.fetchval("select count(*) from limit_override") == stored
+
+
 async def test_without_a_plan_to_begin_on_a_client_without_keys_is_skipped(lax: Old, new):
     await new.connection.execute("update plan set active = false where slug = 'free'")
     client = await lax.client()
