@@ -46,9 +46,9 @@ async def look_at_organization(connection: Any, looker: Looker, organization_id:
     states = await states_of(connection, CUSTOMERS, organization_id)
     customer = await measure(connection, organization_id, looker.alerts, now)
     told = Told()
-    for (kind, subject), before in states.items():
-        if before.level and _is_gone(kind, subject, customer):
-            told.armed += await clear(connection, kind, subject, before, now)
+    for (kind, subject), stands in states.items():
+        if stands.level and _is_gone(kind, subject, customer):
+            told.armed += await clear(connection, kind, subject, stands, now)
     for one in customer.measures:
         before = states.get((one.kind, one.subject))
         level = _new_level(one, before)
