@@ -51,6 +51,13 @@ def mac(settings: SecretSettings, purpose: str, text: str) -> str:
     return hmac.new(_derived(keys[max(keys)], purpose), text.encode(), hashlib.sha256).hexdigest()
 
 
+def macs(settings: SecretSettings, purpose: str, text: str) -> list[str]:
+    """The same under each of the keys, the newest first; none where there are none."""
+    keys = settings.key_by_version if settings.keys.get_secret_value() else {}
+    newest_first = (keys[version] for version in sorted(keys, reverse=True))
+    return [hmac.new(_derived(key, purpose), text.encode(), hashlib.sha256).hexdigest() for key in newest_first]
+
+
 def mac_matches(settings: SecretSettings, purpose: str, text: str, given: str) -> bool:
     """Whether `given` is the HMAC of `text` under any of the keys, found in constant time."""
     presented = given.encode("utf-8", "replace")

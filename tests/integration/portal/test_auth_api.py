@@ -1,7 +1,12 @@
 """The doors through the API, and the organizations of who came in."""
 
 import asyncio
+from uuid import uuid4
 
+from domain.audit import Actor
+from domain.credits.accounts import fetch_balance
+from domain.portal_settings import SecretSettings
+from domain.sign_up import found
 from portal.web.cookies import DEVICE, SESSION
 from tests.mailboxes import link_to, new_email, stranger
 from tests.portals import PASSWORD
@@ -109,3 +114,19 @@ async def test_nobody_owns_more_than_twenty_even_at_once(portal, owner):
     answer = await owner.browser.post("/organizations/new", {"name": "One more"})
     assert answer.status_code == 409
     assert "You own 20 organizations already" in answer.text
+
+
+async def test_a_mailbox_stays_known_when_secret_keys_have_a_newer_version(portal):
+    email = f"{uuid4().hex}@example.com"
+    older = portal.settings.model_copy(update={"secrets": SecretSettings(keys=f"1:{'77' * 32}")})
+    newer = portal.settings.model_copy(update={"secrets": SecretSettings(keys=f"1:{'77' * 32},2:{'88' * 32}")})
+    balances = []
+    await portal.organization()
+    async with portal.pool.acquire() as connection:
+        user_id = await connection.fetchval(
+            "insert into users (username, email, password) values ($1, $1, 'x') returning id", email
+        )
+        for settings in (older, newer, newer):
+            made = await found(connection, settings, Actor("user", user_id, email), name="Again")
+            balances.append((await fetch_balance(connection, made.id)).balance_micro)
+    assert balances == [100_000_000, 0, 0]
