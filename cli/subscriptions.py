@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from cli.connecting import with_connection
+from cli.connecting import settings_or_fail, with_connection
 from cli.durations import parse_duration
 from cli.output import JsonOption, note, print_record, print_rows
 from domain import subscriptions, trials
@@ -84,7 +84,7 @@ def start_trial_(
         address = email or await trials.verified_email(connection, organization_id)
         if address is None:
             raise InvalidValue("Nobody of this organization has a verified address: give one with --email.")
-        await trials.start_trial(connection, organization_id, plan, email=address)
+        await trials.start_trial(connection, organization_id, plan, email=address, secrets=settings_or_fail().secrets)
 
     _moved(slug, move, as_json=as_json)
 

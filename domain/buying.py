@@ -18,6 +18,7 @@ from domain.limit_use import LimitUse, caps_in_use, limits_in_use
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.plan_offers import PlanOffer, list_offers
 from domain.plans import PlanRecord, fetch_plan
+from domain.portal_settings import SecretSettings
 from domain.spend_caps import CapChange, change_organization_caps
 from domain.subscription_reading import SubscriptionRecord, fetch_entitlements, fetch_record
 from domain.subscription_rows import as_settled, fetch_subscription, transition
@@ -96,7 +97,9 @@ async def keep_plan(connection: Any, access: Access, actor: audit.Actor) -> None
     await _move(connection, access, actor, move, audit.Verb.SUBSCRIPTION_CHANGE)
 
 
-async def start_trial(connection: Any, access: Access, actor: audit.Actor, plan_slug: str) -> None:
+async def start_trial(
+    connection: Any, access: Access, actor: audit.Actor, plan_slug: str, secrets: SecretSettings
+) -> None:
     """Begin the one trial of the organization and of the actor's verified address. Inside a transaction.
 
     Raises Forbidden (an address that is not verified), NotFound, Conflict (no trial, or one was had).
@@ -109,7 +112,7 @@ async def start_trial(connection: Any, access: Access, actor: audit.Actor, plan_
     if email is None:
         raise Forbidden("Verify your e-mail address before you begin a trial.")
     before = await _settled(connection, access)
-    await trials.start_trial(connection, access.organization_id, plan.slug, email=email)
+    await trials.start_trial(connection, access.organization_id, plan.slug, email=email, secrets=secrets)
     await _noted(connection, access, actor, audit.Verb.SUBSCRIPTION_CHANGE, before)
 
 

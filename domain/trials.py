@@ -8,9 +8,12 @@ from uuid import UUID, uuid4
 from domain import lifecycle
 from domain.faults import Conflict, InvalidValue
 from domain.lifecycle import Subscription
+from domain.portal_settings import SecretSettings
+from domain.sealing import macs
 from domain.subscription_rows import Move, as_settled, fetch_subscription, insert, transition
 from domain.subscriptions import PlanRow, plan_for_sale
 
+_HAD = "The organization, or this e-mail address, has had its trial."
 DEFAULT_DAYS = 14
 """Of a plan that says only how many calls its trial has."""
 LONGEST_EMAIL = 254
@@ -19,6 +22,9 @@ _VERIFIED = """
     where m.organization_id = $1 and u.email_verified_at is not null
     order by m.role <> 'owner', m.created_at limit 1
 """
+_DIGEST = "@digest.invalid"
+"""Behind the keyed digest that stands for an address: claims are for ever, and people are not."""
+_CLAIMED = "select true from trial_claim where email = any($1::text[]) limit 1"
 _CLAIM = "insert into trial_claim (organization_id, email) values ($1, $2) on conflict do nothing returning id"
 
 
@@ -29,21 +35,31 @@ async def verified_email(connection: Any, organization_id: UUID) -> str | None:
 
 
 async def start_trial(
-    connection: Any, organization_id: UUID, plan_slug: str, *, email: str, now: datetime | None = None
+    connection: Any,
+    organization_id: UUID,
+    plan_slug: str,
+    *,
+    email: str,
+    secrets: SecretSettings | None = None,
+    now: datetime | None = None,
 ) -> Subscription:
     """Begin the one trial of an organization and of an address, which the caller knows to be verified.
 
-    An organization on a plan that costs nothing returns to it afterwards. Raises NotFound, InvalidValue, Conflict (no
+    By `secrets` a keyed digest of the address is kept in its place. An organization on a plan that costs nothing returns to it afterwards. Raises NotFound, InvalidValue, Conflict (no
     trial is offered, one was had, it pays for a plan).
     """
     address = _valid_email(email)
     plan = await plan_for_sale(connection, plan_slug)
     if plan.trial_days == 0 and plan.trial_calls is None:
         raise Conflict(f"The plan {plan.slug} is sold without a trial.")
+    digests = [] if secrets is None else [f"{digest}{_DIGEST}" for digest in macs(secrets, "trial", address)]
+    kept, *former = [*digests, address]
     async with connection.transaction():
+        if await connection.fetchval(_CLAIMED, former):
+            raise Conflict(_HAD)
         # Of two at once the second waits here for the first, and then finds its claim.
-        if await connection.fetchval(_CLAIM, organization_id, address) is None:
-            raise Conflict("The organization, or this e-mail address, has had its trial.")
+        if await connection.fetchval(_CLAIM, organization_id, kept) is None:
+            raise Conflict(_HAD)
         moment = (now or await connection.fetchval("select clock_timestamp()")).astimezone(UTC)
         end = moment + timedelta(days=plan.trial_days or DEFAULT_DAYS)
         held = await fetch_subscription(connection, organization_id)

@@ -114,7 +114,7 @@ async def keep(visit: Visit) -> SubscriptionAnswer:
 
 async def start_trial(visit: Visit, body: PlanChoice) -> SubscriptionAnswer:
     """POST /api/subscription/trial."""
-    await buying.start_trial(visit.connection, visit.access, visit.actor, body.plan)
+    await buying.start_trial(visit.connection, visit.access, visit.actor, body.plan, visit.settings.secrets)
     return await show(visit)
 
 

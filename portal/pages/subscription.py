@@ -55,8 +55,8 @@ async def keep(visit: Visit) -> Page | Response:
 
 async def start_trial(visit: Visit) -> Page | Response:
     """Begin a trial."""
-    plan = str(visit.form.get("plan", ""))
-    made = await _made(visit, lambda: buying.start_trial(visit.connection, visit.access, visit.actor, plan))
+    plan, secrets = str(visit.form.get("plan", "")), visit.settings.secrets
+    made = await _made(visit, lambda: buying.start_trial(visit.connection, visit.access, visit.actor, plan, secrets))
     return made or see_other(_root(visit), done="trial_begun")
 
 

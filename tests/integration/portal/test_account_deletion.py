@@ -2,13 +2,17 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
-from domain import keys
+from domain import keys, organizations, plans
 from domain.audit_chain.sealing import seal
 from domain.audit_chain.verifying import verify
+from domain.faults import Conflict
 from domain.identity.deletion import delete_due
+from domain.portal_settings import SecretSettings
+from domain.trials import start_trial
 from tests.accounts import bearer
 from tests.mailboxes import link_to, mails_to, stranger
 from tests.portals import PASSWORD
@@ -167,15 +171,27 @@ async def test_the_address_is_free_again(portal, owner):
     assert (await browser.get("/api/account")).json()["email"] == owner.email
 
 
-async def test_a11_who_comes_back_gets_no_second_trial(portal, owner):
+@pytest.mark.parametrize("before", ["digest", "address", "older key"])
+async def test_a11_who_comes_back_gets_no_second_trial(portal, owner, before):
+    secrets, older = portal.settings.secrets, SecretSettings(keys=f"1:{'77' * 32}")
+    rotated = SecretSettings(keys=f"1:{'77' * 32},2:{'88' * 32}")
+    kept = {"digest": secrets, "address": None, "older key": older}[before]
     async with portal.pool.acquire() as connection:
-        await connection.execute(
-            "insert into trial_claim (organization_id, email) values ($1, $2)", owner.organization.id, owner.email
+        slug = f"t{uuid4().hex[:12]}"
+        await plans.create(connection, slug=slug, limits=[], name="Tried", price_cents=900, trial_days=7)
+        await plans.create(connection, slug=f"{slug}-free", limits=[], name="Free")
+        await start_trial(connection, owner.organization.id, slug, email=owner.email, secrets=kept)
+        await owner.browser.api("POST", "/account/deletion")
+        await run(portal)
+        claimed = await connection.fetchval(
+            "select email from trial_claim where organization_id = $1", owner.organization.id
         )
-    await owner.browser.api("POST", "/account/deletion")
-    await run(portal)
-    claims = await portal.pool.fetchval("select count(*) from trial_claim where email = $1", owner.email)
-    assert claims == 1
+        assert (claimed == owner.email) == (before == "address"), "nothing of a person stays that nobody needs"
+        again = await organizations.create(connection, name="Again", plan_slug=f"{slug}-free")
+        known = rotated if before == "older key" else secrets
+        with pytest.raises(Conflict, match="has had its trial"):
+            await start_trial(connection, again.id, slug, email=owner.email.upper(), secrets=known)
+        assert (await start_trial(connection, again.id, slug, email=f"{slug}@example.com", secrets=known)).live
 
 
 async def test_deleting_twice_and_at_once_is_deleting_once(portal, owner):
