@@ -1,6 +1,7 @@
 """The doors through the API, and the organizations of who came in."""
 
 import asyncio
+from copy import copy
 from uuid import uuid4
 
 from domain.audit import Actor
@@ -118,8 +119,9 @@ async def test_nobody_owns_more_than_twenty_even_at_once(portal, owner):
 
 async def test_a_mailbox_stays_known_when_secret_keys_have_a_newer_version(portal):
     email = f"{uuid4().hex}@example.com"
-    older = portal.settings.model_copy(update={"secrets": SecretSettings(keys=f"1:{'77' * 32}")})
-    newer = portal.settings.model_copy(update={"secrets": SecretSettings(keys=f"1:{'77' * 32},2:{'88' * 32}")})
+    older, newer = copy(portal.settings), copy(portal.settings)
+    older.secrets = SecretSettings(keys=f"1:{'77' * 32}")
+    newer.secrets = SecretSettings(keys=f"1:{'77' * 32},2:{'88' * 32}")
     balances = []
     await portal.organization()
     async with portal.pool.acquire() as connection:
