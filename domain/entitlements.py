@@ -27,8 +27,8 @@ _ENDS = {"trialing": "the trial is over", "past_due": "unpaid", "active": "not r
 class Entitlements:
     """`state` is none, trialing, active, grace or ended, `why` says in words why, `until` is when access ends by itself.
 
-    `limits` are those that may refuse: who pays with credits has no quotas. `next_change` is what is due next (`lifecycle.next_change`).
-    Without access there are no limits, and nothing has a price.
+    `limits` are those that may refuse: who pays with credits has no quotas. `next_change` is what is due next
+    (`lifecycle.next_change`). Without access there are no limits, and nothing has a price.
     """
 
     state: str

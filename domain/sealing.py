@@ -48,25 +48,24 @@ def unseal(settings: SecretSettings, sealed: bytes, *, purpose: str, owner: str)
 def mac(settings: SecretSettings, purpose: str, text: str) -> str:
     """HMAC-SHA-256 of `text` for one purpose, in hex, under the newest key."""
     keys = settings.key_by_version
-    return hmac.new(_derived(keys[max(keys)], purpose), text.encode(), hashlib.sha256).hexdigest()
+    return _mac(keys[max(keys)], purpose, text)
 
 
 def macs(settings: SecretSettings, purpose: str, text: str) -> list[str]:
     """The same under each of the keys, the newest first; none where there are none."""
     keys = settings.key_by_version if settings.keys.get_secret_value() else {}
-    newest_first = (keys[version] for version in sorted(keys, reverse=True))
-    return [hmac.new(_derived(key, purpose), text.encode(), hashlib.sha256).hexdigest() for key in newest_first]
+    return [_mac(keys[version], purpose, text) for version in sorted(keys, reverse=True)]
 
 
 def mac_matches(settings: SecretSettings, purpose: str, text: str, given: str) -> bool:
     """Whether `given` is the HMAC of `text` under any of the keys, found in constant time."""
     presented = given.encode("utf-8", "replace")
-    return any(
-        hmac.compare_digest(
-            hmac.new(_derived(key, purpose), text.encode(), hashlib.sha256).hexdigest().encode(), presented
-        )
-        for key in settings.key_by_version.values()
-    )
+    known = settings.key_by_version.values()
+    return any(hmac.compare_digest(_mac(key, purpose, text).encode(), presented) for key in known)
+
+
+def _mac(key: bytes, purpose: str, text: str) -> str:
+    return hmac.new(_derived(key, purpose), text.encode(), hashlib.sha256).hexdigest()
 
 
 def _derived(key: bytes, purpose: str) -> bytes:

@@ -45,8 +45,8 @@ async def start_trial(
 ) -> Subscription:
     """Begin the one trial of an organization and of an address, which the caller knows to be verified.
 
-    By `secrets` a keyed digest of the address is kept in its place. An organization on a plan that costs nothing returns to it afterwards. Raises NotFound, InvalidValue, Conflict (no
-    trial is offered, one was had, it pays for a plan).
+    With `secrets` a keyed digest of the address is kept in its place. An organization on a plan that costs nothing
+    returns to it afterwards. Raises NotFound, InvalidValue, Conflict (no trial is offered, one was had, it pays for a plan).
     """
     address = _valid_email(email)
     plan = await plan_for_sale(connection, plan_slug)
