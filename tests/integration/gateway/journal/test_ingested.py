@@ -99,8 +99,10 @@ async def test_a_stop_leaves_no_journal(database, gateway, tenant):
 
 
 async def test_the_ingester_goes_on_for_orphans(database, gateway, tenant):
-    await gateway.ask(gateway.request("/proxy/o", tenant.key))
+    folder = Path(gateway.environment["GATEWAY_STATE_DIR"]) / "journal"
+    # One that only begins when its supervisor dies ends at once; then the next start stores what is there.
+    await until((folder / "ingester.json").exists, 30)
+    assert (await gateway.ask(gateway.request("/proxy/o", tenant.key))).status == 200
     gateway.signal(signal.SIGKILL)
     await rows_of(database, 1)
-    folder = Path(gateway.environment["GATEWAY_STATE_DIR"]) / "journal"
     await until(lambda: {path.name for path in folder.iterdir()} <= {"node", "ingester.held", "ingester.json"}, 30)
