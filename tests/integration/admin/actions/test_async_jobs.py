@@ -99,7 +99,7 @@ async def test_a_secret_is_made_shown_again_and_rotated_with_an_overlap(office, 
     rotated = await superuser.browser.act("rotate-callback-secret", "it leaked", service=slug, overlap_hours="2")
     [new] = set(SECRET.findall(rotated.text))
     assert new != secret
-    known = await signer_of_job(connection, office.settings.secrets, held)
+    known = (await signer_of_job(connection, office.settings.secrets, held)).secrets
     signed = {text: Webhook(text).sign("msg", datetime.now(UTC), "{}") for text in (new, secret)}
     assert [Webhook(raw).sign("msg", datetime.now(UTC), "{}") for raw in known] == list(signed.values())
     entries = await written(office, slug)

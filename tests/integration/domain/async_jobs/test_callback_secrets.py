@@ -23,5 +23,5 @@ async def test_a_former_secret_that_cannot_be_opened_keeps_no_callback_out(pool)
         with pytest.raises(Unreadable):
             await signer_of_job(connection, KEPT, job_id)
         made = await rotate_secret(connection, KEPT, operation.service_slug, timedelta(hours=24))
-        found = await signer_of_job(connection, KEPT, job_id)
+        found = (await signer_of_job(connection, KEPT, job_id)).secrets
     assert [secret_text(secret) for secret in found] == [made.secret]
