@@ -147,16 +147,17 @@ async def _chosen(connection: Any, ids: list[UUID]) -> None:
 
 
 async def _jobs(connection: Any, ids: list[UUID]) -> None:
-    """Jobs that ended today, 20 and 100 days ago, two of each with a result; of 5, which is closed by plain SQL, one is open."""
+    """Jobs that ended today, 20 and 100 days ago, two of each with a result; one that was closed by plain SQL has one that is open."""
+    closed = (await organizations.create(connection, name="closed", plan_slug="world-0")).id
     for days in (0, 20, 100):
         for number, (status, reason, result) in enumerate(
             (("completed", "", b"1"), ("completed", "", b"2"), ("failed", "overdue", None))
         ):
             await _job(connection, ids[number], days, status=status, reason=reason, result=result)
-    await _job(connection, ids[5], 0, status="completed", reason="", result=b"3")
-    await _job(connection, ids[5], 50, status="failed", reason="overdue", result=None)
-    await _job(connection, ids[5], None, status="pending", reason="", result=None)
-    await connection.execute("update organization set state = 'closed' where id = $1", ids[5])
+    await _job(connection, closed, 0, status="completed", reason="", result=b"3")
+    await _job(connection, closed, 50, status="failed", reason="overdue", result=None)
+    await _job(connection, closed, None, status="pending", reason="", result=None)
+    await connection.execute("update organization set state = 'closed' where id = $1", closed)
 
 
 async def _job(connection: Any, owner: UUID, days: int | None, **columns: Any) -> None:

@@ -124,7 +124,7 @@ async def test_two_thousand_organizations_are_a_few_statements(connection):
     await posted(connection, *(bonus(owner, 100 + n) for n, owner in enumerate(owners)))
     with connection.query_logger(lambda record: statements.append(record.query)):
         entries = await posted(connection, *(usage(owner, 50 + n, requests=n + 1) for n, owner in enumerate(owners)))
-    assert len([query for query in statements if not query.startswith(("BEGIN", "COMMIT"))]) == 5
+    assert len([query for query in statements if not query.startswith(("BEGIN", "COMMIT"))]) == 8
     assert {entry.balance_after_micro for entry in entries} == {50}
     sums = await connection.fetchrow(
         "select sum(remaining_micro) as remaining, (select sum(balance_micro) from credit_account"
