@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.async_jobs.callback_secrets import rotate_secret, signer_of_job, show_secret
+from domain.async_jobs.callback_secrets import rotate_secret, show_secret, signer_of_job
 from domain.portal_settings import SecretSettings
 from domain.sealing import Unreadable
 from domain.webhooks.signing import secret_text
