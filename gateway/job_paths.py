@@ -128,7 +128,9 @@ async def in_turn(services: "Services", organization_id: UUID) -> "AsyncIterator
             yield
     except LedgerBusy as fault:
         raise CannotDecide(
-            "The gateway cannot end jobs of this organization at the moment.", internal=str(fault), retry_after_seconds=1
+            "The gateway cannot end jobs of this organization at the moment.",
+            internal=str(fault),
+            retry_after_seconds=1,
         ) from None
 
 

@@ -37,7 +37,9 @@ class Queue:
         for number in range(jobs):
             job_id = await write_job(self.connection, owner, self.operation, fields=b"", body=b"", price_micro=0)
             await self.connection.execute(
-                "update async_job set due_at = now() - $2 * interval '1 second' where id = $1", job_id, ago + jobs - number
+                "update async_job set due_at = now() - $2 * interval '1 second' where id = $1",
+                job_id,
+                ago + jobs - number,
             )
 
     async def claim(self, most: int = 20) -> list[Any]:

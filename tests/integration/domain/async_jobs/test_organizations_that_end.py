@@ -87,9 +87,7 @@ async def test_a_job_that_is_being_taken_on_while_its_organization_is_closed_is_
     assert await reserved(connection, tenant) == 0
 
 
-async def test_a_job_that_comes_behind_the_closing_is_not_taken_on(
-    pool: Any, connection: Any, tenant: Tenant
-) -> None:
+async def test_a_job_that_comes_behind_the_closing_is_not_taken_on(pool: Any, connection: Any, tenant: Tenant) -> None:
     async def take() -> None:
         async with pool.acquire() as other:
             await accept(other, wanted_by(tenant), None, recall=False)

@@ -43,7 +43,8 @@ async def locked(shop: JobShop, *customers: Customer) -> AsyncIterator[None]:
     """Somebody has the accounts of these in a transaction that does not end."""
     async with shop.pool.acquire() as connection, connection.transaction():
         await connection.execute(
-            "select from credit_account where organization_id = any($1::uuid[]) for update", [one.id for one in customers]
+            "select from credit_account where organization_id = any($1::uuid[]) for update",
+            [one.id for one in customers],
         )
         yield
 
