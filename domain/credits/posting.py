@@ -29,6 +29,8 @@ select organization_id, balance_micro, leased_micro, reserved_micro from credit_
 _FREE = """
 select organization_id from credit_account where organization_id = any($1::uuid[]) for no key update skip locked
 """
+_LOOK = "savepoint accounts_looked_at"
+_FORGET = "rollback to savepoint accounts_looked_at; release savepoint accounts_looked_at"
 
 _MOVE = f"""
 update credit_account as a
@@ -102,18 +104,17 @@ async def _wait_for_each(connection: Any, wanted: list[UUID]) -> None:
     """Wait until each account was free for a moment, once, with no lock but on what is waited for."""
     waited: set[UUID] = set()
     while True:
-        looked = connection.transaction()
-        await looked.start()
+        # In SQL, because some callers have begun their transaction so.
+        await connection.execute(_LOOK)
         free = {row["organization_id"] for row in await connection.fetch(_FREE, wanted)}
-        await looked.rollback()
+        await connection.execute(_FORGET)
         busy = [each for each in wanted if each not in free and each not in waited]
         if not busy:
             return
         waited.add(busy[0])
-        waiting = connection.transaction()
-        await waiting.start()
+        await connection.execute(_LOOK)
         await connection.fetch(_LOCK, busy[:1])
-        await waiting.rollback()
+        await connection.execute(_FORGET)
 
 
 async def post(connection: Any, movements: Sequence[Movement]) -> list[PostedEntry]:

@@ -108,6 +108,11 @@ async def test_an_account_that_is_locked_keeps_only_its_own_organization_waiting
             assert "ledger is away" not in shop.gateway.log[before:]
     for answer, _ in await everything(victim, open_[0], 2):
         assert answer.status in {200, 202, 409}, answer
+    # What they cost came late, and came.
+    for customer in (victim, *others):
+        async with asyncio.timeout(20):
+            while not (await customer.account())["usage"]:
+                await asyncio.sleep(0.05)
     assert await shop.drifts() == []
 
 
