@@ -26,9 +26,20 @@ class AsyncSettings(Concern, env_prefix="ASYNC_"):
         default=1_048_576, ge=0, le=16_777_216, description="Result of a job; a job with a larger one fails."
     )
     result_days: int = Field(default=7, ge=1, le=365, description="Days for which the result of a job can be fetched.")
+    kept_days: int = Field(
+        default=90,
+        ge=1,
+        le=3_650,
+        description="Days for which a job that has ended is listed; at least as long as its result, and as the request logs of its day. Its charge stays in the ledger.",
+    )
     callback_skew_seconds: int = Field(
         default=300, ge=10, le=3_600, description="A callback whose timestamp is further away than this is refused."
     )
+
+    @property
+    def days(self) -> int:
+        """How long a job is kept after its end: not shorter than its result."""
+        return max(self.kept_days, self.result_days)
 
     @field_validator("callback_url")
     @classmethod

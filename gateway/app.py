@@ -16,6 +16,7 @@ from domain.async_jobs.taking import JobTaking
 from domain.catalog.catalog import Catalog
 from domain.credits.holds import Holds
 from domain.credits.leasing import CHANNEL as CREDITS_CHANNEL
+from domain.credits.ledger_access import LOCK_SECONDS
 from domain.credits.wallets import Wallets
 from domain.databases import open_pool
 from domain.journal.journal import Journal
@@ -97,7 +98,7 @@ class GatewayApplication(Starlette):
 async def open_services(settings: Settings, worker: WorkerIdentity) -> AsyncIterator[Services]:
     """Open every part, in the order in which a request needs them; close them in reverse."""
     async with AsyncExitStack() as stack:
-        pool = await open_pool(settings.database, "paid-endpoint gateway")
+        pool = await open_pool(settings.database, "paid-endpoint gateway", lock_seconds=LOCK_SECONDS)
         stack.push_async_callback(_close_pool, pool)
         journal_id = uuid4()
         wallets = Wallets(pool, journal_id)

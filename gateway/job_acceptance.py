@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from domain.async_jobs.accepting import Kept, Wanted
 from domain.async_jobs.sealed_fields import seal_fields
+from domain.credit_amounts import credits_text
 from domain.journal.decision import Flag
 from domain.refusals import BodyTooLarge, NotImplementedHere, Refusal
 from domain.replays import Outcome
@@ -94,7 +95,7 @@ class Acceptance:
         exchange = self._exchange
         try:
             wanted = self._wanted(new_request_id())
-            fields, body = _answer(wanted.id)
+            fields, body = _answer(wanted.id, self._price)
             held = await exchange.services.jobs.take(wanted, self._kept(fields, body))
         except Refusal as refusal:
             exchange.give_back_permits()
@@ -164,7 +165,7 @@ class JobCharge(Charge):
         return self._lines(self.price, self._remaining, is_open=True)
 
 
-def _answer(job_id: "UUID") -> tuple[Headers, bytes]:
+def _answer(job_id: "UUID", price: int) -> tuple[Headers, bytes]:
     url = f"/user/jobs/{job_id}"
     fields: Headers = [
         (b"content-type", b"application/json"),
@@ -172,4 +173,5 @@ def _answer(job_id: "UUID") -> tuple[Headers, bytes]:
         (b"retry-after", LOOK_AGAIN_SECONDS),
         (b"cache-control", b"no-store"),
     ]
-    return fields, json.dumps({"id": str(job_id), "status": "pending", "url": url}).encode()
+    credits_ = {"held": credits_text(price), "charged": credits_text(0)}
+    return fields, json.dumps({"id": str(job_id), "status": "pending", "credits": credits_, "url": url}).encode()

@@ -9,12 +9,12 @@ from uuid import UUID
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from domain.async_jobs.callback_secrets import secrets_of_job
+from domain.async_jobs.callback_secrets import Signer, signer_of_job
 from domain.async_jobs.callbacks import apply, read_report, read_signed, require_signed
 from domain.refusals import BodyTooLarge, CannotDecide, InvalidSignature, RequestTimeout, TooManyBadKeys
 from domain.sealing import Unreadable
 from gateway.doors.plain import request_of
-from gateway.job_paths import asking
+from gateway.job_paths import asking, in_turn
 
 if TYPE_CHECKING:
     from domain.databases import PooledConnection
@@ -33,9 +33,11 @@ async def job_callback(request: Request) -> Response:
         body = await _body(request, settings.max_result_bytes + MORE_BYTES)
         job_id = _id(request.path_params["job_id"])
         async with asking(services, services.jobs.hearing) as connection:
-            secrets = await _secrets(connection, services, job_id)
-            require_signed(secrets, signed, body)
-            report = read_report(body, job_id, settings.max_result_bytes)
+            signer = await _signer(connection, services, job_id)
+        require_signed(signer.secrets, signed, body)
+        report = read_report(body, job_id, settings.max_result_bytes)
+        # Its end waits for the account of its organization, and keeps nobody else's callbacks waiting.
+        async with in_turn(services, signer.organization_id), asking(services, services.jobs.hearing) as connection:
             standing = await apply(connection, job_id, report)
     except InvalidSignature:
         wait = services.bad_keys.hit(services.addresses.address_of(request_of(request.scope)))
@@ -46,9 +48,9 @@ async def job_callback(request: Request) -> Response:
     return JSONResponse(document, headers={"cache-control": "no-store"})
 
 
-async def _secrets(connection: "PooledConnection", services: "Services", job_id: UUID) -> list[bytes]:
+async def _signer(connection: "PooledConnection", services: "Services", job_id: UUID) -> Signer:
     try:
-        return await secrets_of_job(connection, services.settings.secrets, job_id)
+        return await signer_of_job(connection, services.settings.secrets, job_id)
     except (Unreadable, ValueError) as fault:
         raise CannotDecide("The gateway cannot check this signature.", internal=str(fault)) from None
 

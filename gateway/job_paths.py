@@ -16,6 +16,7 @@ from domain.async_jobs import key_reading
 from domain.async_jobs.key_reading import KeyJob
 from domain.catalog.lending import READ_FAULTS, lent
 from domain.credit_amounts import credits_text
+from domain.credits.ledger_access import LedgerBusy
 from domain.faults import in_one_line
 from domain.refusals import (
     AddressNotAllowed,
@@ -67,10 +68,12 @@ async def list_jobs(request: Request) -> Response:
 async def show_job(request: Request) -> Response:
     """One job; DELETE cancels it, while nothing was sent upstream."""
     services, key = await _caller(request)
-    async with asking(services, services.jobs.looking) as connection:
-        job = await _job(connection, key, request)
-        if request.method == "DELETE":
-            job = await _cancelled(connection, key, job)
+    if request.method == "DELETE":
+        async with in_turn(services, key.organization_id), asking(services, services.jobs.looking) as connection:
+            job = await _cancelled(connection, key, await _job(connection, key, request))
+    else:
+        async with asking(services, services.jobs.looking) as connection:
+            job = await _job(connection, key, request)
     waiting = {} if job.ended_at is not None else {"retry-after": str(_AGAIN_SECONDS)}
     return JSONResponse(_document(job), headers={**_NO_STORE, **waiting})
 
@@ -114,6 +117,20 @@ async def asking(services: "Services", places: asyncio.Semaphore) -> "AsyncItera
     except READ_FAULTS as fault:
         raise CannotDecide(
             "The gateway cannot look up jobs at the moment.", internal=in_one_line(fault), retry_after_seconds=1
+        ) from None
+
+
+@asynccontextmanager
+async def in_turn(services: "Services", organization_id: UUID) -> "AsyncIterator[None]":
+    """For what waits for the organization's account. Raises CannotDecide while somebody else has it."""
+    try:
+        async with services.jobs.turn(organization_id):
+            yield
+    except LedgerBusy as fault:
+        raise CannotDecide(
+            "The gateway cannot end jobs of this organization at the moment.",
+            internal=str(fault),
+            retry_after_seconds=1,
         ) from None
 
 

@@ -1,6 +1,6 @@
 """Deletes what nobody needs any more, in bounded batches: dead sessions and links, sent mails, old runs of jobs."""
 
-from domain.async_jobs.sweeping import drop_results
+from domain.async_jobs.sweeping import delete_ended, drop_results
 from domain.forgetting import BATCH, KINDS, ages, forget
 from domain.job_run_reading import delete_old
 from jobs.work import Result, Work
@@ -19,6 +19,7 @@ async def run(work: Work) -> Result:
         runs = 0
         while step := await delete_old(connection, work.now, work.settings.jobs.history_days):
             runs += step
-        results = await drop_results(connection, work.now, work.settings.asynchronous.result_days)
-    dropped = {"results of jobs": results} if results else {}
-    return {kind: count for kind, count in deleted.items() if count} | dropped | {"runs of jobs": runs}
+        asynchronous = work.settings.asynchronous
+        deleted["results of jobs"] = await drop_results(connection, work.now, asynchronous.result_days)
+        deleted["asynchronous jobs"] = await delete_ended(connection, work.now, asynchronous.days)
+    return {kind: count for kind, count in deleted.items() if count} | {"runs of jobs": runs}

@@ -1,7 +1,7 @@
 """A job comes into being: its price is held and its request is stored, in one transaction, before anybody is told of it.
 
 What is held is part of `credit_account.reserved_micro` for as long as the job is open: it belongs to no worker, so no
-worker's end frees it (decision 53). Locks: the account, then nothing.
+worker's end frees it (decision 53). Locks: the organization's row, shared, then the account, then nothing.
 """
 
 from datetime import timedelta
@@ -12,7 +12,7 @@ from domain.credits.expiring import expire_due
 from domain.credits.leasing import notify
 from domain.credits.posting import lock_accounts
 from domain.credits.reservations import Held
-from domain.refusals import CannotDecide, TooManyJobs
+from domain.refusals import CannotDecide, InvalidKey, OrganizationSuspended, TooManyJobs
 from domain.replays import Outcome, finish
 
 MOST_OPEN = 1_000
@@ -20,6 +20,11 @@ MOST_OPEN = 1_000
 
 _OPEN = """
 select count(*) from (select from async_job where organization_id = $1 and ended_at is null limit $2) as open
+"""
+# Shared with others who are taken on, and against who closes or suspends: a job that he does not see is not taken on.
+_CALLER = """
+select o.state, k.revoked_at is not null as revoked
+  from organization o left join api_key k on k.id = $2 where o.id = $1 for share of o
 """
 _HOLD = "update credit_account set reserved_micro = reserved_micro + $2 where organization_id = $1"
 _STORE = """
@@ -57,10 +62,11 @@ async def accept(connection: Any, wanted: Wanted, kept: Kept | None, *, recall: 
     """Hold the price and store the job, or neither: then `done` is False. With `recall` others are asked for what they lease.
 
     Under an Idempotency-Key the outcome is kept in the same transaction: from then on repeats name this job. Raises
-    TooManyJobs; CannotDecide where the claim of the key has ended meanwhile, because a repeat may have one by now.
+    OrganizationSuspended or InvalidKey where that has just become so, TooManyJobs; CannotDecide where the claim of the key has ended meanwhile, because a repeat may have one by now.
     """
     owner = [wanted.organization_id]
     async with connection.transaction():
+        await _require_welcome(connection, wanted)
         account = (await lock_accounts(connection, owner))[wanted.organization_id]
         available = account.available_micro - sum(entry.amount_micro for entry in await expire_due(connection, owner))
         if available < wanted.price_micro:
@@ -80,3 +86,12 @@ async def accept(connection: Any, wanted: Wanted, kept: Kept | None, *, recall: 
                 retry_after_seconds=1,
             )
     return Held(done=True, available=available - wanted.price_micro, elsewhere=account.leased_micro)
+
+
+async def _require_welcome(connection: Any, wanted: Wanted) -> None:
+    """A gateway knows for a moment yet what was before; a job would outlive that moment."""
+    caller = await connection.fetchrow(_CALLER, wanted.organization_id, wanted.key_id)
+    if caller is not None and caller["state"] != "active":
+        raise OrganizationSuspended(internal=f"the organization is {caller['state']}")
+    if caller is not None and caller["revoked"]:
+        raise InvalidKey(internal="the key was revoked")

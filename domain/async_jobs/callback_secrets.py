@@ -5,7 +5,7 @@ The secret is sealed in the service's row, and can be shown again: who runs the 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.faults import InvalidValue, NotFound
@@ -23,7 +23,7 @@ update service set callback_secret = $2, old_callback_secret = callback_secret,
        old_callback_secret_until = case when callback_secret is not null then $3::timestamptz end where id = $1
 """
 _OF_JOB = """
-select s.id, s.callback_secret, case when s.old_callback_secret_until > now() then s.old_callback_secret end as old_secret
+select j.organization_id, s.id, s.callback_secret, case when s.old_callback_secret_until > now() then s.old_callback_secret end as old_secret
   from async_job j join service s on s.id = j.service_id where j.id = $1
 """
 
@@ -39,6 +39,13 @@ class CallbackSecret:
 
     def __repr__(self) -> str:
         return f"CallbackSecret({self.slug})"
+
+
+class Signer(NamedTuple):
+    """Whose job it is, and what its callbacks may be signed with."""
+
+    organization_id: UUID
+    secrets: list[bytes]
 
 
 async def show_secret(connection: Any, secrets: SecretSettings, slug: str) -> CallbackSecret:
@@ -67,13 +74,13 @@ async def rotate_secret(connection: Any, secrets: SecretSettings, slug: str, ove
     return CallbackSecret(row["id"], slug, secret_text(secret), until if row["callback_secret"] is not None else None)
 
 
-async def secrets_of_job(connection: Any, secrets: SecretSettings, job_id: UUID) -> list[bytes]:
-    """What callbacks of a job may be signed with; empty where there is no such job, or no secret. Raises Unreadable,
-    but not for a former secret: whoever has lost the key that it is sealed with makes a new one, which is good at once.
+async def signer_of_job(connection: Any, secrets: SecretSettings, job_id: UUID) -> Signer:
+    """Who may sign callbacks of a job; nobody where there is no such job, or no secret. Raises Unreadable, but not for a
+    former secret: whoever has lost the key that it is sealed with makes a new one, which is good at once.
     """
     row = await connection.fetchrow(_OF_JOB, job_id)
     if row is None:
-        return []
+        return Signer(UUID(int=0), [])
     sealed = [each for each in (row["callback_secret"], row["old_secret"]) if each is not None]
     found = []
     for each in sealed:
@@ -82,7 +89,7 @@ async def secrets_of_job(connection: Any, secrets: SecretSettings, job_id: UUID)
         except Unreadable:
             if each is row["callback_secret"]:
                 raise
-    return found
+    return Signer(row["organization_id"], found)
 
 
 async def _service(connection: Any, slug: str) -> Any:

@@ -4,6 +4,9 @@ A claim moves `due_at` ahead by a lease and counts the attempt, so a dispatcher 
 of a service are at work is counted under the lock of the service's row, so that no number of dispatchers takes one more
 than `job_concurrency`: a job takes its place with the claim, and leaves it with its end, or when it is certain that its
 upstream is not at work on it.
+
+Whose job is next: of the organization with the fewest at work in that service, then the oldest. So who has thousands
+waiting takes the places that nobody else wants (decision 61).
 """
 
 from dataclasses import dataclass
@@ -33,22 +36,50 @@ select id, slug, enabled, upstreams, connect_timeout_ms, first_byte_timeout_ms, 
   from service where id = $1 for no key update
 """
 _CLAIM = """
-with again as (
-  select id from async_job where service_id = $1 and due_at <= now() and working and deadline > now()
-   order by due_at limit $2 for update skip locked
+with recursive owners as (
+  (select organization_id from async_job where service_id = $1 and due_at is not null and not working
+    order by organization_id limit 1)
+  union all
+  select (select j.organization_id from async_job j where j.service_id = $1 and j.due_at is not null and not j.working
+             and j.organization_id > o.organization_id order by j.organization_id limit 1)
+    from owners o where o.organization_id is not null
+), at_work as (
+  select organization_id, count(*) as jobs, count(*) filter (where due_at <= now()) as again from async_job
+   where service_id = $1 and working group by organization_id
 ), room as (
   select case when $3 = 0 then $2
-              else greatest($3 - (select count(*) from async_job where service_id = $1 and working), 0) end as places
-), fresh as (
-  select j.id from async_job j
-   where j.service_id = $1 and j.due_at <= now() and not j.working and j.deadline > now()
-     and exists (select from organization o where o.id = j.organization_id and o.state = 'active')
-   order by j.due_at limit (select least(places, $2 - (select count(*) from again)) from room) for update skip locked
+              else least($2, greatest($3 - (select coalesce(sum(jobs), 0) from at_work), 0)) end as places
+), next_owners as (
+  select o.organization_id, coalesce(a.jobs, 0) as jobs
+    from owners o join organization g on g.id = o.organization_id and g.state = 'active'
+    left join at_work a on a.organization_id = o.organization_id
+    cross join lateral (
+      select due_at from async_job
+       where service_id = $1 and organization_id = o.organization_id and due_at is not null and not working
+         and due_at <= now() and deadline > now() order by due_at limit 1) first
+   order by coalesce(a.jobs, 0), first.due_at limit (select places from room)
+), candidates as (
+  select f.id, f.due_at, false as again, o.jobs + f.nth as turn from next_owners o cross join lateral (
+      select id, due_at, row_number() over (order by due_at) as nth from async_job
+       where service_id = $1 and organization_id = o.organization_id and due_at is not null and not working
+         and due_at <= now() and deadline > now() order by due_at limit (select places from room)) f
+  union all
+  select j.id, j.due_at, true, a.jobs - a.again + row_number() over (partition by j.organization_id order by j.due_at)
+    from async_job j join at_work a on a.organization_id = j.organization_id
+   where j.service_id = $1 and j.working and j.due_at <= now() and j.deadline > now()
+), chosen as (
+  select id from (
+    select id, again, turn, due_at, count(*) filter (where not again) over (order by turn, due_at, id) as place
+      from candidates) c
+   where again or place <= (select places from room) order by turn, due_at, id limit $2
+), locked as (
+  select id from async_job where id in (select id from chosen) and ended_at is null and due_at <= now()
+     for update skip locked
 )
 update async_job j set attempts = j.attempts + 1, working = true, due_at = now() + $4::interval,
        started_at = coalesce(j.started_at, now())
- where j.id in (select id from again union all select id from fresh) and j.ended_at is null and j.due_at <= now()
-returning j.id, j.attempts, j.method, j.target, j.fields, j.body
+ where j.id in (select id from locked)
+returning j.id, j.organization_id, j.attempts, j.method, j.target, j.fields, j.body
 """
 _TAKEN = """
 update async_job set status = 'processing', due_at = null, last_error = '' where id = $1 and status = 'pending'
@@ -79,6 +110,7 @@ class Claim:
     """One attempt to make; `attempts` counts this one. `fields` are sealed."""
 
     id: UUID
+    organization_id: UUID
     attempts: int
     method: str
     target: str
@@ -93,7 +125,7 @@ async def services_waiting(connection: Any) -> list[UUID]:
 
 
 async def claim_due(connection: Any, service_id: UUID, most: int) -> list[Claim]:
-    """At most `most` jobs of a service that are due and have a place, in a transaction. Nothing of a service that is gone."""
+    """At most `most` jobs of a service that are due and have a place, in turn of their organizations, in a transaction. Nothing of a service that is gone."""
     async with connection.transaction():
         # Two statements, because what the second counts has to be seen after the lock is had.
         row = await connection.fetchrow(_SERVICE, service_id)

@@ -23,6 +23,7 @@ from domain.databases import AWAY, Pool
 from domain.faults import in_one_line
 from domain.sealing import Unreadable
 from domain.settings import Settings
+from domain.turns import Turns
 from schema.async_jobs import JobFailure, JobStatus
 
 log = logging.getLogger("paid_endpoint.async_jobs")
@@ -42,6 +43,8 @@ class Dispatcher:
         self._running: dict[asyncio.Task[None], UUID] = {}
         self._clients: dict[bool, httpx2.AsyncClient] = {}
         self._sweep_at = 0.0
+        # Who waits for an account that somebody has locked takes one connection and no more.
+        self._turns = Turns(1)
 
     async def run(self) -> None:
         """Send until cancelled. A database that is away is waited for."""
@@ -122,7 +125,7 @@ class Dispatcher:
         else:
             most = settings.asynchronous.max_result_bytes
             answer = await send(self._client(claim), claim, fields, settings.callback_base_url, most)
-        async with self._pool.acquire() as connection:
+        async with self._turns.of(claim.organization_id), self._pool.acquire() as connection:
             await _settle(connection, claim, answer)
 
     def _client(self, claim: Claim) -> httpx2.AsyncClient:

@@ -4,10 +4,12 @@ One transaction ends the job, moves the credits and tells the webhooks. The job'
 whoever comes second finds it ended. A charge has the job's own key in the ledger, which takes it no second time.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
+
+import asyncpg
 
 from domain.credits.idempotency import fingerprint
 from domain.credits.leasing import unhold
@@ -39,7 +41,15 @@ update async_job set status = $2, reason = $3, error = $4, message = coalesce($5
        fields = null, body = null, due_at = null, working = false
  where id = $1 and ended_at is null
 """
-_OVERDUE = "select id from async_job where ended_at is null and deadline <= $1 order by deadline limit $2"
+_OVERDUE = """
+select id, organization_id from async_job
+ where ended_at is null and deadline <= $1 and organization_id <> all($3::uuid[]) order by deadline limit $2
+"""
+_OF_CLOSED = """
+select j.id, j.organization_id from async_job j join organization o on o.id = j.organization_id
+ where j.ended_at is null and o.state = 'closed' and o.id <> all($2::uuid[]) limit $1
+"""
+_BRIEFLY = "set local lock_timeout = '200ms'"
 _OPEN_OF = """
 select id, price_micro from async_job where organization_id = $1 and ended_at is null order by id for no key update
 """
@@ -119,12 +129,16 @@ async def end(connection: Any, job_id: UUID, choose: Choose) -> Standing | None:
 
 
 async def end_overdue(connection: Any, now: datetime, *, most: int = 200) -> int:
-    """End what is past its deadline, one by one, at most so many; how many. Call it again while it is `most`."""
-    ended = 0
-    for row in await connection.fetch(_OVERDUE, now, most):
-        standing = await end(connection, row["id"], _overdue)
-        ended += standing is not None and standing.changed
-    return ended
+    """End all that is past its deadline, one by one; how many. Jobs of an organization whose account somebody has locked
+    are left for the next time.
+    """
+    return await _end_each(connection, lambda busy: connection.fetch(_OVERDUE, now, most, busy), _overdue)
+
+
+async def end_of_closed(connection: Any, *, most: int = 200) -> int:
+    """The same for jobs of organizations that were closed by other means than `domain.closing`; how many."""
+    closed = failed(JobFailure.CANCELLED, CLOSED)
+    return await _end_each(connection, lambda busy: connection.fetch(_OF_CLOSED, most, busy), lambda _: closed)
 
 
 async def withdraw(connection: Any, organization_id: UUID, job_id: UUID, request_id: UUID) -> bool:
@@ -174,6 +188,24 @@ def _unsent(row: Any) -> Ending | None:
 
 def _overdue(row: Any) -> Ending:
     return failed(JobFailure.OVERDUE, LATE if row["status"] == JobStatus.PROCESSING else UNTAKEN)
+
+
+async def _end_each(connection: Any, look: Callable[[list[UUID]], Awaitable[list[Any]]], choose: Choose) -> int:
+    """End what `look` finds, until it finds nothing; it is told whose jobs it has to leave out."""
+    ended, busy = 0, set[UUID]()
+    while rows := await look(list(busy)):
+        for row in rows:
+            if row["organization_id"] in busy:
+                continue
+            try:
+                async with connection.transaction():
+                    await connection.execute(_BRIEFLY)
+                    standing = await end(connection, row["id"], choose)
+            except asyncpg.LockNotAvailableError:
+                busy.add(row["organization_id"])
+            else:
+                ended += standing is not None and standing.changed
+    return ended
 
 
 async def _settle(connection: Any, row: Any, ending: Ending) -> int:

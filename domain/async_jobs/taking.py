@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from domain.async_jobs.accepting import Kept, Wanted, accept
 from domain.async_jobs.ending import withdraw
-from domain.credits.ledger_access import LedgerAccess, LedgerAway
+from domain.credits.ledger_access import LedgerAccess, LedgerAway, LedgerBusy
 from domain.credits.reservations import Held
 from domain.credits.wallet import out_of_credits
 from domain.refusals import CannotDecide
@@ -29,11 +29,13 @@ class JobTaking:
     """One per worker, which has so many `connections`.
 
     At most a quarter of them takes on jobs, one looks at jobs, one hears of them (`taking`, `looking`, `hearing`): however
-    many ask at once, keys and credits of others are looked up beside them.
+    many ask at once, keys and credits of others are looked up beside them. Of these places one organization has no more than
+    its turns (`turn`), so who waits for his own account keeps nobody else's jobs waiting.
     """
 
     def __init__(self, access: LedgerAccess, connections: int) -> None:
         self._access = access
+        self.turn = access.turn
         places = max(1, connections // _PARTS)
         self.looking, self.hearing, self._taking = (asyncio.Semaphore(places) for _ in range(3))
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -66,6 +68,8 @@ class JobTaking:
             raise self._cannot_decide()
         try:
             held = trying.result()
+        except LedgerBusy:
+            raise self._cannot_decide() from None
         except LedgerAway:
             self.spawn(self._undo(trying, wanted))
             raise self._cannot_decide() from None
@@ -91,7 +95,7 @@ class JobTaking:
         given_up, until, pause = monotonic() + TAKE_SECONDS, 0.0, _PAUSE_SECONDS
         held: Held | None = None
         while True:
-            async with self._taking:
+            async with self.turn(wanted.organization_id), self._taking:
                 if monotonic() > given_up:
                     return held
                 until = until or monotonic() + _RECALL_SECONDS
@@ -104,13 +108,17 @@ class JobTaking:
     async def _undo(self, trying: "asyncio.Task[Held | None]", wanted: Wanted) -> None:
         """Whether it came about is unknown: the caller was told that it did not, so it is ended if it did."""
         with contextlib.suppress(Exception):
-            held = await trying
+            try:
+                held = await trying
+            except LedgerBusy:
+                return
             if held is None or not held.done:
                 return
         until = monotonic() + UNDO_SECONDS
         while monotonic() < until:
             try:
-                await self._access.run(partial(_withdraw, wanted=wanted))
+                async with self.turn(wanted.organization_id):
+                    await self._access.run(partial(_withdraw, wanted=wanted))
             except LedgerAway:
                 await asyncio.sleep(_RETRY_SECONDS)
             else:

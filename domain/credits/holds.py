@@ -113,13 +113,15 @@ class Holds:
 
     async def _let_go(self, request_id: UUID, organization_id: UUID) -> None:
         with contextlib.suppress(LedgerAway):
-            await self._access.run(partial(let_go, request_id=request_id, organization_id=organization_id))
+            async with self._access.turn(organization_id):
+                await self._access.run(partial(let_go, request_id=request_id, organization_id=organization_id))
 
     async def _try(self, wanted: Reservation) -> Held:
         until, pause, recall = monotonic() + _RECALL_SECONDS, _PAUSE_SECONDS, True
         while True:
             work = partial(hold, holder_id=self._access.holder_id, wanted=wanted, recall=recall)
-            held = await self._access.run(work)
+            async with self._access.turn(wanted.organization_id):
+                held = await self._access.run(work)
             if held.done or not held.elsewhere or monotonic() > until:
                 return held
             recall = False

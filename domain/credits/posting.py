@@ -26,6 +26,12 @@ select organization_id, balance_micro, leased_micro, reserved_micro from credit_
  where organization_id = any($1::uuid[]) order by organization_id for no key update
 """
 
+_FREE = """
+select organization_id from credit_account where organization_id = any($1::uuid[]) for no key update skip locked
+"""
+_LOOK = "savepoint accounts_looked_at"
+_FORGET = "rollback to savepoint accounts_looked_at; release savepoint accounts_looked_at"
+
 _MOVE = f"""
 update credit_account as a
    set {", ".join(f"{name}_micro = a.{name}_micro + d.{name}" for name in _BALANCES)}, entries = a.entries + d.entries
@@ -81,14 +87,34 @@ class AccountRow:
 async def lock_accounts(connection: Any, organization_ids: Iterable[UUID]) -> dict[UUID, AccountRow]:
     """The accounts, made if they are missing, locked until the transaction ends.
 
-    A transaction calls this once, for all that it will change: then callers never wait for each other in a circle.
-    Raises RuntimeError outside of a transaction, asyncpg.ForeignKeyViolationError for an unknown organization.
+    A transaction calls this once, for all that it will change: then callers never wait for each other in a circle. While it
+    waits for one of several that somebody else has locked, it has none of the others: nobody waits for an account because
+    of another one. Raises RuntimeError outside of a transaction, asyncpg.ForeignKeyViolationError for an unknown organization.
     """
     if not connection.is_in_transaction():
         raise RuntimeError("credits move inside a transaction only")
     wanted = list(set(organization_ids))
     await connection.execute(_MAKE_ACCOUNTS, wanted)
+    if len(wanted) > 1:
+        await _wait_for_each(connection, wanted)
     return {row["organization_id"]: AccountRow(*row) for row in await connection.fetch(_LOCK, wanted)}
+
+
+async def _wait_for_each(connection: Any, wanted: list[UUID]) -> None:
+    """Wait until each account was free for a moment, once, with no lock but on what is waited for."""
+    waited: set[UUID] = set()
+    while True:
+        # In SQL, because some callers have begun their transaction so.
+        await connection.execute(_LOOK)
+        free = {row["organization_id"] for row in await connection.fetch(_FREE, wanted)}
+        await connection.execute(_FORGET)
+        busy = [each for each in wanted if each not in free and each not in waited]
+        if not busy:
+            return
+        waited.add(busy[0])
+        await connection.execute(_LOOK)
+        await connection.fetch(_LOCK, busy[:1])
+        await connection.execute(_FORGET)
 
 
 async def post(connection: Any, movements: Sequence[Movement]) -> list[PostedEntry]:

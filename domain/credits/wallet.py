@@ -25,6 +25,7 @@ _RICH_SECONDS, _RICH_PART, _RICH_LOW_SHARE = 180, 100, 2
 """One that is no more than this part of what is nobody's may hold as much as that, so that it outlasts an outage."""
 _SHORTEST_MS = 50
 _RECALL_SECONDS = 0.2
+_BUSY_SECONDS = 0.003, 0.05
 _SHUT_SECONDS, _SHUT_SHORTLY_SECONDS = 1.0, 0.25
 TOP_UP = "Buy credits in the portal under Credits, or ask your operator."
 
@@ -46,7 +47,7 @@ class Wallet:
     """
 
     __slots__ = (
-        "_dry_until", "_episode", "_marked", "_marked_at", "_pause", "_rate", "_renew", "_said", "_shut_price",
+        "_busy", "_dry_until", "_episode", "_marked", "_marked_at", "_pause", "_rate", "_renew", "_said", "_shut_price",
         "_shut_until", "available", "call", "elsewhere", "flying", "heard_at", "held", "left", "low", "moved_at", "organization_id",
         "queued", "retired", "returned", "returning", "spent", "waiting",
     )  # fmt: skip
@@ -62,7 +63,7 @@ class Wallet:
         self._rate = self._marked = self._shut_price = 0
         self._marked_at = self.moved_at = self.heard_at = monotonic()
         self._shut_until = self._dry_until = self._episode = 0.0
-        self._pause = 0.0
+        self._pause = self._busy = 0.0
         self._said: dict[int, tuple[int, bytes]] = {}
 
     # -- what a request uses
@@ -132,6 +133,7 @@ class Wallet:
         """Take in the answer to `call`, serve who waits. Seconds after which to ask again, None if there is no need."""
         call, self.call = self.call, None
         assert call is not None
+        self._busy = 0.0
         now = self.heard_at = monotonic()
         if self.returned is None:
             self.returned = answer.returned
@@ -155,6 +157,11 @@ class Wallet:
             return self._pause
         self._refuse(now)
         return None
+
+    def busy(self) -> float:
+        """Seconds after which to make `call` again, because the account was busy at that moment: more each time."""
+        self._busy = min(2 * self._busy, _BUSY_SECONDS[1]) or _BUSY_SECONDS[0]
+        return self._busy
 
     def serve(self) -> None:
         """Give to who waits, in their order, what is here; who wants more than that is passed over."""

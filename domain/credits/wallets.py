@@ -13,7 +13,7 @@ from time import monotonic
 from uuid import UUID
 
 from domain.credits.leasing import Ask, Granted, grant
-from domain.credits.ledger_access import CALL_SECONDS, LedgerAccess, LedgerAway
+from domain.credits.ledger_access import CALL_SECONDS, LedgerAccess, LedgerAway, LedgerBusy
 from domain.credits.wallet import Wait, Wallet
 from domain.databases import Pool
 
@@ -27,7 +27,6 @@ _HEARD_SECONDS = 10.0
 """A wallet in use asks this often at the least, so that what it says of the rest is not older."""
 _AT_ONCE = 500
 _MOST_CALLS, _MOST_ASKS = 2, 100
-_BUSY_SECONDS = 0.003
 
 log = logging.getLogger(__name__)
 
@@ -184,16 +183,18 @@ class Wallets:
     async def _call(self, aboard: dict[UUID, tuple[Wallet, Ask]]) -> None:
         asks = [ask for _, ask in aboard.values()]
         answers: list[Granted] = []
-        lost: LedgerAway | None = None
+        lost = False
         self._status.calls += 1
         try:
             answers = await self.access.run(lambda connection: grant(connection, self.access.holder_id, asks))
-        except LedgerAway as fault:
-            lost = fault
+        except LedgerBusy:
+            pass  # asked again in a moment
+        except LedgerAway:
+            lost = True
         finally:
             for wallet, _ in aboard.values():
                 wallet.flying = False
-        if lost is not None:
+        if lost:
             self._give_in()
             return
         for answer in answers:
@@ -202,7 +203,7 @@ class Wallets:
             if again is not None:
                 self._queue_later(wallet, again)
         for wallet, _ in aboard.values():
-            self._queue_later(wallet, _BUSY_SECONDS)
+            self._queue_later(wallet, wallet.busy())
 
     def _queue_later(self, wallet: Wallet, seconds: float) -> None:
         if seconds > 0:

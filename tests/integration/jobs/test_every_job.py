@@ -37,13 +37,13 @@ CHANGES = {
     "subscriptions": {"subscriptions"},
     "reminders": {"notices", "mails"},
     "usage-alerts": {"alerts", "mails", "webhook_event", "webhook_delivery"},
-    "credit-sweep": {"reservations", "accounts", "leases", "credit_lease"},
+    "credit-sweep": {"reservations", "accounts", "leases", "credit_lease", "jobs"},
     "credit-expiry": {"entries", "accounts", "grants"},
     "ledger-reconciliation": set(),
     "stale-rows": {
         "portal_session", "user_link", "access_token", "invitation", "api_reply", "mails", "idempotent_request",
         "webhook_delivery", "webhook_event", "notices",
-        "alerts",
+        "alerts", "jobs",
     },
     "key-hygiene": set(),
     "audit-seal": {"sealed", "unsealed"},
@@ -61,6 +61,7 @@ STOPS = [
     ("credit-sweep", "credit_account", 2), ("credit-sweep", "credit_lease", 2),
     ("credit-expiry", "credit_grant", 3), ("credit-expiry", "credit_entry", 2),
     ("audit-seal", "audit_link", 3), ("stale-rows", "user_link", 2), ("stale-rows", "webhook_event", 1),
+    ("stale-rows", "async_job", 2), ("stale-rows", "async_job", 7),
 ]  # fmt: skip
 
 # Jobs that write nothing are stopped where they read this table, which somebody else has locked.

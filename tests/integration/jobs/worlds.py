@@ -31,6 +31,7 @@ async def build(connection: Any) -> None:
     await _stale(connection, ids)
     await _used(connection, ids)
     await _chosen(connection, ids)
+    await _jobs(connection, ids)
 
 
 async def _organization(connection: Any, number: int) -> UUID:
@@ -145,6 +146,29 @@ async def _chosen(connection: Any, ids: list[UUID]) -> None:
     )
 
 
+async def _jobs(connection: Any, ids: list[UUID]) -> None:
+    """Jobs that ended today, 20 and 100 days ago, two of each with a result; one that was closed by plain SQL has one that is open."""
+    closed = (await organizations.create(connection, name="closed", plan_slug="world-0")).id
+    for days in (0, 20, 100):
+        for number, (status, reason, result) in enumerate(
+            (("completed", "", b"1"), ("completed", "", b"2"), ("failed", "overdue", None))
+        ):
+            await _job(connection, ids[number], days, status=status, reason=reason, result=result)
+    await _job(connection, closed, 0, status="completed", reason="", result=b"3")
+    await _job(connection, closed, 50, status="failed", reason="overdue", result=None)
+    await _job(connection, closed, None, status="pending", reason="", result=None)
+    await connection.execute("update organization set state = 'closed' where id = $1", closed)
+
+
+async def _job(connection: Any, owner: UUID, days: int | None, **columns: Any) -> None:
+    await connection.execute(
+        "insert into async_job (id, organization_id, key_id, service_id, operation_id, request_id, deadline, method, target,"
+        " ended_at, status, reason, result) values ($1, $2, $1, $1, $1, $1, now() + interval '1 hour', 'POST', '/',"
+        " now() - $3 * interval '1 day', $4, $5, $6)",
+        uuid4(), owner, days, columns["status"], columns["reason"], columns["result"],
+    )  # fmt: skip
+
+
 async def _stale(connection: Any, ids: list[UUID]) -> None:
     user_id = await connection.fetchval("select min(id) from users")
     for number in range(9):
@@ -224,6 +248,7 @@ _SEEN = {
     "grants": "select id, remaining_micro from credit_grant",
     "reservations": "select id, state, settled_micro from credit_reservation",
     "leases": "select id, amount_micro, spent_micro, returned_micro from credit_lease",
+    "jobs": "select organization_id, status, reason, result, ended_at::date from async_job",
     "notices": "select organization_id, kind, about from notice",
     "alerts": "select kind, subject, level, changes, value, threshold from alert_state",
     "mails": "select template, recipient, state from outbox_message",

@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from domain import operations, services
-from domain.async_jobs.callback_secrets import secrets_of_job
+from domain.async_jobs.callback_secrets import signer_of_job
 from domain.async_jobs.reading import fetch_anybodys_job
 from domain.credits.accounts import fetch_balance
 from domain.credits.granting import grant
@@ -99,7 +99,7 @@ async def test_a_secret_is_made_shown_again_and_rotated_with_an_overlap(office, 
     rotated = await superuser.browser.act("rotate-callback-secret", "it leaked", service=slug, overlap_hours="2")
     [new] = set(SECRET.findall(rotated.text))
     assert new != secret
-    known = await secrets_of_job(connection, office.settings.secrets, held)
+    known = (await signer_of_job(connection, office.settings.secrets, held)).secrets
     signed = {text: Webhook(text).sign("msg", datetime.now(UTC), "{}") for text in (new, secret)}
     assert [Webhook(raw).sign("msg", datetime.now(UTC), "{}") for raw in known] == list(signed.values())
     entries = await written(office, slug)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.async_jobs.callback_secrets import rotate_secret, secrets_of_job, show_secret
+from domain.async_jobs.callback_secrets import rotate_secret, show_secret, signer_of_job
 from domain.portal_settings import SecretSettings
 from domain.sealing import Unreadable
 from domain.webhooks.signing import secret_text
@@ -21,7 +21,7 @@ async def test_a_former_secret_that_cannot_be_opened_keeps_no_callback_out(pool)
         job_id = await write_job(connection, await new_organization(connection), operation)
         await show_secret(connection, LOST, operation.service_slug)
         with pytest.raises(Unreadable):
-            await secrets_of_job(connection, KEPT, job_id)
+            await signer_of_job(connection, KEPT, job_id)
         made = await rotate_secret(connection, KEPT, operation.service_slug, timedelta(hours=24))
-        found = await secrets_of_job(connection, KEPT, job_id)
+        found = (await signer_of_job(connection, KEPT, job_id)).secrets
     assert [secret_text(secret) for secret in found] == [made.secret]

@@ -19,7 +19,7 @@ async def test_cookies_of_an_upstream_are_neither_kept_nor_sent():
     client = new_client(verify=True)
     try:
         for _ in range(2):
-            claim = Claim(uuid4(), 1, "POST", "/orders", b"", b"{}", to)
+            claim = Claim(uuid4(), uuid4(), 1, "POST", "/orders", b"", b"{}", to)
             assert (await send(client, claim, [], "http://localhost", 100)).meaning is Meaning.TAKEN
         assert len(client.cookies.jar) == 0
         assert all(not record.request.values("cookie") for record in upstream.since(0, "/orders"))

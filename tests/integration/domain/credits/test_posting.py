@@ -124,7 +124,7 @@ async def test_two_thousand_organizations_are_a_few_statements(connection):
     await posted(connection, *(bonus(owner, 100 + n) for n, owner in enumerate(owners)))
     with connection.query_logger(lambda record: statements.append(record.query)):
         entries = await posted(connection, *(usage(owner, 50 + n, requests=n + 1) for n, owner in enumerate(owners)))
-    assert len([query for query in statements if not query.startswith(("BEGIN", "COMMIT"))]) == 5
+    assert len([query for query in statements if not query.startswith(("BEGIN", "COMMIT"))]) == 8
     assert {entry.balance_after_micro for entry in entries} == {50}
     sums = await connection.fetchrow(
         "select sum(remaining_micro) as remaining, (select sum(balance_micro) from credit_account"
@@ -154,3 +154,27 @@ async def test_accounts_are_locked_in_one_order_whoever_asks_in_which(pool, conn
     )
     assert len(wanted) == 40
     assert all(row["entries"] == row["rows"] == row["last"] == row["amount"] == row["balance_micro"] for row in wanted)
+
+
+async def test_who_waits_for_one_account_of_several_keeps_nobody_from_the_others(pool, connection):
+    """As the ingester does, whose batches are of many organizations."""
+    owners = sorted(await new_organizations(connection, 3))
+    await posted(connection, *(bonus(owner, 5) for owner in owners))
+    locked: list[set] = []
+
+    async def lock_all() -> None:
+        async with pool.acquire() as other, other.transaction():
+            locked.append(set(await lock_accounts(other, owners)))
+
+    async with pool.acquire() as holder:
+        async with holder.transaction():
+            await lock_accounts(holder, owners[-1:])
+            waiting = asyncio.create_task(lock_all())
+            for _ in range(20):
+                async with asyncio.timeout(1), connection.transaction():
+                    await lock_accounts(connection, owners[:1])
+                await asyncio.sleep(0.01)
+            assert not waiting.done()
+        async with asyncio.timeout(5):
+            await waiting
+    assert locked == [set(owners)]

@@ -20,7 +20,9 @@ async def test_a_job_is_accepted_at_once_and_its_price_is_held(shop: JobShop, cu
     answer = await customer.ask(customer.target("job"), method="POST", body=b"{}")
     said = json.loads(answer.body)
     assert answer.status == 202
-    assert said == {"id": said["id"], "status": "pending", "url": f"/user/jobs/{said['id']}"}
+    assert said == {
+        "id": said["id"], "status": "pending", "credits": {"held": "5", "charged": "0"}, "url": f"/user/jobs/{said['id']}",
+    }  # fmt: skip
     assert answer.first("location") == said["url"]
     assert int(answer.first("retry-after")) > 0
     assert answer.first("x-credits-at-most") == "5"

@@ -140,6 +140,19 @@ async def test_jobs_of_a_suspended_organization_wait(shop: JobShop, customer: Cu
     assert await customer.money() == (95, 0, 5)
 
 
+async def test_what_is_counted_at_the_202_does_not_come_back(shop: JobShop, customer: Customer) -> None:
+    """As for a request whose upstream failed: limits count what was admitted, credits what was done."""
+
+    async def used() -> list[int]:
+        return [window["used"] for window in json.loads((await customer.ask("/user/usage")).body)["windows"]]
+
+    job_id = await customer.start()
+    counted = await used()
+    assert counted == [1] * len(counted) != []
+    await shop.call_back(job_id, status="failed")
+    assert (await used(), await customer.money()) == (counted, (100, 0, 0))
+
+
 async def test_a_job_outlives_the_key_that_asked_for_it(shop: JobShop, customer: Customer) -> None:
     job_id = await customer.start()
     await customer.until(job_id, "processing")
