@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from domain import lifecycle
 from domain.faults import Conflict, InvalidValue
 from domain.lifecycle import Subscription
+from domain.open_organizations import held_state
 from domain.subscription_rows import Move, as_settled, fetch_subscription, insert, transition
 from domain.subscriptions import PlanRow, plan_for_sale
 
@@ -41,6 +42,7 @@ async def start_trial(
     if plan.trial_days == 0 and plan.trial_calls is None:
         raise Conflict(f"The plan {plan.slug} is sold without a trial.")
     async with connection.transaction():
+        await held_state(connection, organization_id)
         # Of two at once the second waits here for the first, and then finds its claim.
         if await connection.fetchval(_CLAIM, organization_id, address) is None:
             raise Conflict("The organization, or this e-mail address, has had its trial.")

@@ -1,7 +1,7 @@
 """A job comes into being: its price is held and its request is stored, in one transaction, before anybody is told of it.
 
 What is held is part of `credit_account.reserved_micro` for as long as the job is open: it belongs to no worker, so no
-worker's end frees it (decision 53). Locks: the account, then nothing.
+worker's end frees it (decision 53). Locks: the organization, then the account.
 """
 
 from datetime import timedelta
@@ -12,7 +12,8 @@ from domain.credits.expiring import expire_due
 from domain.credits.leasing import notify
 from domain.credits.posting import lock_accounts
 from domain.credits.reservations import Held
-from domain.refusals import CannotDecide, TooManyJobs
+from domain.open_organizations import open_state
+from domain.refusals import CannotDecide, OrganizationSuspended, TooManyJobs
 from domain.replays import Outcome, finish
 
 MOST_OPEN = 1_000
@@ -57,10 +58,12 @@ async def accept(connection: Any, wanted: Wanted, kept: Kept | None, *, recall: 
     """Hold the price and store the job, or neither: then `done` is False. With `recall` others are asked for what they lease.
 
     Under an Idempotency-Key the outcome is kept in the same transaction: from then on repeats name this job. Raises
-    TooManyJobs; CannotDecide where the claim of the key has ended meanwhile, because a repeat may have one by now.
+    OrganizationSuspended, also where it was closed a moment ago; TooManyJobs; CannotDecide where the claim of the key has ended meanwhile, because a repeat may have one by now.
     """
     owner = [wanted.organization_id]
     async with connection.transaction():
+        if await open_state(connection, wanted.organization_id) != "active":
+            raise OrganizationSuspended
         account = (await lock_accounts(connection, owner))[wanted.organization_id]
         available = account.available_micro - sum(entry.amount_micro for entry in await expire_due(connection, owner))
         if available < wanted.price_micro:

@@ -12,6 +12,7 @@ from domain.identity.access_tokens import TOKEN_PREFIX
 from domain.identity.proof import require_fresh
 from domain.identity.sessions import Session
 from domain.names import valid_name
+from domain.open_organizations import held_state
 from domain.outbox import post_mail
 from domain.random_tokens import new_token
 from domain.settings import Settings
@@ -76,10 +77,14 @@ async def create_token(
     read_only: bool,
     days: int | None,
 ) -> CreatedToken:
-    """A new token for the person in one of their organizations; a mail tells them of it. Raises ProofNeeded, InvalidValue, Conflict for too many."""
+    """A new token for the person in one of their organizations; a mail tells them of it.
+
+    Raises ProofNeeded, InvalidValue, NotFound for an organization that is closed, Conflict for too many.
+    """
     require_fresh(session, settings.portal)
     if days is not None and days not in LIFETIMES:
         raise InvalidValue("A token lasts 30, 90 or 365 days, or for ever.")
+    await held_state(connection, access.organization_id)
     token = new_token(TOKEN_PREFIX)
     # The lock makes creations of one person wait for each other, so that the count holds.
     await connection.execute("select from users where id = $1 for update", session.user_id)
