@@ -56,6 +56,9 @@ _COLUMNS = (
 )
 
 
+_GOOD = "user_id = $1 and revoked_at is null and (expires_at is null or expires_at > now())"
+
+
 async def list_tokens(connection: Any, user_id: int) -> list[OwnToken]:
     """All that were not revoked, newest first."""
     rows = await connection.fetch(
@@ -121,6 +124,23 @@ async def create_token(
     }
     await post_mail(connection, settings.secrets, template="token_made", to=session.email, values=values)
     return CreatedToken(made, token.text)
+
+
+async def count_tokens(connection: Any, user_id: int) -> int:
+    """How many are good now."""
+    number: int = await connection.fetchval(f"select count(*) from access_token where {_GOOD}", user_id)
+    return number
+
+
+async def revoke_tokens(connection: Any, user_id: int, actor: audit.Actor) -> list[str]:
+    """Let none that is good now be good any more; their names."""
+    rows = await connection.fetch(
+        f"update access_token set revoked_at = now() where {_GOOD} returning id, name, organization_id", user_id
+    )
+    for row in rows:
+        thing = audit.Thing("token", str(row["id"]), row["name"])
+        await audit.record(connection, actor, audit.Verb.TOKEN_REVOKE, thing, organization_id=row["organization_id"])
+    return sorted(row["name"] for row in rows)
 
 
 async def revoke_token(connection: Any, session: Session, actor: audit.Actor, token_id: UUID) -> None:
