@@ -16,6 +16,7 @@ from domain.access import Access, Permission
 from domain.cursors import Cursor
 from domain.faults import Conflict, Forbidden, InvalidValue, NotFound, TooManyTries
 from domain.identity.throttle import Throttle
+from domain.open_organizations import held_state
 from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.random_tokens import digest_of, new_token
@@ -49,7 +50,7 @@ select (select count(*) from audit_entry where organization_id = $1 and created_
            and verb = 'member.invite')
 """
 _OFFER = f"""
-select i.id, o.name as organization, o.slug, i.email, i.role, coalesce(u.email, '') as invited_by, i.expires_at
+select i.id, o.id as organization_id, o.name as organization, o.slug, i.email, i.role, coalesce(u.email, '') as invited_by, i.expires_at
   from invitation i join organization o on o.id = i.organization_id and o.state <> 'closed'
   left join users u on u.id = i.invited_by
  where i.token_digest = $1 and {_OPEN}
@@ -86,6 +87,7 @@ class Offer:
     """An open invitation, as whoever holds its token sees it."""
 
     id: UUID
+    organization_id: UUID
     organization: str
     slug: str
     email: str
@@ -213,6 +215,7 @@ async def accept(connection: Any, token: str, *, user_id: int, email: str, actor
         raise Forbidden(
             f"This invitation is for {offer.email}, and you are signed in as {email}. Sign in with that address."
         )
+    await held_state(connection, offer.organization_id)
     organization_id = await connection.fetchval(
         "update invitation i set accepted_at = now()"
         f" where i.token_digest = $1 and {_OPEN} returning i.organization_id",

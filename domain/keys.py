@@ -82,7 +82,7 @@ async def create(
         " pepper_version, environment, scopes, allowed_ips, expires_at, created_by, spend_cap_day_micro,"
         " spend_cap_month_micro)"
         " select id, $2, 'hmac', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 from organization"
-        " where id = $1 and state <> 'closed' returning *)"
+        " where id = $1 and state <> 'closed' for share returning *)"
         f" select {COLUMNS} from k join organization o on o.id = k.organization_id",
         organization_id,
         valid_name(name),
@@ -126,7 +126,7 @@ async def import_sha256(
         row = await connection.fetchrow(
             "with k as (insert into api_key (organization_id, name, scheme, prefix, last4, digest, environment,"
             " scopes, allowed_ips, expires_at) select id, $2, 'sha256', $3, $4, $5, $6, $7, $8, $9"
-            " from organization where id = $1 and state <> 'closed' returning *)"
+            " from organization where id = $1 and state <> 'closed' for share returning *)"
             f" select {COLUMNS} from k join organization o on o.id = k.organization_id",
             organization_id,
             valid_name(name),
@@ -203,6 +203,12 @@ async def rotate(
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidValue(f"The overlap lasts from 0 to {LONGEST_OVERLAP.days} days.")
     async with connection.transaction():
+        # The organization first, as whoever closes it does, who then revokes its keys.
+        await connection.execute(
+            f"select from organization o join api_key k on k.organization_id = o.id where {OWNED} for share of o",
+            key_id,
+            organization_id,
+        )
         # The lock orders rotations of one key; the statement behind it sees what the one before has done.
         row = await connection.fetchrow(
             f"select k.environment from api_key k where {OWNED} for update", key_id, organization_id

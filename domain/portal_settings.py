@@ -1,5 +1,6 @@
 """Settings of the portal and of what it needs: sealed secrets, mail, sign-in elsewhere, webhooks."""
 
+from email.utils import parseaddr
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -168,6 +169,13 @@ class MailSettings(Concern, env_prefix="MAIL_"):
         default=False,
         description="Show that folder at /dev/mailbox. For development: whoever can open it can sign in as anybody.",
     )
+
+    @field_validator("sender")
+    @classmethod
+    def _is_one_line(cls, value: str) -> str:
+        if not value.isprintable() or "@" not in parseaddr(value)[1]:
+            raise ValueError("it must be an address, or a name and <an address>, in one line")
+        return value
 
     @field_validator("smtp_url")
     @classmethod

@@ -133,7 +133,7 @@ def _subscription(row: Any) -> Subscription:
 
 
 async def insert(connection: Any, subscription: Subscription) -> bool:
-    """Store a new one; False if the organization has a live one."""
+    """Store a new one; False if the organization has a live one. The caller holds the organization open."""
     inserted: UUID | None = await connection.fetchval(
         f"insert into subscription ({', '.join(_FIELDS)}) values ({', '.join(f'${n + 1}' for n in range(len(_FIELDS)))})"
         f" on conflict (organization_id) where state in {LIVE} do nothing returning id",

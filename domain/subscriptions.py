@@ -12,6 +12,7 @@ from domain import lifecycle
 from domain.billing_periods import months_after
 from domain.faults import Conflict, NotFound
 from domain.lifecycle import Subscription
+from domain.open_organizations import held_state
 from domain.subscription_rows import Move, as_settled, insert, transition
 
 
@@ -42,11 +43,15 @@ async def plan_for_sale(connection: Any, slug: str) -> PlanRow:
 
 
 async def subscribe(connection: Any, organization_id: UUID, plan_slug: str, *, now: datetime | None = None) -> UUID:
-    """Begin an active subscription of one month; its id. Raises NotFound, Conflict (inactive plan, one is live)."""
+    """Begin an active subscription of one month; its id.
+
+    Raises NotFound, also for an organization that is closed, Conflict (inactive plan, one is live).
+    """
     plan = await plan_for_sale(connection, plan_slug)
     begin = (now or await connection.fetchval("select now()")).astimezone(UTC)
     made = Subscription(uuid4(), organization_id, plan.id, "active", begin, begin, months_after(begin, 1))
     async with connection.transaction():
+        await held_state(connection, organization_id)
         if not await insert(connection, made):
             # One that is over by time alone stands in nobody's way.
             held = await transition(connection, organization_id, as_settled, now=now)
@@ -95,13 +100,14 @@ async def cancel(
 async def reactivate(connection: Any, organization_id: UUID, *, now: datetime | None = None) -> Subscription:
     """Take a cancellation back, or note that an unpaid period is paid; of what has ended, begin the same plan anew.
 
-    Raises NotFound, Conflict (the plan takes nobody).
+    Raises NotFound, also for an organization that is closed, Conflict (the plan takes nobody).
     """
 
     def move(subscription: Subscription, _: lifecycle.Terms, moment: datetime) -> Subscription:
         return lifecycle.reactivated(subscription, moment) if subscription.live else subscription
 
     async with connection.transaction():
+        await held_state(connection, organization_id)
         subscription = await _moved(connection, organization_id, move, now)
         if subscription.live:
             return subscription

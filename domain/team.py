@@ -13,6 +13,7 @@ from domain import audit
 from domain.access import ROLES, Access, Permission
 from domain.cursors import Cursor
 from domain.faults import Conflict, Forbidden, NotFound
+from domain.open_organizations import open_state
 from domain.roles import require_givable
 from domain.webhooks import announcing
 
@@ -85,17 +86,15 @@ async def fetch_member(connection: Any, access: Access, user_id: int) -> Member:
 
 async def held(connection: Any, access: Access) -> Access:
     """The access as it is now, with the organization's row held until the transaction ends. Raises NotFound."""
-    row = await connection.fetchrow(
-        "select state from organization where id = $1 and state <> 'closed' for no key update", access.organization_id
-    )
-    role = row and await connection.fetchval(
+    state = await open_state(connection, access.organization_id, alone=True)
+    role = state and await connection.fetchval(
         "select role from membership where organization_id = $1 and user_id = $2",
         access.organization_id,
         access.user_id,
     )
-    if not role:
+    if not state or not role:
         raise NotFound("There is no such organization.")
-    return replace(access, role=role, state=row["state"])
+    return replace(access, role=role, state=state)
 
 
 async def change_role(connection: Any, access: Access, actor: audit.Actor, user_id: int, role: str) -> Member:

@@ -17,6 +17,7 @@ from domain.key_listing import printable
 from domain.key_records import KeyRecord, fetch_key
 from domain.key_restrictions import unknown_scopes
 from domain.keys import CreatedKey
+from domain.open_organizations import held_state
 from domain.settings import KeySettings
 from domain.spend_caps import CapChange, set_key_caps
 
@@ -53,7 +54,7 @@ async def create_key(
     connection: Any, access: Access, actor: audit.Actor, settings: KeySettings, wish: KeyWish
 ) -> CreatedKey:
     """A new key. Raises Forbidden, InvalidValue; Conflict for a suspended organization, an unknown scope, a past expiry."""
-    _require_room_to_build(access)
+    await _require_room_to_build(connection, access)
     await _check_scopes(connection, wish.scopes)
     _check_expiry(wish.expires_at)
     if await _living(connection, access) >= MOST_KEYS:
@@ -105,7 +106,7 @@ async def rotate_key(
     connection: Any, access: Access, actor: audit.Actor, settings: KeySettings, key_id: UUID, overlap: timedelta
 ) -> CreatedKey:
     """A successor; the key itself ends after `overlap`. Raises Forbidden, NotFound, InvalidValue, Conflict."""
-    _require_room_to_build(access)
+    await _require_room_to_build(connection, access)
     before = await _held(connection, access, key_id)
     made = await keys.rotate(connection, settings, key_id, organization_id=access.organization_id, overlap=overlap)
     after = {"successor": made.record.id, "overlap_seconds": int(overlap.total_seconds())}
@@ -143,9 +144,9 @@ def _amount(micro: int | None) -> str | None:
     return None if micro is None else credits_text(micro)
 
 
-def _require_room_to_build(access: Access) -> None:
+async def _require_room_to_build(connection: Any, access: Access) -> None:
     access.require(Permission.BUILD)
-    if access.state == "suspended":
+    if await held_state(connection, access.organization_id) == "suspended":
         raise Conflict("This organization is suspended, so no keys are made. Keys can still be revoked.")
 
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from domain import lifecycle
 from domain.faults import Conflict, InvalidValue
 from domain.lifecycle import Subscription
+from domain.open_organizations import held_state
 from domain.portal_settings import SecretSettings
 from domain.sealing import macs
 from domain.subscription_rows import Move, as_settled, fetch_subscription, insert, transition
@@ -55,6 +56,7 @@ async def start_trial(
     digests = [] if secrets is None else [f"{digest}{_DIGEST}" for digest in macs(secrets, "trial", address)]
     kept, *former = [*digests, address]
     async with connection.transaction():
+        await held_state(connection, organization_id)
         if await connection.fetchval(_CLAIMED, former):
             raise Conflict(_HAD)
         # Of two at once the second waits here for the first, and then finds its claim.

@@ -4,6 +4,7 @@ from typing import Any
 
 from domain import audit
 from domain.faults import Conflict
+from domain.identity.factors import has_factor
 from domain.identity.links import RESET, void
 from domain.identity.new_passwords import require_good
 from domain.identity.proof import check_password, renew, require_fresh
@@ -27,13 +28,15 @@ async def change_password(
 ) -> NewToken:
     """The session's new token (A1); all other sessions and reset links end, and a mail tells of it.
 
-    Who has no password yet sets one with a fresh proof alone. Raises WrongProof, TooManyTries, InvalidValue, Conflict
+    Who has no password yet sets one with a fresh proof alone; who has an authenticator needs one too. Raises WrongProof, TooManyTries, InvalidValue, Conflict
     if it was changed meanwhile, ProofNeeded.
     """
     before = await connection.fetchval("select password from users where id = $1", session.user_id)
     if before == NO_PASSWORD:
         require_fresh(session, settings.portal)
     else:
+        if await has_factor(connection, session.user_id):
+            require_fresh(session, settings.portal)
         await check_password(connection, throttle, session.user_id, old)
     require_good(new, email=session.email)
     changed = await connection.fetchval(

@@ -12,6 +12,7 @@ from domain.identity.access_tokens import TOKEN_PREFIX
 from domain.identity.proof import require_fresh
 from domain.identity.sessions import Session
 from domain.names import valid_name
+from domain.open_organizations import held_state
 from domain.outbox import post_mail
 from domain.random_tokens import new_token
 from domain.settings import Settings
@@ -55,6 +56,9 @@ _COLUMNS = (
 )
 
 
+_GOOD = "user_id = $1 and revoked_at is null and (expires_at is null or expires_at > now())"
+
+
 async def list_tokens(connection: Any, user_id: int) -> list[OwnToken]:
     """All that were not revoked, newest first."""
     rows = await connection.fetch(
@@ -76,10 +80,14 @@ async def create_token(
     read_only: bool,
     days: int | None,
 ) -> CreatedToken:
-    """A new token for the person in one of their organizations; a mail tells them of it. Raises ProofNeeded, InvalidValue, Conflict for too many."""
+    """A new token for the person in one of their organizations; a mail tells them of it.
+
+    Raises ProofNeeded, InvalidValue, NotFound for an organization that is closed, Conflict for too many.
+    """
     require_fresh(session, settings.portal)
     if days is not None and days not in LIFETIMES:
         raise InvalidValue("A token lasts 30, 90 or 365 days, or for ever.")
+    await held_state(connection, access.organization_id)
     token = new_token(TOKEN_PREFIX)
     # The lock makes creations of one person wait for each other, so that the count holds.
     await connection.execute("select from users where id = $1 for update", session.user_id)
@@ -116,6 +124,23 @@ async def create_token(
     }
     await post_mail(connection, settings.secrets, template="token_made", to=session.email, values=values)
     return CreatedToken(made, token.text)
+
+
+async def count_tokens(connection: Any, user_id: int) -> int:
+    """How many are good now."""
+    number: int = await connection.fetchval(f"select count(*) from access_token where {_GOOD}", user_id)
+    return number
+
+
+async def revoke_tokens(connection: Any, user_id: int, actor: audit.Actor) -> list[str]:
+    """Let none that is good now be good any more; their names."""
+    rows = await connection.fetch(
+        f"update access_token set revoked_at = now() where {_GOOD} returning id, name, organization_id", user_id
+    )
+    for row in rows:
+        thing = audit.Thing("token", str(row["id"]), row["name"])
+        await audit.record(connection, actor, audit.Verb.TOKEN_REVOKE, thing, organization_id=row["organization_id"])
+    return sorted(row["name"] for row in rows)
 
 
 async def revoke_token(connection: Any, session: Session, actor: audit.Actor, token_id: UUID) -> None:

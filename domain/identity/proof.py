@@ -7,6 +7,8 @@ from uuid import UUID
 from domain import audit
 from domain.faults import Forbidden, ProofNeeded
 from domain.identity.authenticators import take_code
+from domain.identity.factor_codes import use_factor_code
+from domain.identity.factors import has_factor
 from domain.identity.sessions import Session
 from domain.identity.throttle import Throttle
 from domain.passwords import NO_PASSWORD, verify_password
@@ -15,6 +17,7 @@ from domain.random_tokens import NewToken, new_token
 
 RULE = "proof"
 LONGEST = 1_000
+WRONG_CODE = "This code is wrong, or was used before. Wait for the next one, or use a recovery code."
 
 
 class WrongProof(Forbidden):
@@ -55,6 +58,17 @@ async def check_code(connection: Any, throttle: Throttle, settings: SecretSettin
     await throttle.give_back(RULE, str(user_id))
 
 
+async def _check_factor(
+    connection: Any, throttle: Throttle, settings: SecretSettings, user_id: int, actor: audit.Actor, code: str
+) -> None:
+    if not code.strip():
+        raise WrongProof("Your account has an authenticator: show its code as well, or a recovery code.")
+    await throttle.take(RULE, str(user_id))
+    if await use_factor_code(connection, settings, user_id, actor, code) is None:
+        raise WrongProof(WRONG_CODE)
+    await throttle.give_back(RULE, str(user_id))
+
+
 async def prove(
     connection: Any,
     throttle: Throttle,
@@ -65,12 +79,15 @@ async def prove(
     password: str,
     code: str,
 ) -> NewToken:
-    """The session's new token for the right password; who has no password shows a code. Raises WrongProof, TooManyTries."""
+    """The session's new token for the right password, and where an authenticator is in force for a code as well.
+
+    Who has no password shows the code alone; a recovery code does too, and is used up. Raises WrongProof, TooManyTries.
+    """
     stored = await connection.fetchval("select password from users where id = $1", session.user_id)
-    if stored == NO_PASSWORD:
-        await check_code(connection, throttle, settings, session.user_id, code)
-    else:
+    if stored != NO_PASSWORD:
         await check_password(connection, throttle, session.user_id, password)
+    if stored == NO_PASSWORD or await has_factor(connection, session.user_id):
+        await _check_factor(connection, throttle, settings, session.user_id, actor, code)
     return await renew(connection, session.id, actor)
 
 

@@ -6,13 +6,11 @@ from uuid import UUID
 
 from domain import audit
 from domain.faults import NotSignedIn
-from domain.identity.authenticators import take_code
 from domain.identity.devices import device_of
-from domain.identity.proof import WrongProof
-from domain.identity.recovery_codes import use_code
+from domain.identity.factor_codes import use_factor_code
+from domain.identity.proof import WRONG_CODE, WrongProof
 from domain.identity.sessions import PORTAL
 from domain.identity.throttle import Throttle
-from domain.outbox import post_mail
 from domain.portal_settings import SecretSettings
 from domain.random_tokens import digest_of
 
@@ -71,14 +69,9 @@ async def check_second_step(
         raise SpentSession
     await throttle.take(ACCOUNT_RULE, counted_as, "Too many wrong codes for this account.")
     actor = audit.Actor("user", waiting.user_id, waiting.email, actor.address, actor.request_id)
-    if await take_code(connection, settings, waiting.user_id, code):
-        kind = "totp"
-    else:
-        left = await use_code(connection, waiting.user_id, code)
-        if left is None:
-            raise WrongProof("This code is wrong, or was used before. Wait for the next one, or use a recovery code.")
-        kind = "recovery_code"
-        await _tell_of_recovery(connection, settings, actor, left)
+    kind = await use_factor_code(connection, settings, waiting.user_id, actor, code)
+    if kind is None:
+        raise WrongProof(WRONG_CODE)
     await throttle.give_back(ACCOUNT_RULE, counted_as)
     return kind
 
@@ -86,10 +79,3 @@ async def check_second_step(
 async def end_waiting(connection: Any, waiting: Waiting) -> None:
     """It has had its tries: whoever it is, signs in anew."""
     await connection.execute("delete from portal_session where id = $1", waiting.id)
-
-
-async def _tell_of_recovery(connection: Any, settings: SecretSettings, actor: audit.Actor, left: int) -> None:
-    thing = audit.Thing("user", str(actor.id), actor.name)
-    await audit.record(connection, actor, audit.Verb.ACCOUNT_USE_RECOVERY_CODE, thing, after={"left": left})
-    values = {"email": actor.name, "left": str(left), "address": actor.address}
-    await post_mail(connection, settings, template="recovery_code_used", to=actor.name, values=values)

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from domain import audit
 from domain.access import Access, Permission
 from domain.faults import Conflict, InvalidValue, NotFound
+from domain.open_organizations import held_state
 from domain.portal_settings import SecretSettings
 from domain.sealing import seal
 from domain.webhooks.addresses import Guard
@@ -50,7 +51,7 @@ async def create_endpoint(
     url = await guard.check_url(url.strip())
     endpoint_id, secret = uuid4(), new_secret()
     # The lock orders creations of one organization; the statement behind it sees what the one before has made.
-    await connection.execute("select from organization where id = $1 for no key update", access.organization_id)
+    await held_state(connection, access.organization_id, alone=True)
     row = await connection.fetchrow(
         "insert into webhook_endpoint (id, organization_id, url, description, event_types, secret)"
         " select $1, $2, $3, $4, $5, $6 where (select count(*) from webhook_endpoint"
@@ -84,6 +85,8 @@ async def change_endpoint(
 ) -> EndpointRecord:
     """Change what is given. Switching off gives up what waits. Raises Forbidden, NotFound, InvalidValue."""
     access.require(Permission.BUILD)
+    if enabled:
+        await held_state(connection, access.organization_id)
     before = await fetch_endpoint(connection, access, endpoint_id)
     if url is not None and (url := url.strip()) != before.url:
         await guard.check_url(url)

@@ -84,7 +84,7 @@ class PasswordChange(Body):
 
 
 class ProofBody(Body):
-    """The password; who has none shows a code of the authenticator."""
+    """The password, and with an authenticator in force its code or a recovery code; who has no password shows the code alone."""
 
     model_config = _examples({"password": "correct horse battery"})
 

@@ -79,6 +79,7 @@ class ResetBody(Body):
 
     token: LinkToken
     password: NewPassword
+    revoke_tokens: Annotated[bool, Field(description="Revoke every access token of the person too.")] = True
 
 
 class SentAnswer(Answer):
@@ -179,7 +180,7 @@ async def reset(visit: Visit, body: ResetBody) -> Response:
     """POST /api/auth/reset."""
     password_hash = await checked_password(visit.services.database, body.token, body.password)
     async with doors.changing(visit):
-        user_id = await doors.reset(visit, body.token, password_hash)
+        user_id = await doors.reset(visit, body.token, password_hash, end_tokens=body.revoke_tokens)
         return await _begun(visit, user_id, "reset password")
 
 

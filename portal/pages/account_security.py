@@ -71,7 +71,7 @@ async def set_password(visit: Visit) -> Page | Response:
     """Change the password, or set the first one."""
     session, form = own_session(visit), visit.form
     profile = await fetch_profile(visit.connection, session.user_id)
-    if not profile.has_password and not fresh(visit):
+    if not fresh(visit) and (profile.factor_since or not profile.has_password):
         return to_proof(PATH)
     try:
         async with visit.change():

@@ -10,6 +10,7 @@ from domain.faults import Fault, NotFound, NotSignedIn
 from domain.identity import flows
 from domain.identity.connections import connect, known_user, sign_up_elsewhere
 from domain.identity.elsewhere import OutsideAccount, Refused, account_of, authorization_url
+from domain.identity.factors import has_factor
 from domain.identity.flows import Flow, new_flow, packed, unpacked
 from domain.identity.proof import WrongProof, renew
 from domain.identity.providers import NAMES, Provider, provider_named
@@ -105,6 +106,10 @@ async def _arrive(visit: Visit, place: Provider, flow: Flow, account: OutsideAcc
         return see_other(CONNECTIONS, done="connected")
     if await known_user(visit.connection, account) != session.user_id:
         raise WrongProof("That account is not connected to yours, so it proves nothing.")
+    if await has_factor(visit.connection, session.user_id):
+        raise WrongProof(
+            "Your account has an authenticator: its code proves that it is you, and the other account does not."
+        )
     token = await renew(visit.connection, session.id, visit.actor)
     response = see_other(safe_next(flow.next))
     give_session(visit, response, token.text)

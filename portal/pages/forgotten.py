@@ -1,12 +1,13 @@
 """A forgotten password: ask for the link, set a new one with it."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from starlette.responses import Response
 
 from domain.faults import Fault
 from domain.identity.links import RESET, DeadLink, look_at
+from domain.identity.own_tokens import count_tokens
 from domain.identity.resetting import checked_password
 from portal.pages.sign_up import DeadLinkPage
 from portal.web import doors
@@ -35,10 +36,13 @@ class ForgotSentPage(Page):
 
 @dataclass(frozen=True, kw_only=True)
 class ResetPage(Page):
-    """The link was opened: a new password uses it."""
+    """The link was opened: a new password uses it. `tokens` are good now; `end_tokens`: they are to be revoked with it."""
 
     template: ClassVar[str] = "reset.html"
+    title: str = "Set a new password"
     email: str
+    tokens: int
+    end_tokens: bool = True
 
 
 DEAD = DeadLinkPage(title="This link is not good any more", again="/forgot")
@@ -68,25 +72,28 @@ async def sent(visit: Visit) -> Page:
 async def open_link(visit: Visit, token: str) -> Page | Response:
     """GET /reset/{token}."""
     try:
-        link = await look_at(visit.connection, token, RESET)
+        return await _page(visit.connection, token)
     except DeadLink as fault:
         return told(visit, DEAD, fault)
-    return ResetPage(title="Set a new password", email=link.email)
 
 
 async def use_link(visit: Visit, token: str) -> Response:
     """POST /reset/{token}."""
-    pool = visit.services.database
+    pool, end_tokens = visit.services.database, "end_tokens" in visit.form
     try:
         password_hash = await checked_password(pool, token, str(visit.form.get("password", "")))
         async with doors.changing(visit):
-            user_id = await doors.reset(visit, token, password_hash)
+            user_id = await doors.reset(visit, token, password_hash, end_tokens=end_tokens)
             return await complete_sign_in(visit, user_id, next_path=f"{START}?done=password_set", how="reset password")
     except DeadLink as fault:
         return told(visit, DEAD, fault)
     except Fault as fault:
-        link = await look_at(pool, token, RESET)
-        return told(visit, ResetPage(title="Set a new password", email=link.email), fault)
+        return told(visit, replace(await _page(pool, token), end_tokens=end_tokens), fault)
+
+
+async def _page(connection: Any, token: str) -> ResetPage:
+    link = await look_at(connection, token, RESET)
+    return ResetPage(email=link.email, tokens=await count_tokens(connection, link.user_id))
 
 
 PAGES = (

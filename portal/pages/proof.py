@@ -21,7 +21,7 @@ START = "/account"
 
 @dataclass(frozen=True, kw_only=True)
 class ProofPage(Page):
-    """Asks for the password, else for a code, else for a sign-in elsewhere."""
+    """Asks for the password and the code, for whichever there is; where there is neither, for a sign-in elsewhere."""
 
     template: ClassVar[str] = "proof.html"
     title: str = "Confirm that it is you"

@@ -106,7 +106,9 @@ async def forgot(visit: Visit, email: str) -> None:
     await at_least(EVEN_SECONDS, begin)
 
 
-async def reset(visit: Visit, token: str, password_hash: str) -> int:
-    """Set the password with the link. Returns the user. Raises DeadLink."""
-    user_id, _ = await resetting.reset(visit.connection, visit.settings, token, password_hash, visit.actor)
+async def reset(visit: Visit, token: str, password_hash: str, *, end_tokens: bool) -> int:
+    """Set the password with the link, and revoke all access tokens if that is wanted. Returns the user. Raises DeadLink."""
+    user_id, _ = await resetting.reset(
+        visit.connection, visit.settings, token, password_hash, visit.actor, end_tokens=end_tokens
+    )
     return user_id

@@ -14,6 +14,7 @@ new PerformanceObserver((list) => {
 }).observe({type: "layout-shift", buffered: true});
 """
 WIDTHS = [(1280, "light"), (390, "dark")]
+NARROWEST = 320
 GRAVE = {"serious", "critical"}
 LOUD = {"error", "warning"}
 
@@ -41,11 +42,21 @@ async def inspect_address(page: Any, said: list[str], url: str) -> None:
         assert await page.evaluate("window.shifted") < 0.05
 
 
+async def inspect_narrow(page: Any, url: str) -> None:
+    """Assert that the page that is open fits the narrowest window that pages must fit without scrolling sideways (WCAG 1.4.10)."""
+    await page.set_viewport_size({"width": NARROWEST, "height": 844})
+    await _require_fitting(page, f"{url} at {NARROWEST}")
+
+
 async def inspect_open(page: Any, where: str) -> None:
     """Assert that the page as it is shown now is not too wide and has no grave fault."""
+    await _require_fitting(page, where)
+    assert await grave_findings(page) == [], where
+
+
+async def _require_fitting(page: Any, where: str) -> None:
     sideways = await page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
     assert sideways <= 0, f"{where}: {sideways} px too wide"
-    assert await grave_findings(page) == [], where
 
 
 def problems_of(html: str) -> list[str]:

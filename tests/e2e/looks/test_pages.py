@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.looks.inspecting import inspect_address, new_tab
+from tests.e2e.looks.inspecting import inspect_address, inspect_narrow, new_tab
 from tests.e2e.looks.site import NEEDS_CHROMIUM, chromium, filled, page_paths, served
 
 pytestmark = [
@@ -42,3 +42,4 @@ async def test_page(site, tabs, path, signed_in):
     if url is None:
         pytest.fail(f"nothing fills {path}: add it to belongings.py")
     await inspect_address(*tabs[signed_in], site.url + url)
+    await inspect_narrow(tabs[signed_in][0], url)
