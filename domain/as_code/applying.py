@@ -15,7 +15,7 @@ from domain.as_code.mistakes import Mistaken
 from domain.as_code.parsing import parse_document
 from domain.as_code.present import read_present
 from domain.as_code.writing import write_document
-from domain.audit import Actor, Thing, Verb, record
+from domain.audit import Actor, Thing, Verb, Written, record_many
 
 APPLY_LOCK = 7_236_118_006
 """Advisory lock (transaction scope) that one applying process holds."""
@@ -107,8 +107,8 @@ async def _applied(
     after = {"kind": kind, "changes": len(differences.changes), "state": state_of(await read_present(connection))}
     after["exported_state"] = document.exported_state
     applied_id = await history.keep(connection, actor_name=actor.name, text=text, summary=after)
-    for change in differences.changes:
-        await _audit(connection, actor, verb, change, applied_id, reason)
+    entries = [_entry(change, applied_id) for change in differences.changes]
+    await record_many(connection, actor, verb, entries, reason=reason)
     return Outcome(differences, applied_id, meanwhile)
 
 
@@ -119,17 +119,11 @@ def _moved(document: Document, state: str, last: history.AppliedConfig | None) -
     return bool(exported) and exported != state and not own
 
 
-async def _audit(connection: Any, actor: Actor, verb: Verb, change: Change, applied_id: UUID, reason: str) -> None:
+def _entry(change: Change, applied_id: UUID) -> Written:
     name = " ".join(change.id[1:])
-    await record(
-        connection,
-        actor,
-        verb,
-        Thing(change.id[0], name, name),
-        before={each.field: each.before for each in change.fields},
-        after={**{each.field: each.after for each in change.fields}, "how": change.how, "config": str(applied_id)},
-        reason=reason,
-    )
+    before = {each.field: each.before for each in change.fields}
+    after = {**{each.field: each.after for each in change.fields}, "how": change.how, "config": str(applied_id)}
+    return Written(Thing(change.id[0], name, name), before, after)
 
 
 async def foresee_roll_back(connection: Any, applied_id: UUID, *, prune: bool = False) -> Differences:
