@@ -25,6 +25,7 @@ class Verb(StrEnum):
     ACCOUNT_CHANGE_EMAIL = "account.change_email"
     ACCOUNT_CHANGE_PASSWORD = "account.change_password"  # noqa: S105  a verb
     ACCOUNT_RESET_PASSWORD = "account.reset_password"  # noqa: S105  a verb
+    ACCOUNT_BEGIN_FACTOR = "account.begin_factor"
     ACCOUNT_ENABLE_FACTOR = "account.enable_factor"
     ACCOUNT_DISABLE_FACTOR = "account.disable_factor"
     ACCOUNT_USE_RECOVERY_CODE = "account.use_recovery_code"

@@ -199,7 +199,9 @@ async def _write_operations(
     at_once: bool,
 ) -> None:
     """As `_write_operation` does one."""
-    new, free, sold = [], [], []
+    new: list[tuple[Any, ...]] = []
+    free: list[tuple[Any, ...]] = []
+    sold: list[tuple[Any, ...]] = []
     for change in changes:
         values = _named(_with_plan_id(change, plan_ids))
         if change.how == CREATED:
