@@ -11,15 +11,23 @@ from cli.connecting import with_connection
 from cli.differences import OPERATOR, caught, print_result
 from cli.output import USAGE, JsonOption, fail, print_rows
 from domain.as_code.applying import Outcome, apply, roll_back
+from domain.as_code.appointing import Appointing
 from domain.as_code.history import list_applied
 from domain.as_code.mistakes import Mistaken
 from domain.as_code.yaml_reading import LARGEST_FILE
+from domain.settings import Settings
 
 app = typer.Typer()
 
 File = Annotated[str | None, typer.Argument(help="What `export` wrote; - reads standard input.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Disable what the file does not name. Nothing is ever deleted.")]
+Prune = Annotated[
+    bool,
+    typer.Option(
+        "--prune",
+        help="Disable what the file does not name, and dismiss operators if it names any. Nothing is ever deleted.",
+    ),
+]
 AtOnce = Annotated[
     bool, typer.Option("--at-once", help="For everybody at once, also for those who keep older terms of a plan.")
 ]
@@ -31,12 +39,15 @@ def apply_(
     dry_run: DryRun = False,
     prune: Prune = False,
     at_once: AtOnce = False,
+    invite: Annotated[
+        bool, typer.Option("--invite", help="Make accounts for operators who have none, and mail them.")
+    ] = False,
     history: Annotated[bool, typer.Option("--history", help="List what was applied, newest first.")] = False,
     rollback: Annotated[UUID | None, typer.Option(help="Apply a file of the history again, by its id.")] = None,
     reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make plans, services and operations what a file says, all or nothing; a second time changes nothing.
+    """Make plans, services, operations and operators what a file says, all or nothing; a second time changes nothing.
 
     Who is subscribed keeps the former terms until the period ends, unless you say --at-once. Exit status 2: the file
     has mistakes, each with its line and column, and nothing was changed.
@@ -48,14 +59,19 @@ def apply_(
         return
     options: dict[str, Any] = {"dry_run": dry_run, "prune": prune, "at_once": at_once, "reason": reason}
     shown = str(rollback) if file is None else "standard input" if file == "-" else file
-    print_result(_outcome(file, rollback, options), shown, dry_run=dry_run, as_json=as_json)
+    print_result(_outcome(file, rollback, options, invite=invite), shown, dry_run=dry_run, as_json=as_json)
 
 
-def _outcome(file: str | None, rollback: UUID | None, options: dict[str, Any]) -> Outcome | Mistaken:
-    if rollback is not None:
-        return with_connection(lambda connection, _: caught(roll_back(connection, rollback, OPERATOR, **options)))
-    text = read_text(file or "-", LARGEST_FILE)
-    return with_connection(lambda connection, _: caught(apply(connection, text, OPERATOR, **options)))
+def _outcome(file: str | None, rollback: UUID | None, options: dict[str, Any], *, invite: bool) -> Outcome | Mistaken:
+    text = "" if rollback is not None else read_text(file or "-", LARGEST_FILE)
+
+    async def work(connection: Any, settings: Settings) -> Outcome | Mistaken:
+        appointing = Appointing(settings, invite=invite)
+        if rollback is not None:
+            return await caught(roll_back(connection, rollback, OPERATOR, appointing=appointing, **options))
+        return await caught(apply(connection, text, OPERATOR, appointing=appointing, **options))
+
+    return with_connection(work)
 
 
 def read_text(file: str, largest: int) -> str:

@@ -1,4 +1,4 @@
-"""`paid-endpoint export`: plans, services and operations as one file."""
+"""`paid-endpoint export`: plans, services, operations and operators as one file."""
 
 import json
 from typing import Annotated
@@ -16,7 +16,7 @@ app = typer.Typer()
 def export_(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the file, for editors.")] = False,
 ) -> None:
-    """Print plans, services and operations as one commented YAML file, which `apply` reads."""
+    """Print plans, services, operations and operators as one commented YAML file, which `apply` reads."""
     if schema:
         typer.echo(json.dumps(editor_schema(), indent=2))
         return

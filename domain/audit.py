@@ -1,6 +1,6 @@
 """The audit trail: who did what to which thing, written in the transaction that did it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ class Verb(StrEnum):
     ACCOUNT_CHANGE_EMAIL = "account.change_email"
     ACCOUNT_CHANGE_PASSWORD = "account.change_password"  # noqa: S105  a verb
     ACCOUNT_RESET_PASSWORD = "account.reset_password"  # noqa: S105  a verb
+    ACCOUNT_BEGIN_FACTOR = "account.begin_factor"
     ACCOUNT_ENABLE_FACTOR = "account.enable_factor"
     ACCOUNT_DISABLE_FACTOR = "account.disable_factor"
     ACCOUNT_USE_RECOVERY_CODE = "account.use_recovery_code"
@@ -138,6 +139,23 @@ class Thing:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one entry says of a thing: what changed, as it was and as it became."""
+
+    thing: Thing
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+_INSERT = """
+    insert into audit_entry (organization_id, actor_kind, actor_id, actor_name, verb, reason, address, request_id,
+        object_type, object_id, object_name, before, after)
+    select $1, $2, $3, $4, $5, $6, $7, $8, type, id, name, before::jsonb, after::jsonb
+    from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[]) with ordinality
+        as given (type, id, name, before, after, place)
+    order by place
+"""
 _written: ContextVar["list[Verb] | None"] = ContextVar("audit_entries_written", default=None)
 
 
@@ -167,26 +185,39 @@ async def record(
 
     Call it inside the transaction of the change: both happen or neither. Values that JSON does not know become text.
     """
+    await record_many(
+        connection, actor, verb, [Written(thing, before, after)], organization_id=organization_id, reason=reason
+    )
+
+
+async def record_many(
+    connection: Any,
+    actor: Actor,
+    verb: Verb,
+    entries: Sequence[Written],
+    *,
+    organization_id: UUID | None = None,
+    reason: str = "",
+) -> None:
+    """One entry for each, in their order, by one statement; else as `record`."""
     await connection.execute(
-        "insert into audit_entry (organization_id, actor_kind, actor_id, actor_name, verb, object_type, object_id,"
-        " object_name, before, after, reason, address, request_id)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10::jsonb, $11, $12, $13)",
+        _INSERT,
         organization_id,
         actor.kind,
         actor.id,
         actor.name[:TEXT_LENGTH],
         verb.value,
-        thing.type,
-        thing.id,
-        thing.name[:TEXT_LENGTH],
-        _json(before),
-        _json(after),
         reason[:TEXT_LENGTH],
         actor.address,
         actor.request_id,
+        [entry.thing.type for entry in entries],
+        [entry.thing.id for entry in entries],
+        [entry.thing.name[:TEXT_LENGTH] for entry in entries],
+        [_json(entry.before) for entry in entries],
+        [_json(entry.after) for entry in entries],
     )
     if (verbs := _written.get()) is not None:
-        verbs.append(verb)
+        verbs += [verb] * len(entries)
 
 
 def _json(values: Mapping[str, Any] | None) -> str | None:

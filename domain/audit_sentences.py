@@ -13,6 +13,7 @@ SENTENCES: Mapping[str, str] = {
     Verb.ACCOUNT_CHANGE_EMAIL: "changed their e-mail address",
     Verb.ACCOUNT_CHANGE_PASSWORD: "changed their password",
     Verb.ACCOUNT_RESET_PASSWORD: "reset their password",
+    Verb.ACCOUNT_BEGIN_FACTOR: "began to set up a second factor",
     Verb.ACCOUNT_ENABLE_FACTOR: "turned on the second factor",
     Verb.ACCOUNT_DISABLE_FACTOR: "turned off the second factor",
     Verb.ACCOUNT_USE_RECOVERY_CODE: "signed in with a recovery code",

@@ -1,6 +1,7 @@
 """Operations: what of a service is sold by itself, at which price."""
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,16 @@ COLUMNS = (
     " (select slug from plan where id = o.minimum_plan_id) as minimum_plan, o.reserved, o.replays, o.asynchronous,"
     " o.enabled, o.created_at, o.cost_formula"
 )
+_CREATE = f"""
+    with o as (
+        insert into operation (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,
+            cost_formula, replays, asynchronous, enabled)
+        select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11, $12, $13 from service s where s.slug = $1 and not exists (
+            select from operation e where e.service_id = s.id and e.method = $3
+            and regexp_replace(e.path_pattern, '\\{{[^}}]*\\}}', '{{}}', 'g') = $7)
+        returning *)
+    select {COLUMNS} from o join service s on s.id = o.service_id
+"""
 _NOT_BOTH = "cost_formula: answer.* and replays don't go together: an outcome that is kept is paid whole."
 _LATE = "cost_formula: answer.* and asynchronous don't go together: a job costs what is known when it is accepted."
 _CHANGE = f"""
@@ -63,71 +74,119 @@ async def create(
     service_slug: str,
     method: str,
     path_pattern: str,
+    minimum_plan: str | None = None,
+    **values: Any,
+) -> OperationRecord:
+    """A new operation: a `name`, and what else of an OperationRecord is not as for any. `minimum_plan` is a slug.
+
+    Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue.
+    """
+    minimum_plan_id = await plan_id_of(connection, minimum_plan)
+    row = creation(service_slug, method, path_pattern, minimum_plan_id=minimum_plan_id, **values)
+    try:
+        made = await connection.fetchrow(_CREATE, *row)
+    except asyncpg.UniqueViolationError:
+        made = None
+    if made is not None:
+        return OperationRecord(**dict(made))
+    if await connection.fetchval("select 1 from service where slug = $1", service_slug) is None:
+        raise NotFound(f"There is no service {service_slug}.")
+    raise Conflict(f"The service {service_slug} has an operation {row[2]} {row[3]} already.")
+
+
+def creation(
+    service_slug: str,
+    method: str,
+    path_pattern: str,
+    *,
     name: str,
     price_micro: int = 0,
     quota_cost: int = 1,
-    minimum_plan: str | None = None,
+    minimum_plan_id: UUID | None = None,
     reserved: bool = False,
     cost_formula: str = "",
     replays: bool = False,
     asynchronous: bool = False,
-) -> OperationRecord:
-    """A new operation. Raises NotFound for the service or plan; Conflict for a pattern that is there; InvalidValue."""
+    enabled: bool = True,
+) -> tuple[Any, ...]:
+    """A new operation, checked, as `create_many` takes it. Raises InvalidValue."""
     pattern, method = valid_pattern(path_pattern), valid_method(method)
-    try:
-        row = await connection.fetchrow(
-            "with o as (insert into operation"
-            " (service_id, name, method, path_pattern, price_micro, reserved, quota_cost, minimum_plan_id,"
-            " cost_formula, replays, asynchronous)"
-            " select s.id, $2, $3, $4, $5, $6, $8, $9, $10, $11, $12 from service s where s.slug = $1 and not exists ("
-            "  select from operation e where e.service_id = s.id and e.method = $3"
-            "  and regexp_replace(e.path_pattern, '\\{[^}]*\\}', '{}', 'g') = $7) returning *)"
-            f" select {COLUMNS} from o join service s on s.id = o.service_id",
-            service_slug,
-            valid_name(name),
-            method,
-            pattern,
-            _valid_price(price_micro),
-            reserved,
-            pattern_shape(pattern),
-            _valid_quota_cost(quota_cost),
-            await plan_id_of(connection, minimum_plan),
-            _formula_with_terms(cost_formula, pattern, price_micro, replays=replays, asynchronous=asynchronous),
-            replays,
-            asynchronous,
-        )
-    except asyncpg.UniqueViolationError:
-        row = None
-    if row is not None:
-        return OperationRecord(**dict(row))
-    if await connection.fetchval("select 1 from service where slug = $1", service_slug) is None:
-        raise NotFound(f"There is no service {service_slug}.")
-    raise Conflict(f"The service {service_slug} has an operation {method} {pattern} already.")
+    return (
+        service_slug,
+        valid_name(name),
+        method,
+        pattern,
+        _valid_price(price_micro),
+        reserved,
+        pattern_shape(pattern),
+        _valid_quota_cost(quota_cost),
+        minimum_plan_id,
+        _formula_with_terms(cost_formula, pattern, price_micro, replays=replays, asynchronous=asynchronous),
+        replays,
+        asynchronous,
+        enabled,
+    )
+
+
+async def create_many(connection: Any, creations: Sequence[tuple[Any, ...]]) -> None:
+    """What `creation` made, on one way to the database and back. Raises Conflict where one of them cannot be, unnamed.
+
+    Then some may be written: roll back, and `create` names it.
+    """
+    if creations and len(await connection.fetchmany(_CREATE, creations)) != len(creations):
+        raise Conflict("One of these operations is there already, or its service is not.")
 
 
 async def change(
     connection: Any,
     operation_id: UUID,
     *,
-    name: str | None = None,
-    price_micro: int | None = None,
-    quota_cost: int | None = None,
     minimum_plan: str | None = None,
-    reserved: bool | None = None,
-    replays: bool | None = None,
-    asynchronous: bool | None = None,
-    enabled: bool | None = None,
-    cost_formula: str | None = None,
     at_once: bool = False,
+    **values: Any,
 ) -> OperationRecord:
-    """Change what is given; `minimum_plan` is a slug, empty for any plan; an empty `cost_formula` takes it away.
+    """Change what is given of an OperationRecord; `minimum_plan` is a slug, empty for any plan; an empty `cost_formula`
+    takes it away.
 
     Who has subscribed pays the former price, and the former units, until the period ends; `at_once` does without that,
     but for those who keep older terms of their plan anyway (`plan_versions`). A `cost_formula` holds for everybody at
     once, up to the price of each. Raises NotFound, InvalidValue.
     """
+    found = await fetch_operation(connection, operation_id)
+    minimum_plan_id = await plan_id_of(connection, minimum_plan)
+    row = alteration(found, minimum_plan=minimum_plan, minimum_plan_id=minimum_plan_id, **values)
+    sold = not at_once and changes_terms(values)
+
+    async def edit() -> Any:
+        return await connection.fetchrow(_CHANGE, *row)
+
+    made = await (edit_plans(connection, await followed_plans(connection), edit) if sold else edit())
+    if made is None:
+        raise NotFound(f"There is no operation {operation_id}.")
+    return OperationRecord(**dict(made))
+
+
+def changes_terms(values: Mapping[str, Any]) -> bool:
+    """Whether a change of these is one of what plans sell."""
+    return values.get("price_micro") is not None or values.get("quota_cost") is not None
+
+
+def alteration(
+    found: OperationRecord,
+    *,
+    name: str | None = None,
+    price_micro: int | None = None,
+    quota_cost: int | None = None,
+    minimum_plan: str | None = None,
+    minimum_plan_id: UUID | None = None,
+    reserved: bool | None = None,
+    replays: bool | None = None,
+    asynchronous: bool | None = None,
+    enabled: bool | None = None,
+    cost_formula: str | None = None,
+) -> tuple[Any, ...]:
+    """What becomes of an operation, checked, as `change_many` takes it. Raises InvalidValue."""
     if cost_formula or replays or asynchronous:
-        found = await fetch_operation(connection, operation_id)
         cap = found.price_micro if price_micro is None else price_micro
         formula = found.cost_formula if cost_formula is None else cost_formula
         kept = found.replays if replays is None else replays
@@ -136,8 +195,8 @@ async def change(
             cost_formula = _formula_with_terms(cost_formula, found.path_pattern, cap, replays=kept, asynchronous=later)
         else:
             _refuse_late(formula, found.path_pattern, replays=kept, asynchronous=later)
-    minimum_plan_id = await plan_id_of(connection, minimum_plan)
-    values = (
+    return (
+        found.id,
         valid_name(name) if name is not None else None,
         _valid_price(price_micro) if price_micro is not None else None,
         _valid_quota_cost(quota_cost) if quota_cost is not None else None,
@@ -150,16 +209,17 @@ async def change(
         asynchronous,
     )
 
-    async def edit() -> Any:
-        return await connection.fetchrow(_CHANGE, operation_id, *values)
 
-    if at_once or (price_micro is None and quota_cost is None):
-        row = await edit()
-    else:
-        row = await edit_plans(connection, await followed_plans(connection), edit)
-    if row is None:
-        raise NotFound(f"There is no operation {operation_id}.")
-    return OperationRecord(**dict(row))
+async def change_many(connection: Any, alterations: Sequence[tuple[Any, ...]], *, sold: bool) -> None:
+    """What `alteration` made, on one way to the database and back; the operations are there. `sold`: who has subscribed
+    keeps the former terms until the period ends.
+    """
+
+    async def edit() -> None:
+        await connection.executemany(_CHANGE, alterations)
+
+    if alterations:
+        await (edit_plans(connection, await followed_plans(connection), edit) if sold else edit())
 
 
 async def fetch_operation(connection: Any, operation_id: UUID) -> OperationRecord:

@@ -21,12 +21,21 @@ _OPERATIONS = """
     select o.id from operation o join service s on s.id = o.service_id
     where s.slug = $1 and (o.name = $2 or $3) and (not $3 or o.method || ' ' || o.path_pattern = $2)
 """
+_RESOLVED = """
+    select w.place, o.id
+    from unnest($1::text[], $2::text[], $3::boolean[]) with ordinality as w (service, operation, by_path, place)
+    join service s on s.slug = w.service
+    join operation o on o.service_id = s.id
+        and w.operation = case when w.by_path then o.method || ' ' || o.path_pattern else o.name end
+    for key share of o
+"""
 _SET = """
-    insert into plan_price as p (plan_id, operation_id, {column}) values ($1, $2, $3)
+    insert into plan_price as p (plan_id, operation_id, {column}) select $1, * from unnest($2::uuid[], $3::bigint[])
     on conflict on constraint uq_plan_price_plan_id_operation_id do update set {column} = excluded.{column}
 """
-_RESET = "update plan_price set {column} = null where plan_id = $1 and operation_id = $2 and {other} is not null"
-_DROP = "delete from plan_price where plan_id = $1 and operation_id = $2 and {other} is null"
+_DROP = "delete from plan_price where plan_id = $1 and operation_id = any($2) and {other} is null"
+_RESET = "update plan_price set {column} = null where plan_id = $1 and operation_id = any($2) and {other} is not null"
+_OTHER = {"price_micro": "quota_cost", "quota_cost": "price_micro"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +101,42 @@ async def set_prices(connection: Any, plan_id: UUID, prices: Sequence[PriceSpec]
 
     Inside the caller's transaction, which holds the plan's row. Raises NotFound.
     """
-    for spec in prices:
-        other = "quota_cost" if spec.kind == "price_micro" else "price_micro"
-        for operation_id in await operations_of(connection, spec, lock=True):
-            if spec.amount is not None:
-                await connection.execute(_SET.format(column=spec.kind), plan_id, operation_id, spec.amount)
-                continue
-            await connection.execute(_DROP.format(other=other), plan_id, operation_id)
-            await connection.execute(_RESET.format(column=spec.kind, other=other), plan_id, operation_id)
+    if not prices:
+        return
+    amounts: dict[str, dict[UUID, int | None]] = {kind: {} for kind in _OTHER}
+    for spec, operation_ids in zip(prices, await _resolved(connection, prices), strict=True):
+        amounts[spec.kind].update(dict.fromkeys(operation_ids, spec.amount))
+    for kind, by_operation in amounts.items():
+        given = {operation_id: amount for operation_id, amount in by_operation.items() if amount is not None}
+        if given:
+            await connection.execute(_SET.format(column=kind), plan_id, list(given), list(given.values()))
+    # Amounts first: a row whose last amount is taken away is deleted.
+    for kind, by_operation in amounts.items():
+        taken = [operation_id for operation_id, amount in by_operation.items() if amount is None]
+        if taken:
+            await connection.execute(_DROP.format(other=_OTHER[kind]), plan_id, taken)
+            await connection.execute(_RESET.format(column=kind, other=_OTHER[kind]), plan_id, taken)
 
 
-async def operations_of(connection: Any, spec: PriceSpec, *, lock: bool = False) -> list[UUID]:
-    """The operations that a price is for, at least one; `lock` keeps them until the transaction ends. Raises NotFound."""
-    share = " for key share of o" if lock else ""
-    rows = await connection.fetch(f"{_OPERATIONS}{share}", spec.service, spec.operation, spec.by_path)
+async def _resolved(connection: Any, prices: Sequence[PriceSpec]) -> list[list[UUID]]:
+    """The operations of each price, kept until the transaction ends. Raises NotFound for the first that has none."""
+    columns = zip(*((spec.service, spec.operation, spec.by_path) for spec in prices), strict=True)
+    found: list[list[UUID]] = [[] for _ in prices]
+    for place, operation_id in await connection.fetch(_RESOLVED, *map(list, columns)):
+        found[place - 1].append(operation_id)
+    for spec, operation_ids in zip(prices, found, strict=True):
+        if not operation_ids:
+            raise _not_there(spec)
+    return found
+
+
+async def operations_of(connection: Any, spec: PriceSpec) -> list[UUID]:
+    """The operations that a price is for, at least one. Raises NotFound."""
+    rows = await connection.fetch(_OPERATIONS, spec.service, spec.operation, spec.by_path)
     if not rows:
-        raise NotFound(f"There is no operation {spec.operation} of a service {spec.service}.")
+        raise _not_there(spec)
     return [row["id"] for row in rows]
+
+
+def _not_there(spec: PriceSpec) -> NotFound:
+    return NotFound(f"There is no operation {spec.operation} of a service {spec.service}.")

@@ -87,6 +87,14 @@ async def create(
     connection: Any, *, slug: str, prefix: str, upstreams: Iterable[str], name: str | None = None, **columns: Any
 ) -> ServiceRecord:
     """A new service; without a name, the slug serves. `columns` are of CHANGEABLE. Raises Conflict, InvalidValue."""
+    statement, values = creation(slug=slug, prefix=prefix, upstreams=upstreams, name=name, **columns)
+    return record_of(await _write(connection, statement, values))
+
+
+def creation(
+    *, slug: str, prefix: str, upstreams: Iterable[str], name: str | None = None, **columns: Any
+) -> tuple[str, list[Any]]:
+    """The statement that makes a service, and its values, checked. Raises InvalidValue."""
     values = {
         "slug": valid_slug(slug),
         "route_prefix": valid_prefix(prefix),
@@ -94,8 +102,16 @@ async def create(
         **_checked({"name": name or slug, **columns}),
     }
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
-    statement = f"insert into service ({', '.join(values)}) values ({places}) returning {COLUMNS}"
-    return record_of(await _write(connection, statement, list(values.values())))
+    return f"insert into service ({', '.join(values)}) values ({places}) returning {COLUMNS}", list(values.values())
+
+
+async def create_many(connection: Any, creations: Iterable[tuple[str, list[Any]]]) -> None:
+    """What `creation` made, those with the same columns at once. What PostgreSQL refuses it does not name."""
+    by_statement: dict[str, list[list[Any]]] = {}
+    for statement, values in creations:
+        by_statement.setdefault(statement, []).append(values)
+    for statement, rows in by_statement.items():
+        await connection.executemany(statement, rows)
 
 
 async def update(

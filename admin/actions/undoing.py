@@ -13,6 +13,7 @@ from admin.actions.wording import counted, credits_, utc
 from admin.web.visit import Visit
 from domain.as_code import history
 from domain.as_code.applying import foresee_roll_back, roll_back
+from domain.as_code.appointing import Appointing
 from domain.as_code.documents import described
 from domain.faults import Conflict
 from domain.operating.catalog import put_terms_back
@@ -96,7 +97,9 @@ async def _price_rows(visit: Visit, now: PlanTerms, then: PlanTerms) -> list[tup
 
 
 async def _preview_config(visit: Visit, values: AppliedFile) -> Preview:
-    differences = await foresee_roll_back(visit.connection, values.config, prune=values.prune)
+    differences = await foresee_roll_back(
+        visit.connection, values.config, prune=values.prune, operators=visit.may(Right.OPERATORS)
+    )
     rows = [
         (f"{described(change.id)}: {each.field}", each.before or "\u2013", each.after or "\u2013")
         for change in differences.changes
@@ -109,7 +112,7 @@ async def _preview_config(visit: Visit, values: AppliedFile) -> Preview:
     who = "for everybody at once" if values.at_once else "for those who have subscribed from their next period on"
     return Preview(
         (
-            f"{counted(len(differences.changes), 'plan, service or operation changes', 'plans, services and operations change')}.",
+            f"{counted(len(differences.changes), 'thing changes', 'things change')}.",
             f"Terms of plans hold {who}; everything else within a second.",
             f"{counted(left, 'thing')} that the file does not name {'stays' if left == 1 else 'stay'} as it is.",
             *more,
@@ -126,6 +129,7 @@ async def _undo_config(visit: Visit, values: AppliedFile, reason: str) -> Outcom
         prune=values.prune,
         at_once=values.at_once,
         reason=reason,
+        appointing=Appointing(visit.settings) if visit.may(Right.OPERATORS) else None,
     )
     if done.applied_id is None:
         raise Conflict("Everything is as that file says. Nothing is to be undone.")

@@ -64,7 +64,9 @@ async def begin(visit: Visit) -> Page | Response:
         )
     except Fault as fault:
         return told(visit, await show(visit), fault)
-    await begin_factor(visit.connection, visit.settings.secrets, operator.id, operator.email, _product(visit))
+    await begin_factor(
+        visit.connection, visit.settings.secrets, operator.id, operator.email, _product(visit), visit.actor
+    )
     return see_other(PATH)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.as_code import history
+from domain.as_code.appointing import Appointing, write_operators
 from domain.as_code.carrying_out import write_changes
 from domain.as_code.checking import mistakes_of
 from domain.as_code.differences import Change, Differences, differences_of
@@ -15,7 +16,7 @@ from domain.as_code.mistakes import Mistaken
 from domain.as_code.parsing import parse_document
 from domain.as_code.present import read_present
 from domain.as_code.writing import write_document
-from domain.audit import Actor, Thing, Verb, record
+from domain.audit import Actor, Thing, Verb, Written, record_many
 
 APPLY_LOCK = 7_236_118_006
 """Advisory lock (transaction scope) that one applying process holds."""
@@ -51,20 +52,24 @@ async def apply(
     at_once: bool = False,
     verb: Verb = Verb.CONFIG_APPLY,
     reason: str = "",
+    appointing: Appointing | None = None,
 ) -> Outcome:
     """Make the database what the text says, all or nothing; `dry_run` tries it and takes it back.
 
     Who has subscribed keeps the terms until the period ends, unless `at_once`. `prune` disables what the text does not
-    name. Raises Mistaken with all that is wrong in the text.
+    name. Without `appointing`, what it says of operators is left out. Raises Mistaken with all that is wrong in the text.
     """
     document = parse_document(text)
+    if appointing is None:
+        document = document.without_operators()
     whole = connection.transaction()
     await whole.start()
     try:
         await connection.execute("select pg_advisory_xact_lock($1)", APPLY_LOCK)
         outcome = await _applied(
-            connection, document, text, actor, dry_run=dry_run, prune=prune, at_once=at_once, verb=verb, reason=reason
-        )
+            connection, document, text, actor, appointing,
+            dry_run=dry_run, prune=prune, at_once=at_once, verb=verb, reason=reason,
+        )  # fmt: skip
     except BaseException:
         await whole.rollback()
         raise
@@ -80,6 +85,7 @@ async def _applied(
     document: Document,
     text: str,
     actor: Actor,
+    appointing: Appointing | None,
     *,
     dry_run: bool,
     prune: bool,
@@ -96,7 +102,11 @@ async def _applied(
     meanwhile = bool(differences.changes) and _moved(document, before, last)
     if not differences.changes:
         return Outcome(differences, None, changed_meanwhile=False)
-    if refused := await write_changes(connection, differences.changes, document, present, at_once=at_once):
+    refused = await write_changes(connection, differences.changes, document, present, at_once=at_once)
+    if appointing is not None:
+        operators = [change for change in differences.changes if change.id[0] == "operator"]
+        refused += await write_operators(connection, operators, document, appointing, actor, reason)
+    if refused:
         raise Mistaken(refused)
     if dry_run:
         return Outcome(differences, None, meanwhile)
@@ -107,8 +117,8 @@ async def _applied(
     after = {"kind": kind, "changes": len(differences.changes), "state": state_of(await read_present(connection))}
     after["exported_state"] = document.exported_state
     applied_id = await history.keep(connection, actor_name=actor.name, text=text, summary=after)
-    for change in differences.changes:
-        await _audit(connection, actor, verb, change, applied_id, reason)
+    entries = [_entry(change, applied_id) for change in differences.changes]
+    await record_many(connection, actor, verb, entries, reason=reason)
     return Outcome(differences, applied_id, meanwhile)
 
 
@@ -119,23 +129,21 @@ def _moved(document: Document, state: str, last: history.AppliedConfig | None) -
     return bool(exported) and exported != state and not own
 
 
-async def _audit(connection: Any, actor: Actor, verb: Verb, change: Change, applied_id: UUID, reason: str) -> None:
+def _entry(change: Change, applied_id: UUID) -> Written:
     name = " ".join(change.id[1:])
-    await record(
-        connection,
-        actor,
-        verb,
-        Thing(change.id[0], name, name),
-        before={each.field: each.before for each in change.fields},
-        after={**{each.field: each.after for each in change.fields}, "how": change.how, "config": str(applied_id)},
-        reason=reason,
-    )
+    before = {each.field: each.before for each in change.fields}
+    after = {**{each.field: each.after for each in change.fields}, "how": change.how, "config": str(applied_id)}
+    return Written(Thing(change.id[0], name, name), before, after)
 
 
-async def foresee_roll_back(connection: Any, applied_id: UUID, *, prune: bool = False) -> Differences:
-    """What going back to a text of the history would change now; only reads. Raises NotFound, Mistaken."""
+async def foresee_roll_back(
+    connection: Any, applied_id: UUID, *, prune: bool = False, operators: bool = False
+) -> Differences:
+    """What going back to a text of the history would change now, of `operators` too; only reads. Raises NotFound, Mistaken."""
     # A large file takes a third of a second: beside the event loop, and once, as its text never changes.
     document = await asyncio.to_thread(_kept_document, await history.text_of_applied(connection, applied_id))
+    if not operators:
+        document = document.without_operators()
     present = await read_present(connection)
     if mistakes := mistakes_of(document, present):
         raise Mistaken(mistakes)
@@ -157,9 +165,11 @@ async def roll_back(
     prune: bool = False,
     at_once: bool = False,
     reason: str = "",
+    appointing: Appointing | None = None,
 ) -> Outcome:
     """Apply a text of the history again. Raises NotFound; Mistaken when it no longer can be applied."""
     text = await history.text_of_applied(connection, applied_id)
     return await apply(
-        connection, text, actor, dry_run=dry_run, prune=prune, at_once=at_once, verb=Verb.CONFIG_ROLLBACK, reason=reason
-    )
+        connection, text, actor,
+        dry_run=dry_run, prune=prune, at_once=at_once, verb=Verb.CONFIG_ROLLBACK, reason=reason, appointing=appointing,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.as_code.documents import Document, Entry, Id
-from domain.as_code.fields import FIELDS, Field
+from domain.as_code.fields import FIELDS, NO_ROLE, Field
 from domain.credit_amounts import credits_text
 
 CREATED, CHANGED, DISABLED = "created", "changed", "disabled"
@@ -64,7 +64,8 @@ def differences_of(document: Document, present: Document, *, prune: bool = False
 def defaults_of(entry_id: Id) -> dict[str, Any]:
     """The values of a new object of which a file says nothing."""
     values = {field.name: field.default for field in FIELDS[entry_id[0]]}
-    values["name"] = entry_id[-1][:120]
+    if "name" in values:
+        values["name"] = entry_id[-1][:120]
     return values
 
 
@@ -84,7 +85,7 @@ def value_text(field: Field, value: Any) -> str | None:
 def _change(entry: Entry, before: Entry | None) -> Change | None:
     known = before.values if before else defaults_of(entry.id)
     values = {name: value for name, value in entry.values.items() if value != known[name]}
-    if before and not values:
+    if not values and (before or entry.id[0] == "operator"):  # who has no role need not be there
         return None
     fields = [
         change
@@ -92,7 +93,8 @@ def _change(entry: Entry, before: Entry | None) -> Change | None:
         if each.name in (values if before else entry.values)
         for change in _field_changes(each, before.values[each.name] if before else None, entry.values[each.name])
     ]
-    return Change(entry.id, CHANGED if before else CREATED, tuple(fields), values if before else dict(entry.values))
+    how = DISABLED if values.get("role") == NO_ROLE else CHANGED if before else CREATED
+    return Change(entry.id, how, tuple(fields), values if before else dict(entry.values))
 
 
 def _field_changes(field: Field, before: Any, after: Any) -> list[FieldChange]:
@@ -116,6 +118,13 @@ def _part_text(parts: Mapping[str, Any], name: str) -> str | None:
 
 
 def _leave(found: _Found, entry: Entry, document: Document, *, prune: bool) -> None:
+    if entry.id[0] == "operator":
+        if document.says_operators and prune:
+            gone = FieldChange("role", entry.values["role"], NO_ROLE)
+            found.changes.append(Change(entry.id, DISABLED, (gone,), {"role": NO_ROLE}))
+        elif document.says_operators:
+            found.left_alone.append(entry.id)
+        return
     switch = "active" if entry.id[0] == "plan" else "enabled"
     # Of a service that goes, the operations stay as they are: it may come back as it was.
     orphan = entry.id[0] == "operation" and ("service", entry.id[1]) not in document.entries

@@ -8,7 +8,7 @@ from typing import Any
 from domain.as_code.mistakes import START, Place
 
 Id = tuple[str, ...]
-"""("plan", slug), ("service", slug) or ("operation", service's slug, "GET /path")."""
+"""("plan", slug), ("service", slug), ("operation", service's slug, "GET /path") or ("operator", e-mail address)."""
 
 
 @dataclass(slots=True)
@@ -31,13 +31,23 @@ class Entry:
 
 @dataclass(slots=True)
 class Document:
-    """Everything by id. `exported_state` says from what a file was exported; empty: it does not say."""
+    """Everything by id. `exported_state` says from what a file was exported; empty: it does not say.
+
+    `says_operators`: who is none of its operators is to be none; else it says nothing of them.
+    """
 
     entries: dict[Id, Entry] = field(default_factory=dict)
     exported_state: str = ""
+    says_operators: bool = False
+    operators_place: Place = START
+
+    def without_operators(self) -> "Document":
+        """The same that says nothing of operators."""
+        entries = {entry_id: entry for entry_id, entry in self.entries.items() if entry_id[0] != "operator"}
+        return Document(entries, self.exported_state)
 
     def of_kind(self, kind: str) -> list[Entry]:
-        """The plans, services or operations, in their order."""
+        """The plans, services, operations or operators, in their order."""
         return [entry for entry in self.entries.values() if entry.id[0] == kind]
 
 

@@ -22,13 +22,14 @@ def editor_schema() -> dict[str, Any]:
     slug = f"^{SLUG_PATTERN.pattern}$"
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Plans, services and operations of paid-endpoint",
+        "title": "Plans, services, operations and operators of paid-endpoint",
         **_object(
             {
                 "version": {"const": 1},
                 "exported_state": {"type": "string"},
                 "plans": _by_name(slug, _object(_properties("plan"))),
                 "services": _by_name(slug, service),
+                "operators": _by_name("^[^@]+@[^@]+$", {**_object(_properties("operator")), "required": ["role"]}),
             }
         ),
     }

@@ -1,9 +1,10 @@
-"""The fields of plans, services and operations in a file: one table for reading, writing and the JSON Schema."""
+"""The fields of plans, services, operations and operators in a file: one table for reading, writing and the JSON Schema."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from domain.limit_texts import LARGEST_AMOUNT
+from domain.operators import OperatorRole
 from domain.plan_prices import LARGEST_QUOTA_COST
 from domain.plans import HIGHEST_RANK, LONGEST_DAYS, MOST_LOG_DAYS
 
@@ -97,6 +98,10 @@ PRICE = (
     Field("price", "credits", None, "Credits for a request; left out: as for everybody.", most=INT64, nullable=True),
     Field("quota_cost", "number", None, "Units; left out: as for everybody.", most=LARGEST_QUOTA_COST, nullable=True),
 )
-FIELDS = {"plan": PLAN, "service": SERVICE, "operation": OPERATION}
-REQUIRED = {"plan": (), "service": ("prefix", "upstreams"), "operation": ()}
+NO_ROLE = "none"
+OPERATOR = (
+    Field("role", "text", NO_ROLE, "What they may do in the back office; none: dismissed.", choices=(*(role.value for role in OperatorRole), NO_ROLE)),
+)  # fmt: skip
+FIELDS = {"plan": PLAN, "service": SERVICE, "operation": OPERATION, "operator": OPERATOR}
+REQUIRED = {"plan": (), "service": ("prefix", "upstreams"), "operation": (), "operator": ("role",)}
 """What a new one cannot do without."""

@@ -6,11 +6,12 @@ from domain.as_code.mistakes import Mistake, Mistaken, Mistakes, did_you_mean
 from domain.as_code.values import WRONG, limit_of, parts_by_name, read_value
 from domain.as_code.yaml_reading import Node, Scalar, read_yaml
 from domain.faults import InvalidValue
+from domain.identity.addresses import valid_email
 from domain.names import valid_slug
 from domain.operations import valid_method
 from domain.path_patterns import pattern_shape, valid_pattern
 
-SECTIONS = ("version", "exported_state", "plans", "services")
+SECTIONS = ("version", "exported_state", "plans", "services", "operators")
 
 
 def parse_document(text: str) -> Document:
@@ -22,6 +23,8 @@ def parse_document(text: str) -> Document:
             _read_plans(document, node, mistakes)
         elif name == "services":
             _read_services(document, node, mistakes)
+        elif name == "operators":
+            _read_operators(document, node, mistakes)
         elif name == "exported_state" and isinstance(node, Scalar):
             document.exported_state = node.text[:64]
         elif name == "version":
@@ -74,6 +77,23 @@ def _read_services(document: Document, node: Node, mistakes: list[Mistake]) -> N
             _read_operations(document, slug, operations, mistakes)
 
 
+def _read_operators(document: Document, node: Node, mistakes: list[Mistake]) -> None:
+    document.says_operators, document.operators_place = True, node.place
+    for text, place, body in parts_by_name(node, "operators", mistakes):
+        try:
+            email = valid_email(text)
+        except InvalidValue as fault:
+            mistakes.append(Mistake(place, str(fault)))
+            email = text
+        entry = Entry(("operator", email), place)
+        if entry.id in document.entries:
+            mistakes.append(Mistake(place, f"{email[:120]} stands here twice."))
+        _read_fields(entry, body, mistakes)
+        if "role" not in entry.values and not mistakes:
+            mistakes.append(Mistake(place, f"The operator {email} needs role."))
+        document.entries[entry.id] = entry
+
+
 def _read_operations(document: Document, slug: str, node: Node, mistakes: list[Mistake]) -> None:
     shapes: dict[str, str] = {}
     for text, place, body in parts_by_name(node, "operations", mistakes):
@@ -94,7 +114,7 @@ def _read_fields(entry: Entry, node: Node, mistakes: list[Mistake], *, apart: st
     """Fill an entry; the node of the field `apart`, which is none of its own."""
     kind = entry.id[0]
     fields = {field.name: field for field in FIELDS[kind]}
-    what = f"{'An' if kind == 'operation' else 'A'} {kind}"
+    what = f"{'An' if kind[0] == 'o' else 'A'} {kind}"
     found = None
     for name, place, part in parts_by_name(node, what, mistakes):
         field = fields.get(name)

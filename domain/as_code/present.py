@@ -5,14 +5,17 @@ from typing import Any
 
 from domain.as_code.documents import Document, Entry
 from domain.as_code.fields import FIELDS
+from domain.operating.operators import list_operators
 from domain.operations import list_operations
 from domain.plans import PlanRecord, list_plans
 from domain.services import list_services
 from domain.upstream_urls import weighted_text
 
+_MOST_OPERATORS = 100_000
+
 
 async def read_present(connection: Any) -> Document:
-    """Every plan, service and operation with all fields, in the order of their lists."""
+    """Every plan, service, operation and operator with all fields, in the order of their lists."""
     document = Document()
     plan_slugs = {}
     for plan in await list_plans(connection):
@@ -37,6 +40,8 @@ async def read_present(connection: Any) -> Document:
         values = {field.name: getattr(operation, field.name, None) for field in FIELDS["operation"]}
         values["price"] = operation.price_micro
         _add(document, Entry(("operation", operation.service_slug, key), values=values))
+    for operator in await list_operators(connection, most=_MOST_OPERATORS):
+        _add(document, Entry(("operator", operator.email), values={"role": operator.role}))
     return document
 
 

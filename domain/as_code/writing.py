@@ -12,8 +12,8 @@ _PLAIN = re.compile(
     r"[A-Za-z/][A-Za-z0-9_/.{}$+-]*(?: [A-Za-z0-9_/.{}$+-]+)*|[0-9]+(?:/[a-z]+| concurrent)(?: [a-z0-9:_-]*[a-z0-9_-])*"
 )
 _AMBIGUOUS = re.compile(r"true|false|null|yes|no|on|off|y|n|nan|inf", re.IGNORECASE)
-_HEAD = """# Plans, services and operations of paid-endpoint. `paid-endpoint apply FILE --dry-run` shows what a change would do.
-# A field that is left out stays as it is; so does a plan, service or operation that is left out.
+_HEAD = """# Plans, services, operations and operators of paid-endpoint. `paid-endpoint apply FILE --dry-run` shows what a change would do.
+# A field that is left out stays as it is; so does what is left out as a whole.
 """
 
 
@@ -25,7 +25,7 @@ def write_document(document: Document) -> str:
             "# From what this was exported, to tell when others have made changes since.",
             f"exported_state: {_quoted(document.exported_state)}",
         ]
-    for title, kind in (("plans", "plan"), ("services", "service")):
+    for title, kind in (("plans", "plan"), ("services", "service"), ("operators", "operator")):
         entries = document.of_kind(kind)
         if entries:
             lines += ["", *_legend(title, kind), f"{title}:"]
@@ -35,7 +35,7 @@ def write_document(document: Document) -> str:
 
 
 def _legend(title: str, kind: str) -> Iterator[str]:
-    yield f"# {title.capitalize()}, by slug."
+    yield f"# {title.capitalize()}, by {'e-mail address' if kind == 'operator' else 'slug'}."
     yield from (f"#   {field.name}: {field.help}" for field in FIELDS[kind])
     if kind == "service":
         yield "#   operations: By method and path behind the prefix, such as GET /items/{id} or POST /files/*."

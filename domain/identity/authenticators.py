@@ -37,7 +37,9 @@ class NewFactor:
         return "NewFactor(...)"
 
 
-async def begin_factor(connection: Any, settings: SecretSettings, user_id: int, email: str, product: str) -> NewFactor:
+async def begin_factor(
+    connection: Any, settings: SecretSettings, user_id: int, email: str, product: str, actor: audit.Actor
+) -> NewFactor:
     """A new secret, not in force before its first code is shown; an earlier one that was never confirmed is forgotten.
 
     Raises Conflict while a factor is in force.
@@ -52,6 +54,7 @@ async def begin_factor(connection: Any, settings: SecretSettings, user_id: int, 
     )
     if not made:
         raise Conflict("An authenticator is in force already. Switch it off first.")
+    await audit.record(connection, actor, audit.Verb.ACCOUNT_BEGIN_FACTOR, _thing(user_id, actor))
     return new_factor(secret, email, product)
 
 

@@ -71,7 +71,9 @@ class SignedInAnswer(Answer):
 async def begin(visit: Visit) -> FactorAnswer:
     """POST /api/account/factor."""
     session, settings = proven_session(visit), visit.settings
-    made = await begin_factor(visit.connection, settings.secrets, session.user_id, session.email, settings.portal.name)
+    made = await begin_factor(
+        visit.connection, settings.secrets, session.user_id, session.email, settings.portal.name, visit.actor
+    )
     return FactorAnswer(secret=made.secret, uri=made.uri, qr_svg=made.qr)
 
 

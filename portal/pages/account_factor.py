@@ -59,7 +59,7 @@ async def begin(visit: Visit) -> Response:
         return to_proof(SECURITY)
     session = proven_session(visit)
     product = visit.settings.portal.name
-    await begin_factor(visit.connection, visit.settings.secrets, session.user_id, session.email, product)
+    await begin_factor(visit.connection, visit.settings.secrets, session.user_id, session.email, product, visit.actor)
     return see_other(PATH)
 
 

@@ -54,6 +54,7 @@ async def test_an_export_applied_to_the_same_database_makes_no_difference(lived_
 
 
 async def test_an_export_applied_to_an_empty_database_makes_the_same(lived_in, empty, actor):
+    await lived_in.execute("update users set operator_role = null, admin = false, superuser = false")
     text = await export(lived_in)
     outcome = await apply(empty, text, actor)
     assert {change.how for change in outcome.differences.changes} == {"created"}

@@ -29,8 +29,8 @@ async def run(lived_in, server_urls, worker_number):
 
 async def test_export_piped_into_a_dry_run_says_no_difference(run):
     text = run("export").stdout
-    assert text.startswith("# Plans, services and operations of paid-endpoint.")
-    assert run("apply", "-", "--dry-run", stdin=text).stdout == "No difference: 16 unchanged.\n"
+    assert text.startswith("# Plans, services, operations and operators of paid-endpoint.")
+    assert run("apply", "-", "--dry-run", stdin=text).stdout == "No difference: 17 unchanged.\n"
 
 
 async def test_a_file_is_tried_applied_listed_and_taken_back(run, tmp_path):
@@ -40,10 +40,10 @@ async def test_a_file_is_tried_applied_listed_and_taken_back(run, tmp_path):
     assert tried.splitlines() == [
         "~ plan pro",
         "    price_cents: 4900 -> 5900",
-        "Would be: 1 changed; 15 unchanged. Nothing was changed.",
+        "Would be: 1 changed; 16 unchanged. Nothing was changed.",
     ]
-    assert "Done: 1 changed; 15 unchanged. Kept as " in run("apply", str(file)).stdout
-    assert run("apply", str(file)).stdout == "No difference: 16 unchanged.\n"
+    assert "Done: 1 changed; 16 unchanged. Kept as " in run("apply", str(file)).stdout
+    assert run("apply", str(file)).stdout == "No difference: 17 unchanged.\n"
     applied, found = json.loads(run("apply", "--history", "--json").stdout)
     assert (applied["kind"], applied["changes"], found["kind"]) == ("apply", 1, "found")
     assert "price_cents: 5900 -> 4900" in run("apply", "--rollback", found["id"], "--dry-run").stdout
