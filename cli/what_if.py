@@ -14,7 +14,9 @@ from cli.plans import Limits, Overages, Prices, QuotaCosts, Quotas, Shadows
 from domain.as_code.yaml_reading import LARGEST_FILE
 from domain.credit_amounts import credits_text, parse_credits
 from domain.limit_texts import parse_limits
+from domain.log_store.store import open_logs
 from domain.plan_prices import parse_price, parse_quota_cost
+from domain.settings import Settings
 from domain.what_if.drafts import Changes, read_draft
 from domain.what_if.replaying import Bound, what_if
 from domain.what_if.results import Totals, WhatIf
@@ -77,7 +79,7 @@ def what_if_(
         fail("Give the --plan that the draft begins with, or a --file with one.", USAGE)
     text = read_text(file, LARGEST_FILE) if file is not None else ""
 
-    async def replayed(connection: asyncpg.Connection, _: Any) -> WhatIf:
+    async def replayed(connection: asyncpg.Connection, settings: Settings) -> WhatIf:
         await connection.execute("set default_transaction_read_only = on")
         given = bool(limit or shadow or quota)
         changes = Changes(
@@ -91,7 +93,8 @@ def what_if_(
         draft = await read_draft(connection, plan, changes)
         scope = Scope(days, None if everybody else on_plan or draft.slug, tuple(organization or ()), today)
         bound = Bound(seconds=most_seconds, impacts=most)
-        return await what_if(connection, draft, scope, now=datetime.now(UTC), bound=bound, progress=_progress)
+        async with open_logs(settings) as logs:
+            return await what_if(connection, draft, scope, logs, now=datetime.now(UTC), bound=bound, progress=_progress)
 
     found = with_connection(replayed)
     if as_csv:

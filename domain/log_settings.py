@@ -24,6 +24,13 @@ class LogSettings(Concern, env_prefix="LOG_"):
         description="With a log store: whole days before today whose request logs stay in PostgreSQL too.",
     )
 
+    store_rollup_days: int = Field(
+        default=45,
+        ge=40,
+        le=3_650,
+        description="With a log store: days whose rollups by key stay in PostgreSQL, more than the longest limit counts; older ones move.",
+    )
+
     @field_validator("store_url")
     @classmethod
     def _is_address(cls, value: SecretStr) -> SecretStr:

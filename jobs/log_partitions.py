@@ -1,10 +1,12 @@
-"""Makes the request log's tables ahead, and drops those that are old enough."""
+"""Makes the request log's tables ahead, and drops those that are old enough; with a log store, moves old rollups there."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from domain.log_dropping import Dropping, drop_expired, span
 from domain.log_store.leaving import expire, leave_postgres
+from domain.log_store.outbox import standing
+from domain.log_store.rollup_moving import expire_hours, move_rollups
 from domain.log_store.store import open_store
 from domain.partitions import AHEAD, ensure_partitions
 from domain.settings import LogSettings
@@ -27,7 +29,11 @@ async def _with_log_store(connection: Any, now: datetime, settings: LogSettings,
         days = min(settings.store_postgres_days, settings.retention_days)
         left = await leave_postgres(connection, store, now, days)
         gone = await expire(connection, store, now, settings.retention_days)
-    return {**_told(left), "log_store": _told(gone)}
+        moved = 0
+        if await standing(connection) is not None:
+            moved = await move_rollups(connection, store, now, settings.store_rollup_days)
+        months = await expire_hours(store, now)
+    return {**_told(left), "log_store": _told(gone), "rollups_moved": moved, "hours_dropped": months}
 
 
 def _told(done: Dropping) -> Result:

@@ -100,7 +100,7 @@ async def show(visit: Visit, slug: str) -> Page:
     organization = await fetch_organization(connection, access.organization_id)
     range_ = RANGES.get(chosen(visit, "range"), RANGES["24h"])
     window = window_of(range_, datetime.now(UTC), visit.here.session.time_zone)
-    series = await series_of(connection, organization.id, window, Filter())
+    series = await series_of(connection, organization.id, window, Filter(), visit.services.logs)
     money = await _money(visit, access)
     page = OrganizationPage(
         title=organization.name,

@@ -99,7 +99,9 @@ async def _replayed(visit: Visit, given: dict[str, str]) -> WhatIf:
         async with visit.services.database.acquire() as connection:
             await connection.execute(f"set statement_timeout = {STATEMENT_MS}")  # until it goes back to the pool
             draft = await read_draft(connection, given["plan"], _changes(given))
-            return await what_if(connection, draft, _scope(given), now=datetime.now(UTC), bound=BOUND)
+            return await what_if(
+                connection, draft, _scope(given), visit.services.logs, now=datetime.now(UTC), bound=BOUND
+            )
     except asyncpg.QueryCanceledError:
         raise InvalidValue(_TOO_MUCH) from None
     finally:

@@ -10,6 +10,8 @@ from domain.analytics import sources
 from domain.analytics.sources import SUMS, Filter, Parameters
 from domain.analytics.windows import Window
 from domain.ingesting.grains import EVERY
+from domain.log_store.old_rollups import OldRollups
+from domain.log_store.store import LogStore
 from domain.snapshots import NO_ID
 
 MOST = 20
@@ -21,6 +23,8 @@ _CANDIDATES = 30
 _TOTALS = ", ".join(f"sum({name})::bigint as {name}" for name in SUMS)
 _PLAIN = ", ".join(SUMS)
 _OF_ROW = ", ".join(f"r.{name}" for name in SUMS)
+_BY_OPERATION = frozenset({"service_id", "operation_id"})
+_BY_KEY = frozenset({"key_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,21 @@ class Breakdown:
     operations: tuple[Line, ...]
 
 
-async def read_breakdown(connection: Any, access: Access, window: Window, wanted: Filter) -> Breakdown:
+async def read_breakdown(connection: Any, access: Access, window: Window, wanted: Filter, logs: LogStore) -> Breakdown:
     """The breakdown of the access's organization. Keys are the most used of the
-    30 that its weeks name.
+    30 that its weeks name. Raises what the log store raises, for windows that it has a part of.
     """
     access.require(Permission.VIEW)
-    organization_id = access.organization_id
-    rows = await connection.fetch(*_operations(organization_id, window, wanted))
-    keys = await connection.fetch(*_keys(organization_id, window, wanted))
+    organization_id, whole = access.organization_id, window.whole()
+    of_operations = of_keys = None
+    if await logs.has_moved(connection, window.start):
+        if wanted.key_id is not None:
+            asked = sources.asked(organization_id, whole, wanted, _BY_OPERATION)
+            of_operations = await logs.rollups(connection, asked)
+        candidates = await connection.fetchval(*_candidate_keys(organization_id, window, wanted))
+        of_keys = await logs.rollups(connection, sources.asked(organization_id, whole, wanted, _BY_KEY, candidates))
+    rows = await connection.fetch(*_operations(organization_id, window, wanted, of_operations))
+    keys = await connection.fetch(*_keys(organization_id, window, wanted, of_keys))
     return Breakdown(
         keys=tuple(_line(row, row["key_id"], row["name"], row["ending"] or "", "key") for row in keys),
         services=tuple(_services(rows)[:MOST]),
@@ -68,10 +79,10 @@ async def read_breakdown(connection: Any, access: Access, window: Window, wanted
     )
 
 
-def _operations(organization_id: UUID, window: Window, wanted: Filter) -> tuple[Any, ...]:
+def _operations(organization_id: UUID, window: Window, wanted: Filter, old: OldRollups | None) -> tuple[Any, ...]:
     parameters = Parameters(organization_id)
     pieces = sources.pieces(parameters, window.whole())
-    kept = sources.operations(parameters, wanted)
+    kept = sources.operations(parameters, wanted, old)
     ids = f"coalesce(r.service_id, '{NO_ID}') as service_id, coalesce(r.operation_id, '{NO_ID}') as operation_id,"
     fresh = sources.fresh(parameters, wanted, (window.start, window.edges[-1]), ids)
     statement = f"""
@@ -88,12 +99,11 @@ select used.*, o.name, s.name as service, s.slug
     return statement, *parameters.values
 
 
-def _keys(organization_id: UUID, window: Window, wanted: Filter) -> tuple[Any, ...]:
+def _keys(organization_id: UUID, window: Window, wanted: Filter, old: OldRollups | None) -> tuple[Any, ...]:
     parameters = Parameters(organization_id)
     pieces = sources.pieces(parameters, window.whole())
-    ids = f"coalesce(r.key_id, '{NO_ID}') as key_id,"
-    fresh = sources.fresh(parameters, wanted, (window.start, window.edges[-1]), ids)
-    kept = sources.keys(parameters, wanted, "(select array_agg(key_id) from candidate)::uuid[]")
+    fresh = _fresh_by_key(parameters, window, wanted)
+    kept = sources.keys(parameters, wanted, "(select array_agg(key_id) from candidate)::uuid[]", old)
     statement = f"""
 with fresh as materialized ({fresh}), candidate as materialized ({_candidates(parameters, window, wanted)}), used as (
     select key_id, {_TOTALS} from (
@@ -106,6 +116,23 @@ select used.*, k.name, k.prefix || '\u2026' || k.last4 as ending
  order by requests desc, used.key_id
 """
     return statement, *parameters.values
+
+
+def _candidate_keys(organization_id: UUID, window: Window, wanted: Filter) -> tuple[Any, ...]:
+    """The same candidates as `_keys` has, as an array."""
+    parameters = Parameters(organization_id)
+    fresh = _fresh_by_key(parameters, window, wanted)
+    candidates = _candidates(parameters, window, wanted)
+    statement = f"""
+with fresh as materialized ({fresh}), candidate as materialized ({candidates})
+select coalesce(array_agg(key_id), '{{}}')::uuid[] from candidate
+"""
+    return statement, *parameters.values
+
+
+def _fresh_by_key(parameters: Parameters, window: Window, wanted: Filter) -> str:
+    ids = f"coalesce(r.key_id, '{NO_ID}') as key_id,"
+    return sources.fresh(parameters, wanted, (window.start, window.edges[-1]), ids)
 
 
 def _candidates(parameters: Parameters, window: Window, wanted: Filter) -> str:

@@ -11,9 +11,12 @@ from domain.analytics.figures import CLASSES, Figures, total
 from domain.analytics.sources import SUMS, Filter, Parameters
 from domain.analytics.windows import PREVIOUS, Window
 from domain.histogram import BUCKETS, EDGES_US
+from domain.log_store.old_rollups import OldRollups
+from domain.log_store.store import LogStore
 
 _OTHERS = ", ".join("0" for _ in SUMS[1:])
 _TOTALS = ", ".join(f"sum({name})::bigint" for name in SUMS)
+_BY = frozenset({"bucket", "status_class"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,18 @@ class Series:
         return total(self.slots)
 
 
-async def read_series(connection: Any, access: Access, window: Window, wanted: Filter) -> Series:
-    """The series of the access's organization."""
+async def read_series(connection: Any, access: Access, window: Window, wanted: Filter, logs: LogStore) -> Series:
+    """The series of the access's organization. Raises what the log store raises, for long windows of one key."""
     access.require(Permission.VIEW)
-    return await series_of(connection, access.organization_id, window, wanted)
+    return await series_of(connection, access.organization_id, window, wanted, logs)
 
 
-async def series_of(connection: Any, organization_id: UUID, window: Window, wanted: Filter) -> Series:
+async def series_of(connection: Any, organization_id: UUID, window: Window, wanted: Filter, logs: LogStore) -> Series:
     """The same for whoever may look at any organization."""
-    statement, parameters = _statement(organization_id, window, wanted)
+    old = None
+    if wanted.key_id is not None:
+        old = await logs.rollups(connection, sources.asked(organization_id, window.pieces(), wanted, _BY))
+    statement, parameters = _statement(organization_id, window, wanted, old)
     found = _figures(await connection.fetch(statement, *parameters))
     nothing, last = Figures(), len(window.edges) - 1
     plain = [found.get(slot, nothing) for slot in range(1, last + 1)]
@@ -55,10 +61,10 @@ async def series_of(connection: Any, organization_id: UUID, window: Window, want
     )
 
 
-def _statement(organization_id: UUID, window: Window, wanted: Filter) -> tuple[str, list[Any]]:
+def _statement(organization_id: UUID, window: Window, wanted: Filter, old: OldRollups | None) -> tuple[str, list[Any]]:
     parameters = Parameters(organization_id)
     pieces = sources.pieces(parameters, window.pieces())
-    kept = sources.totals(parameters, wanted)
+    kept = sources.totals(parameters, wanted, old)
     fresh = sources.fresh(parameters, wanted, (window.before, window.edges[-1]))
     slot = _slot_of(parameters, window)
     latency_edges = parameters.add(list(EDGES_US), "bigint[]")

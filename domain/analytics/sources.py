@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.analytics.windows import Piece
 from domain.ingesting.grains import EVERY
+from domain.log_store.old_rollups import Asked, OldRollups, Range, everywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,24 @@ def pieces(parameters: Parameters, found: Sequence[Piece]) -> str:
     return f"unnest({', '.join(columns)}) as p (grain, first, next, slot)"
 
 
-def totals(parameters: Parameters, wanted: Filter) -> str:
-    """Joins to `p` the fewest rows `r` whose sums are those of the filter. $1 is the organization."""
+def asked(
+    organization_id: UUID,
+    found: Sequence[Piece],
+    wanted: Filter,
+    by: frozenset[str],
+    keys: Sequence[UUID] | None = None,
+) -> Asked:
+    """The rollups of the pieces and the filter, as they are asked for where some have left PostgreSQL."""
+    only = [wanted.key_id] if wanted.key_id is not None else keys
+    ranges = [Range(one.grain, one.first, one.next) for one in found]
+    return Asked([organization_id], ranges, by, only, wanted.service_id, wanted.operation_id)
+
+
+def totals(parameters: Parameters, wanted: Filter, old: OldRollups | None) -> str:
+    """Joins to `p` the fewest rows `r` whose sums are those of the filter. $1 is the organization.
+
+    Here and below `old` is what left PostgreSQL of the rollups, and only counts where the filter names a key.
+    """
     if wanted.key_id is None:
         of_service = EVERY if wanted.operation_id is None else None
         conditions = {
@@ -68,21 +85,21 @@ def totals(parameters: Parameters, wanted: Filter) -> str:
             "operation_id": wanted.operation_id or EVERY,
         }
         return _joined("usage_summary", parameters, conditions)
-    return _joined("usage_rollup", parameters, _conditions(wanted))
+    return _rollups(parameters, _conditions(wanted), old)
 
 
-def operations(parameters: Parameters, wanted: Filter) -> str:
+def operations(parameters: Parameters, wanted: Filter, old: OldRollups | None) -> str:
     """Joins to `p` the rows `r` of each operation in the filter."""
     if wanted.key_id is not None:
-        return _joined("usage_rollup", parameters, _conditions(wanted))
+        return _rollups(parameters, _conditions(wanted), old)
     conditions = {**_conditions(wanted), "key_id": EVERY}
     return _joined("usage_summary", parameters, conditions, f"operation_id <> {parameters.add(EVERY)}")
 
 
-def keys(parameters: Parameters, wanted: Filter, which: str) -> str:
+def keys(parameters: Parameters, wanted: Filter, which: str, old: OldRollups | None) -> str:
     """Joins to `p` the rows `r` of these keys in the filter; `which` is an SQL array."""
     rest = Filter(None, wanted.service_id, wanted.operation_id)
-    return _joined("usage_rollup", parameters, _conditions(rest), f"key_id = any({which})")
+    return _rollups(parameters, _conditions(rest), old, f"key_id = any({which})")
 
 
 def fresh(parameters: Parameters, wanted: Filter, edges: Sequence[datetime], columns: str = "") -> str:
@@ -104,6 +121,20 @@ def _conditions(wanted: Filter) -> dict[str, UUID | None]:
 
 def _joined(table: str, parameters: Parameters, conditions: dict[str, UUID | None], *more: str) -> str:
     """One index scan for each piece; without the `offset` PostgreSQL may read the whole table once instead."""
-    exact = [f"{name} = {parameters.add(value)}" for name, value in conditions.items() if value is not None]
-    bounds = ["organization_id = $1", "grain = p.grain", "bucket >= p.first", "bucket < p.next"]
-    return f"cross join lateral (select * from {table} where {' and '.join([*bounds, *exact, *more])} offset 0) as r"
+    where = " and ".join([_OF_PIECE, _exact(parameters, conditions, *more)])
+    return f"cross join lateral (select * from {table} where {where} offset 0) as r"
+
+
+def _rollups(parameters: Parameters, conditions: dict[str, UUID | None], old: OldRollups | None, *more: str) -> str:
+    """The same of the rollups by key, wherever they are."""
+    exact = _exact(parameters, conditions, *more)
+    sent, rows = (parameters.add(old.sent, "bigint"), parameters.add(old.rows, "text")) if old else ("", "")
+    return f"cross join lateral ({everywhere(old, _OF_PIECE, exact, sent, rows)} offset 0) as r"
+
+
+_OF_PIECE = "grain = p.grain and bucket >= p.first and bucket < p.next"
+
+
+def _exact(parameters: Parameters, conditions: dict[str, UUID | None], *more: str) -> str:
+    named = [f"{name} = {parameters.add(value)}" for name, value in conditions.items() if value is not None]
+    return " and ".join(["organization_id = $1", *named, *more])

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from domain.access import Access, Permission
 from domain.ingesting.grains import EVERY
+from domain.log_store.old_rollups import Asked, Range, everywhere
+from domain.log_store.store import LogStore
 from domain.snapshots import NO_ID
 
 MOST_DAYS = 90
@@ -27,16 +30,21 @@ select 'service', null, service_id, null, null, {_FIGURES}
 union all
 select 'operation', null, service_id, operation_id, null, {_FIGURES} from usage_summary
  where {_OF_DAYS} and key_id = $3 and service_id <> $3 and operation_id <> $3 group by service_id, operation_id
-union all
-select 'key', null, null, null, r.key_id, {_FIGURES}
-  from generate_series($2::timestamptz, now(), interval '1 day') as d (day) cross join lateral (
-       select * from usage_rollup where organization_id = $1 and grain = 'day' and bucket = d.day and cost_micro > 0
-          and key_id = any(array(
-              select key_id from usage_summary where organization_id = $1 and grain = 'week' and cost_micro > 0
-                 and bucket >= date_trunc('week', $2::timestamptz, 'UTC') and key_id <> $3
-               group by key_id order by sum(cost_micro) desc, key_id limit {_CANDIDATES})) offset 0) as r
- group by r.key_id
 """
+_KEYS = f"""
+select array(select key_id from usage_summary where organization_id = $1 and grain = 'week' and cost_micro > 0
+                and bucket >= date_trunc('week', $2::timestamptz, 'UTC') and key_id <> $3
+              group by key_id order by sum(cost_micro) desc, key_id limit {_CANDIDATES})
+"""
+# What was counted of one rollup after it had left PostgreSQL is one with it here.
+_SPENT_BY_KEYS = f"""
+select 'key' as part, null::uuid as service_id, null::uuid as operation_id, key_id, {_FIGURES} from (
+    select key_id, sum(r.cost_micro) as cost_micro, sum(r.requests) as requests
+      from generate_series($2::timestamptz, now(), interval '1 day') as d (day) cross join lateral ({{rollups}} offset 0) as r
+     group by key_id, r.service_id, r.operation_id, r.bucket, r.status_class having sum(r.cost_micro) > 0) as part
+ group by key_id
+"""
+_BY = frozenset({"key_id", "service_id", "operation_id", "bucket", "status_class"})
 _RECEIVED = """
 select date_trunc('day', created_at at time zone 'UTC')::date as day, sum(amount_micro)::bigint as received
   from credit_entry
@@ -101,13 +109,14 @@ class CreditStatistics:
 
 
 async def read_statistics(
-    connection: Any, access: Access, days: int, *, now: datetime | None = None
+    connection: Any, access: Access, days: int, logs: LogStore, *, now: datetime | None = None
 ) -> CreditStatistics:
-    """Of the last `days` UTC days, 1 to MOST_DAYS, with today. Raises Forbidden."""
+    """Of the last `days` UTC days, 1 to MOST_DAYS, with today. Raises Forbidden, and what the log store raises."""
     access.require(Permission.BILLING_VIEW)
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - (min(max(days, 1), MOST_DAYS) - 1) * _DAY
     rows = await connection.fetch(_SPENT, access.organization_id, first, EVERY)
+    rows += await _spent_by_keys(connection, access.organization_id, first, logs)
     received = dict(await connection.fetch(_RECEIVED, access.organization_id, first))
     spent = {row["bucket"].date(): row["spent"] for row in rows if row["part"] == "day"}
     dates = [(first + number * _DAY).date() for number in range((today - first).days + 1)]
@@ -122,6 +131,17 @@ async def read_statistics(
         [_spender(row, _operation_name(row, names)) for row in parts["operation"]],
         [_spender(row, names.get(row["key_id"], "")) for row in parts["key"]],
     )
+
+
+async def _spent_by_keys(connection: Any, organization_id: UUID, first: datetime, logs: LogStore) -> list[Any]:
+    keys = await connection.fetchval(_KEYS, organization_id, first, EVERY)
+    asked = Asked([organization_id], [Range("day", first, datetime.max.replace(tzinfo=UTC))], _BY, keys, latency=False)
+    old = await logs.rollups(connection, asked)
+    rollups = everywhere(
+        old, "grain = 'day' and bucket = d.day", "organization_id = $1 and key_id = any($3)", "$4::bigint", "$5::text"
+    )
+    more = (old.sent, old.rows) if old else ()
+    return list(await connection.fetch(_SPENT_BY_KEYS.format(rollups=rollups), organization_id, first, keys, *more))
 
 
 async def read_rate(connection: Any, access: Access, available_micro: int, *, now: datetime | None = None) -> Rate:

@@ -17,7 +17,9 @@ from domain.log_store import merging
 from domain.log_store.clickhouse import SLOW_SECONDS, ClickHouse, micros, moment_of
 from domain.log_store.conditions import AROUND_AN_ID, Conditions
 from domain.log_store.entries import COLUMNS, entries_of
+from domain.log_store.old_rollups import Asked, OldRollups
 from domain.log_store.outbox import Standing, standing
+from domain.log_store.rollup_reading import has_moved, read_old
 from domain.log_store.store import POSTGRES, ChargedIn
 from domain.request_ids import time_of
 
@@ -143,6 +145,14 @@ class ClickHouseLogs:
             return await POSTGRES.decision(connection, entry)
         rows = await self.store.rows(_KEPT_DECISION, {"id": entry.id, "at": micros(entry.at)})
         return bytes.fromhex(rows[0][0]) if rows and rows[0][0] else None
+
+    async def has_moved(self, connection: Any, since: datetime) -> bool:
+        """See LogStore."""
+        return await has_moved(connection, since)
+
+    async def rollups(self, connection: Any, asked: Asked) -> OldRollups | None:
+        """See LogStore."""
+        return await read_old(connection, self.store, asked)
 
     # -- ClickHouse's part
 

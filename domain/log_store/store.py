@@ -16,6 +16,7 @@ from domain.log_reading import LogEntry, LogFilter
 from domain.log_search import FoundLogs, LogSearch
 from domain.log_store.address import parse_address
 from domain.log_store.clickhouse import ClickHouse, LogStoreAway, LogStoreRefused
+from domain.log_store.old_rollups import Asked, OldRollups
 from domain.request_ids import time_of
 from domain.settings import Settings
 
@@ -71,9 +72,15 @@ class LogStore(Protocol):
     async def decision(self, connection: Any, entry: LogEntry) -> bytes | None:
         """The decision trace of a row that was read; None if it has none."""
 
+    async def has_moved(self, connection: Any, since: datetime) -> bool:
+        """Whether rollups by key that begin at `since` or later may have left PostgreSQL."""
+
+    async def rollups(self, connection: Any, asked: Asked) -> OldRollups | None:
+        """Rollups by key that left PostgreSQL; None where it has all that is asked for."""
+
 
 class PostgresLogs:
-    """Request logs in PostgreSQL alone."""
+    """Request logs and rollups in PostgreSQL alone."""
 
     async def search(
         self, connection: Any, organization_id: UUID, wanted: LogSearch, *, after: Cursor | None = None, limit: int = 50
@@ -123,6 +130,14 @@ class PostgresLogs:
         """See LogStore."""
         trace: bytes | None = await connection.fetchval(_DECISION, entry.id, entry.at)
         return trace
+
+    async def has_moved(self, connection: Any, since: datetime) -> bool:  # noqa: ARG002  another store needs them
+        """See LogStore."""
+        return False
+
+    async def rollups(self, connection: Any, asked: Asked) -> OldRollups | None:  # noqa: ARG002  another store needs them
+        """See LogStore."""
+        return None
 
 
 POSTGRES = PostgresLogs()

@@ -41,7 +41,34 @@ partition by toYYYYMMDD(at)
 order by (organization_id, at, id)
 settings non_replicated_deduplication_window = 10000
 """
-VERSIONS: tuple[tuple[str, ...], ...] = ((_REQUEST_LOG,),)
+# Rollups never change here: what is counted for an old hour later is one row more, and readers add them up.
+_USAGE_ROLLUP = """
+create table if not exists usage_rollup (
+    shipment Int64 codec(Delta, ZSTD(1)),
+    token UUID codec(ZSTD(1)),
+    organization_id UUID codec(ZSTD(1)),
+    key_id UUID codec(ZSTD(1)),
+    service_id UUID codec(ZSTD(1)),
+    operation_id UUID codec(ZSTD(1)),
+    bucket DateTime('UTC') codec(Delta, ZSTD(1)),
+    grain LowCardinality(String),
+    status_class UInt8,
+    requests Int64 codec(ZSTD(1)),
+    errors Int64 codec(ZSTD(1)),
+    refused Int64 codec(ZSTD(1)),
+    bytes_in Int64 codec(ZSTD(1)),
+    bytes_out Int64 codec(ZSTD(1)),
+    upstream_us_sum Int64 codec(ZSTD(1)),
+    total_us_sum Int64 codec(ZSTD(1)),
+    cost_micro Int64 codec(ZSTD(1)),
+    latency Array(Int64) codec(ZSTD(1)),
+    index by_shipment shipment type minmax granularity 1
+) engine = MergeTree
+partition by (grain, toYYYYMM(bucket))
+order by (organization_id, grain, key_id, bucket, service_id, operation_id, status_class)
+settings non_replicated_deduplication_window = 10000
+"""
+VERSIONS: tuple[tuple[str, ...], ...] = ((_REQUEST_LOG,), (_USAGE_ROLLUP,))
 
 _DATABASE = "create database if not exists {name}"
 _VERSION = """

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.ingesting.grains import EVERY
+from domain.log_store.old_rollups import Asked, Range, everywhere
+from domain.log_store.store import LogStore
 from domain.partitions import partition_name
 from domain.refusals import OutOfCredits, QuotaExceeded, RateLimited, SpendCapReached, TooManyAtOnce
 from domain.snapshots import NO_ID
@@ -34,22 +36,29 @@ _PARTITIONS = """
     select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
      where i.inhparent = 'request_log'::regclass
 """
+_HOURS_OR_DAYS = """
+    (grain = 'hour' and bucket >= greatest($2::timestamptz, $4::timestamptz) and bucket < $3
+     or grain = 'day' and bucket >= $2 and bucket < least($3::timestamptz, $4::timestamptz))
+"""
 _ROLLUPS = """
     select r.organization_id, r.key_id, r.service_id, r.operation_id, r.bucket, r.grain,
            sum(r.requests)::bigint as requests, sum(r.refused)::bigint as refused, sum(r.cost_micro)::bigint as cost_micro,
            coalesce(sum(r.requests) filter (where r.status_class between 1 and 3), 0)::bigint as good
-      from usage_rollup r
-     where r.organization_id = any($1) and r.service_id <> $5
-       and (r.grain = 'hour' and r.bucket >= greatest($2::timestamptz, $4::timestamptz) and r.bucket < $3
-            or r.grain = 'day' and r.bucket >= $2 and r.bucket < least($3::timestamptz, $4::timestamptz))
+      from ({rollups}) r where r.service_id <> $5
      group by 1, 2, 3, 4, 5, 6 order by r.organization_id, r.bucket, r.key_id
 """
+_BUCKETS = "grain = $2 and bucket >= $3 and bucket < $4"
 _USED = """
     select r.key_id, r.service_id, r.operation_id, sum(r.requests - r.refused)::bigint as requests,
            sum(r.cost_micro)::bigint as cost_micro
-      from {table} r
-     where r.organization_id = $1 and r.grain = $2 and r.bucket >= $3 and r.bucket < $4 and {which} group by 1, 2, 3
+      from ({source}) r group by 1, 2, 3
 """
+_EVERY_KEY = f"""
+    select * from usage_summary where organization_id = $1 and {_BUCKETS}
+       and key_id = '{EVERY}' and service_id <> '{EVERY}' and operation_id <> '{EVERY}'
+"""
+_BY_KEY = frozenset({"key_id", "service_id", "operation_id"})
+_BY_ALL = _BY_KEY | {"organization_id", "bucket", "status_class"}
 _MOVED = """
     select organization_id, round(date_part('epoch', created_at) * 1000000)::bigint as at,
            case when credit = 'credits' then amount_micro else -amount_micro end as micro
@@ -116,26 +125,40 @@ async def read_rows(
 
 
 async def read_rollups(
-    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, now: datetime
+    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, now: datetime, logs: LogStore
 ) -> list[Rolled]:
-    """By organization and time: hours as far as they are kept, days before."""
+    """By organization and time: hours as far as they are kept, days before. Raises what the log store raises."""
     kept = (now - _HOURS_KEPT).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = await connection.fetch(_ROLLUPS, list(ids), since, until, kept, NO_ID)
+    ranges = [Range("hour", max(since, kept), until), Range("day", since, min(until, kept))]
+    wanted = [one for one in ranges if one.first < one.next]
+    old = await logs.rollups(connection, Asked(list(ids), wanted, _BY_ALL, latency=False))
+    rollups = everywhere(old, _HOURS_OR_DAYS, "organization_id = any($1)", "$6::bigint", "$7::text")
+    more = (old.sent, old.rows) if old else ()
+    rows = await connection.fetch(_ROLLUPS.format(rollups=rollups), list(ids), since, until, kept, NO_ID, *more)
     return [Rolled(*row)._replace(operation_id=_known(row["operation_id"])) for row in rows]
 
 
 async def used_between(
-    connection: Any, organization_id: UUID, since: datetime, until: datetime, now: datetime, *, by_key: bool
+    connection: Any,
+    organization_id: UUID,
+    since: datetime,
+    until: datetime,
+    now: datetime,
+    logs: LogStore,
+    *,
+    by_key: bool,
 ) -> list[Used]:
     """What was let through, from the hour (90 days ago: the day) of `since` on; never too little."""
     grain = "hour" if since > now - _HOURS_KEPT else "day"
     begin = since.replace(minute=0, second=0, microsecond=0)
     begin = begin if grain == "hour" else begin.replace(hour=0)
-    every = f"'{EVERY}'"
-    table, which = "usage_summary", f"r.key_id = {every} and r.service_id <> {every} and r.operation_id <> {every}"
+    source, old = _EVERY_KEY, None
     if by_key:
-        table, which = "usage_rollup", "true"
-    rows = await connection.fetch(_USED.format(table=table, which=which), organization_id, grain, begin, until)
+        asked = Asked([organization_id], [Range(grain, begin, until)], _BY_KEY, latency=False)
+        old = await logs.rollups(connection, asked)
+        source = everywhere(old, _BUCKETS, "organization_id = $1", "$5::bigint", "$6::text")
+    more = (old.sent, old.rows) if old else ()
+    rows = await connection.fetch(_USED.format(source=source), organization_id, grain, begin, until, *more)
     return [Used(*row)._replace(operation_id=_known(row["operation_id"])) for row in rows]
 
 

@@ -10,6 +10,7 @@ from domain.cost_formulas import formula_of
 from domain.entitlements import effective_limits
 from domain.ingesting.grains import EVERY
 from domain.limit_overrides import holding
+from domain.log_store.store import LogStore
 from domain.plan_terms import PlanTerms, snapshot_of
 from domain.plan_versions import terms_of
 from domain.prices import price_micro, quota_cost
@@ -49,8 +50,8 @@ class Terms:
 class TermsNow:
     """Reads terms, each once. `seen` collects what notes are about."""
 
-    def __init__(self, connection: Any, draft: Draft) -> None:
-        self._connection, self._draft = connection, draft
+    def __init__(self, connection: Any, draft: Draft, logs: LogStore) -> None:
+        self._connection, self._draft, self._logs = connection, draft, logs
         self._now_offers, self._draft_offers = offers_of(draft.present), offers_of(draft.services)
         self._held: dict[tuple[UUID, UUID | None], PlanTerms] = {}
         self.seen: set[str] = set()
@@ -93,7 +94,7 @@ class TermsNow:
         if not months or begun >= since:
             return ()
         by_key = any(limit.scope == "key" for limit in months)
-        return await used_between(self._connection, subject.id, begun, since, now, by_key=by_key)
+        return await used_between(self._connection, subject.id, begun, since, now, self._logs, by_key=by_key)
 
     def _look_at_formulas(self) -> bool:
         """Whether some operation has one that needs texts of the log."""

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from domain.log_store.store import LogStore
 from domain.what_if.drafts import Draft
 from domain.what_if.history import exact_from, numbers_of_rows, read_movements, read_rollups, read_rows
 from domain.what_if.notes import notes_of
@@ -54,6 +55,7 @@ async def what_if(
     connection: Any,
     draft: Draft,
     scope: Scope,
+    logs: LogStore,
     *,
     now: datetime,
     bound: Bound = WHOLE,
@@ -65,7 +67,7 @@ async def what_if(
     """
     since, until = scope.span(now)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        run = _Run(connection, draft, since, until, now, bound, progress)
+        run = _Run(connection, draft, logs, since, until, now, bound, progress)
         run.exact_since = await exact_from(connection, since, until)
         await run.replay(await subject_ids(connection, scope))
     return run.result()
@@ -78,6 +80,7 @@ class _Run:
         self,
         connection: Any,
         draft: Draft,
+        logs: LogStore,
         since: datetime,
         until: datetime,
         now: datetime,
@@ -85,10 +88,11 @@ class _Run:
         progress: Progress | None,
     ) -> None:
         self._connection, self._draft, self._bound, self._now = connection, draft, bound, now
+        self._logs = logs
         self._progress: Progress = progress or _untold
         self._since, self._until, self.exact_since = since, until, since
         self._begun = monotonic()
-        self._terms = TermsNow(connection, draft)
+        self._terms = TermsNow(connection, draft, logs)
         self._rows = self._whole = self._replayed = self._subjects = 0
         self._cut = ""
         self._totals = Totals()
@@ -124,7 +128,9 @@ class _Run:
         changed, moved = await read_movements(self._connection, list(subjects), self.exact_since)
         rollups: dict[UUID, list[Any]] = {}
         if self._since < self.exact_since:
-            rows = await read_rollups(self._connection, list(subjects), self._since, self.exact_since, self._now)
+            rows = await read_rollups(
+                self._connection, list(subjects), self._since, self.exact_since, self._now, self._logs
+            )
             rollups = {key: list(group) for key, group in groupby(rows, attrgetter("organization_id"))}
         begun = {}
         for organization_id, subject in subjects.items():

@@ -139,8 +139,8 @@ async def stats(visit: Visit, query: LookQuery) -> StatsAnswer:
     """GET /api/dashboard/stats."""
     window, wanted = _look(visit, query)
     billing = visit.access.may(Permission.BILLING_VIEW)
-    series = await read_series(visit.connection, visit.access, window, wanted)
-    lines = await read_breakdown(visit.connection, visit.access, window, wanted)
+    series = await read_series(visit.connection, visit.access, window, wanted, visit.services.logs)
+    lines = await read_breakdown(visit.connection, visit.access, window, wanted, visit.services.logs)
     standing = await read_standing(visit.connection, visit.services.limiter, visit.access, window.now)
     return StatsAnswer(
         range=query.range,
@@ -164,7 +164,7 @@ async def chart_data(visit: Visit, query: ChartQuery) -> ChartAnswer:
     if query.metric == "credits":
         visit.access.require(Permission.BILLING_VIEW)
     window, wanted = _look(visit, query)
-    series = await read_series(visit.connection, visit.access, window, wanted)
+    series = await read_series(visit.connection, visit.access, window, wanted, visit.services.logs)
     unit, lanes = _LANES[query.metric]
     return ChartAnswer(
         range=query.range,

@@ -224,7 +224,7 @@ async def export(visit: Visit, query: FilterQuery) -> Response:
 
 async def statistics(visit: Visit, query: StatisticsQuery) -> StatisticsAnswer:
     """GET /api/credits/statistics."""
-    found = await read_statistics(visit.connection, visit.access, query.days)
+    found = await read_statistics(visit.connection, visit.access, query.days, visit.services.logs)
     return StatisticsAnswer(
         days=[
             DayAnswer(day=day.day, spent=credits_text(day.spent_micro), received=credits_text(day.received_micro))

@@ -86,7 +86,7 @@ async def show(visit: Visit) -> Page:
     asked = visit.request.query_params.get("days", str(SPANS[0]))
     if asked not in {str(span) for span in SPANS}:
         raise InvalidValue(f"Statistics are for {' or '.join(map(str, SPANS))} days.")
-    found = await read_statistics(visit.connection, visit.access, int(asked))
+    found = await read_statistics(visit.connection, visit.access, int(asked), visit.services.logs)
     return CreditStatisticsPage(
         title="Credit statistics",
         root=f"/o/{visit.access.slug}/credits",

@@ -91,7 +91,7 @@ async def show(visit: Visit) -> Page:
     look = look_of(visit.request.query_params)
     now = datetime.now(UTC)
     window = window_of(look.range, now, visit.person.time_zone)
-    series = await read_series(visit.connection, visit.access, window, look.wanted)
+    series = await read_series(visit.connection, visit.access, window, look.wanted, visit.services.logs)
     choices = await read_choices(visit.connection, visit.access, look.wanted)
     billing = visit.access.may(Permission.BILLING_VIEW)
     new = not (choices.used or series.total.requests or look.wanted.any)
@@ -103,7 +103,7 @@ async def show(visit: Visit) -> Page:
         series=series,
         tiles=tiles(series, billing=billing),
         drawings=drawings(series),
-        breakdown=await read_breakdown(visit.connection, visit.access, window, look.wanted),
+        breakdown=await read_breakdown(visit.connection, visit.access, window, look.wanted, visit.services.logs),
         choices=choices,
         standing=await read_standing(visit.connection, visit.services.limiter, visit.access, now),
         live=await read_live(visit.connection, visit.access.organization_id, (), now),

@@ -11,6 +11,7 @@ from domain.analytics.breakdown import read_breakdown
 from domain.analytics.series import read_series
 from domain.analytics.sources import Filter
 from domain.analytics.windows import RANGES, window_of
+from domain.log_store.store import POSTGRES
 from tests.integration.domain.analytics.conftest import DAYS_OF_LOGS
 from tests.usage import call, stored
 
@@ -66,7 +67,7 @@ async def test_series_sum_to_totals_which_are_the_rows_of_the_log(database, seed
         for range_ in RANGES.values():
             window = window_of(range_, now, zone)
             wanted = dice.choice(filters)
-            series = await read_series(database, access, window, wanted)
+            series = await read_series(database, access, window, wanted, POSTGRES)
             for first, following, figures in zip(window.edges, window.edges[1:], series.slots, strict=False):
                 expected = counted(rows, first, following, wanted)
                 assert expected == {name: getattr(figures, name) for name in expected}, (zone, range_.name, wanted)
@@ -80,7 +81,7 @@ async def test_series_sum_to_totals_which_are_the_rows_of_the_log(database, seed
             assert before == {name: getattr(series.before, name) for name in before}
             elapsed = counted(rows, window.start, window.hour, wanted)
             assert elapsed == {name: getattr(series.elapsed, name) for name in elapsed}
-            lines = await read_breakdown(database, access, window, wanted)
+            lines = await read_breakdown(database, access, window, wanted, POSTGRES)
             for part in (lines.keys, lines.services, lines.operations):
                 assert sum(line.requests for line in part) == whole["requests"]
                 assert sum(line.cost_micro for line in part) == whole["cost_micro"]
@@ -110,7 +111,7 @@ async def test_latencies_are_those_of_all_requests_folded_or_not(database, acces
     calls = [call(access.organization_id, now, uuid4(), total_us=us) for us in (1_000, 2_000, 4_000, 900_000)]
     await stored(database, calls[:2])
     await stored(database, calls[2:], folded=False)
-    total = (await read_series(database, access, window_of(RANGES["24h"], now, "UTC"), Filter())).total
+    total = (await read_series(database, access, window_of(RANGES["24h"], now, "UTC"), Filter(), POSTGRES)).total
     assert total.p50_us == pytest.approx(2_000, rel=0.27)
     assert total.p99_us == pytest.approx(900_000, rel=0.27)
 
@@ -119,6 +120,6 @@ async def test_a_filter_of_what_is_anothers_finds_nothing(database, access):
     now, other, key = datetime.now(UTC), uuid4(), uuid4()
     await stored(database, [call(other, now, key, uuid4(), uuid4())])
     window = window_of(RANGES["24h"], now, "UTC")
-    assert (await read_series(database, access, window, Filter(key_id=key))).total.requests == 0
-    lines = await read_breakdown(database, access, window, Filter(key_id=key))
+    assert (await read_series(database, access, window, Filter(key_id=key), POSTGRES)).total.requests == 0
+    lines = await read_breakdown(database, access, window, Filter(key_id=key), POSTGRES)
     assert lines.keys == lines.services == lines.operations == ()

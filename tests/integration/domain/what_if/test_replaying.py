@@ -9,6 +9,7 @@ from domain import plans
 from domain.faults import InvalidValue, NotFound
 from domain.limit_overrides import override_limit
 from domain.limit_texts import parse_limits
+from domain.log_store.store import POSTGRES
 from domain.plan_prices import parse_price, parse_quota_cost
 from domain.what_if.drafts import Changes, read_draft
 from domain.what_if.replaying import Bound, what_if
@@ -31,7 +32,7 @@ def at(hour, second=0.0):
 
 async def replayed(connection, scope=YESTERDAY, *, plan="starter", bound=None, **changes):
     draft = await read_draft(connection, plan, Changes(**changes))
-    return await what_if(connection, draft, scope, now=NOW, **({"bound": bound} if bound else {}))
+    return await what_if(connection, draft, scope, POSTGRES, now=NOW, **({"bound": bound} if bound else {}))
 
 
 async def test_without_history_nothing_is_refused_and_nothing_spent(connection, history):
@@ -279,6 +280,7 @@ async def test_a_run_ends_within_a_large_organization(connection, history, monke
         connection,
         draft,
         YESTERDAY,
+        POSTGRES,
         now=NOW,
         bound=Bound(rows=8),
         progress=lambda done, whole: told.append((done, whole)),
@@ -320,7 +322,7 @@ async def test_the_transaction_is_read_only_by_itself(connection, history):
             seen.append(await connection.fetchval("show transaction_read_only"))
             return await connection.fetch(*arguments)
 
-    await what_if(Watched(), draft, YESTERDAY, now=NOW)
+    await what_if(Watched(), draft, YESTERDAY, POSTGRES, now=NOW)
     assert set(seen) == {"on"}
 
 

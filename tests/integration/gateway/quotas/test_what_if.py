@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from domain.log_store.store import POSTGRES
 from domain.what_if.drafts import read_draft
 from domain.what_if.history import DEMAND
 from domain.what_if.organizations import Replayed
@@ -74,7 +75,7 @@ async def test_a_replay_admits_what_the_gateway_admitted_on_both_sides(market: M
     )
     draft = await read_draft(market.connection, plan)
     scope = Scope(days=0, today=True, organizations=(buyers[0].slug,))
-    found = await what_if(market.connection, draft, scope, now=datetime.now(UTC))
+    found = await what_if(market.connection, draft, scope, POSTGRES, now=datetime.now(UTC))
     in_fact = [[row["refusal"] is not None for row in each] for each in rows]
     assert decided == list(zip(*in_fact, strict=True))
     (one,) = found.impacts
