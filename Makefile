@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 UV := $(BIN)/python -m uv pip --system-certs
 # uv installs four times as fast; pip does what uv cannot, with a mirror that only pip knows for example.
 INSTALL = $(UV) install --quiet --python $(BIN)/python --require-hashes -r $(1) || $(PIP) -r $(1)

@@ -51,7 +51,7 @@ def check_packages(lock: Path) -> Finding:
         "packages",
         ", ".join(different[:5]) or "as pinned",
         warns=bool(different),
-        advice="Install them again: pip install --require-hashes -r requirements.lock",
+        advice="Install them again: pip install --no-deps --require-hashes -r requirements.lock",
     )
 
 

@@ -1,12 +1,14 @@
 """The edges' configurations: what nginx says of ours, and what both must say of addresses and slow heads."""
 
+import shutil
 import subprocess
 
 import pytest
 
-from tests.deploy import DEPLOY, NGINX, nginx_configuration
+from tests.deploy import DEPLOY, NGINX, certificate, nginx_configuration
 
 NGINX_TEXT = (DEPLOY / "nginx.conf").read_text()
+HAPROXY_PROGRAM = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 HAPROXY = [line.strip() for line in (DEPLOY / "haproxy.cfg").read_text().splitlines()]
 
 
@@ -43,3 +45,21 @@ def test_haproxy_names_backends_and_sections_that_exist():
     }  # fmt: skip
     assert "timeout http-request 10s" in HAPROXY
     assert "retry-on conn-failure" in HAPROXY
+
+
+@pytest.mark.skipif(not HAPROXY_PROGRAM, reason="haproxy is not here")
+def test_haproxy_takes_it(tmp_path):
+    certificate(tmp_path)
+    both = (tmp_path / "fullchain.pem").read_bytes() + (tmp_path / "key.pem").read_bytes()
+    (tmp_path / "edge").mkdir()
+    (tmp_path / "edge/site.pem").write_bytes(both)
+    file = tmp_path / "haproxy.cfg"
+    text = (DEPLOY / "haproxy.cfg").read_text()
+    assert "/etc/paid-endpoint/tls/" in text
+    # Who is nobody in particular may open few files: what is checked is the form.
+    file.write_text(
+        text.replace("/etc/paid-endpoint/tls/", f"{tmp_path}/edge/").replace("maxconn 20000", "maxconn 200")
+    )
+    said = subprocess.run([HAPROXY_PROGRAM, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "[WARNING]" not in said.stderr

@@ -130,6 +130,12 @@ def test_what_runs_more_than_once_is_not_evicted_all_at_once(name):
     assert budget["selector"]["matchLabels"] == PODS[name]["metadata"]["labels"]
 
 
+def test_backups_do_not_fill_their_claim():
+    assert container_of("backup")["args"][-2] == "--keep-days"
+    (claim,) = PODS["backup"]["spec"]["volumes"][:1]
+    assert ("PersistentVolumeClaim", claim["persistentVolumeClaim"]["claimName"]) in OBJECTS
+
+
 def test_services_and_policies_select_pods_and_ports_that_exist():
     for (kind, name), part in OBJECTS.items():
         if kind == "Service":

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -65,3 +67,15 @@ def test_panels_have_their_places_and_variables_that_exist():
             assert set(re.findall(r"\$\w+", target["expr"])) <= VARIABLES
     defined = {f"${variable['name']}" for variable in DASHBOARD["templating"]["list"]}
     assert defined == VARIABLES - {"$__rate_interval"}
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not here")
+def test_prometheus_takes_them():
+    said = subprocess.run(
+        ["promtool", "check", "rules", str(DEPLOY / "prometheus/alerts.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    assert f"{len(ALERTS)} rules found" in said.stdout
