@@ -32,7 +32,7 @@ OUT_OF_REACH = 10**12
 START_SECONDS = 60.0
 """Three processes that import the product, perhaps on a machine that does much else."""
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 40.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class RunningGateway:
             await client.send(raw)
             return (await client.answers(1, seconds, [method])).final[0]
 
-    async def serves(self, prefix: str, seconds: float = 5.0) -> None:
+    async def serves(self, prefix: str, seconds: float = 20.0) -> None:
         """Wait until a service that was just made is known: without a key it is 401, not 404. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while (await self.ask(self.request(prefix, ""))).status == 404:

@@ -15,7 +15,7 @@ from cli.supervisor.env_file import read_env_file
 from cli.supervisor.ports import is_free
 from tests.integration.cli.processes import ROOT, wait_until
 
-START_SECONDS, STOP_SECONDS = 240, 20
+START_SECONDS, STOP_SECONDS = 240, 60
 
 
 class Up:

@@ -45,13 +45,13 @@ async def prefix(gateway: RunningGateway, world: World) -> AsyncIterator[str]:
 async def test_a_tunnel_is_recorded_once_with_its_bytes(gateway: RunningGateway, world: World, prefix: str) -> None:
     async with await RawClient.connect(gateway.address) as client:
         await client.send(gateway.request(f"{prefix}/echo", world.tenant.key, *HANDSHAKE))
-        assert await client.until(lambda: b"\r\n\r\n" in client.received, 5)
+        assert await client.until(lambda: b"\r\n\r\n" in client.received, 20)
         await client.send(b"ping!")
-        assert await client.until(lambda: client.received.endswith(b"ping!"), 5)
+        assert await client.until(lambda: client.received.endswith(b"ping!"), 20)
         client.half_close()
         assert await client.ended(5)
     query = "select outcome, status, bytes_in, bytes_out from request_log where path = $1"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     async with connected(world.database_url) as connection:
         while not (rows := await connection.fetch(query, f"{prefix}/echo")) and time.monotonic() < deadline:
             await asyncio.sleep(0.05)

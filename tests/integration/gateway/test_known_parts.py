@@ -83,7 +83,7 @@ async def test_a_minimum_plan_holds_where_both_parts_are_known(gateway: RunningG
         await connection.execute(f"update plan set sort_order = 99 where id = {plan}", world.tenant.organization_id)
         await connection.execute(f"update plan set sort_order = 1 where id = {plan}", world.other.organization_id)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while await _statuses(gateway, gateway.request("/based/plan", world.other.key), 1) != {403}:
                     await asyncio.sleep(0.05)
             assert await _statuses(gateway, gateway.request("/based/plan", world.tenant.key)) == {200}
@@ -91,7 +91,7 @@ async def test_a_minimum_plan_holds_where_both_parts_are_known(gateway: RunningG
             assert await _statuses(gateway, gateway.request("/based/plan", world.other.key)) == {403}
         finally:
             await connection.execute("update service set minimum_plan_id = null where slug = 'based'")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while await _statuses(gateway, gateway.request("/based/plan", world.other.key), 1) != {200}:
                     await asyncio.sleep(0.05)
 

@@ -79,7 +79,7 @@ async def test_one_person_never_holds_all_connections_to_the_database(portal: Po
         stuck = [asyncio.create_task(rename(turn)) for turn in range(12)]
         try:
             await until(lambda: portal.pool.get_size() - portal.pool.get_idle_size() > 1)
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(20):
                 assert (await neighbour.browser.get(f"{neighbour.root}/team")).status_code == 200
         finally:
             await transaction.rollback()

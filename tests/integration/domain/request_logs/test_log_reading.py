@@ -104,10 +104,10 @@ async def test_goes_on_after_its_connection_was_lost(database, own_pool, caplog)
     begun = datetime.now(UTC)
     async with following(own_pool, LogFilter(since=begun)) as entries:
         await store(database, [log_row()])
-        await until(lambda: len(entries) == 1, seconds=5)
+        await until(lambda: len(entries) == 1, seconds=20)
         await database.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
         )
         await store(database, [log_row()])
-        await until(lambda: len(entries) == 2, seconds=10)
+        await until(lambda: len(entries) == 2, seconds=20)

@@ -170,10 +170,11 @@ async def test_a_service_that_hangs_keeps_no_other_waiting(mortal: JobShop) -> N
             connection, service_slug=other, method="*", path_pattern="/*", name="job", asynchronous=True
         )
     await mortal.gateway.serves(f"/{other}")
+    await mortal.pool.execute("update service set first_byte_timeout_ms = 120000 where slug = 'work'")
     for _ in range(5):
         await customer.start("hangs")
     with dispatching(mortal, ASYNC_CONCURRENCY="2"):
         await until(lambda: mortal.sent(hangs), 30, "a job that hangs")
         made = json.loads((await customer.ask(f"/{other}/quick", method="POST", body=b"1")).body)["id"]
-        await customer.until(made, "processing", 5)
+        await customer.until(made, "processing")
     assert len(mortal.sent(hangs)) == 1

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -58,7 +59,7 @@ async def test_a_service_has_no_more_jobs_at_work_than_it_may(shop: JobShop, cus
             for done in range(4):
                 wanted = min(done + 2, 5)
                 await until(lambda wanted=wanted: len(shop.sent(kind)) == wanted, 20, f"{wanted} jobs upstream")
-                most, deadline = 0, time.monotonic() + 1
+                most, deadline = 0, time.monotonic() + 0.7
                 while time.monotonic() < deadline:
                     working = await one(shop, "select count(*) from async_job where working")
                     most = max(most, working)  # type: ignore[call-overload]
@@ -76,7 +77,7 @@ async def test_a_service_has_no_more_jobs_at_work_than_it_may(shop: JobShop, cus
 async def test_who_pays_with_quotas_has_nothing_held(shop: JobShop) -> None:
     buyer = await shop.customer(0)
     await shop.pool.execute("update organization set billing_mode = 'quota' where id = $1", buyer.id)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while (answer := await buyer.ask(buyer.target("job"), method="POST", body=b"1")).status != 202:
         assert time.monotonic() < deadline, answer
     job_id = json.loads(answer.body)["id"]
@@ -87,7 +88,7 @@ async def test_who_pays_with_quotas_has_nothing_held(shop: JobShop) -> None:
 async def test_a_spend_cap_counts_what_is_held(shop: JobShop) -> None:
     buyer = await shop.customer()
     await shop.pool.execute("update organization set spend_cap_day_micro = $2 where id = $1", buyer.id, 2 * PRICE)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not json.loads((await buyer.ask("/user/usage")).body)["spend_caps"]:
         assert time.monotonic() < deadline
     statuses = [(await buyer.ask(buyer.target("job"), method="POST", body=b"1")).status for _ in range(3)]
@@ -103,7 +104,7 @@ async def test_a_formula_says_what_is_held(shop: JobShop, customer: Customer) ->
         )  # fmt: skip
         with pytest.raises(InvalidValue, match="asynchronous"):
             await operations.change(connection, made.id, cost_formula="0.5 * answer.bytes")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     target = f"/orders/pages/{customer.tenant.slug}?pages=4"
     while (answer := await customer.ask(target, method="POST", body=b"1")).first("x-credits-at-most") != "2":
         assert time.monotonic() < deadline, answer
@@ -149,6 +150,7 @@ async def test_a_job_outlives_the_key_that_asked_for_it(shop: JobShop, customer:
 
 
 async def test_what_a_job_cost_is_counted_once_where_spending_is_shown(shop: JobShop, customer: Customer) -> None:
+    begun = datetime.now(UTC).date()
     job_id = await customer.start()
     await shop.call_back(job_id, status="completed")
     async with shop.pool.acquire() as connection:
@@ -156,7 +158,7 @@ async def test_what_a_job_cost_is_counted_once_where_spending_is_shown(shop: Job
             await sweep(connection)
             await count_charged(connection)
     for table, where in (("usage_rollup", "grain = 'day'"), ("organization_usage", "grain = 'month'")):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 20
         query = f"select sum(cost_micro) as cost, sum(requests) as requests from {table} where organization_id = $1 and {where}"
         # The request itself is folded a moment later.
         while (row := await shop.pool.fetchrow(query, customer.id))["requests"] < 1:
@@ -167,9 +169,8 @@ async def test_what_a_job_cost_is_counted_once_where_spending_is_shown(shop: Job
         await one(shop, "select cost_micro from request_log where organization_id = $1 and status = 202", customer.id)
         == 0
     )
-    from datetime import UTC, datetime
-
-    assert await requests_today(shop.pool, customer.id, datetime.now(UTC).date()) == 1
+    days = {begun, datetime.now(UTC).date()}
+    assert sum([await requests_today(shop.pool, customer.id, day) for day in days]) == 1
 
 
 async def test_the_ledger_names_the_job(shop: JobShop, customer: Customer) -> None:
