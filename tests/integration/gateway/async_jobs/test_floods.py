@@ -12,7 +12,6 @@ from domain.async_jobs import key_reading
 from tests.async_jobs import Customer, JobShop
 from tests.job_rows import asynchronous_operation, write_job
 
-
 TRIES = 4
 """A machine may be busy for a moment; whoever has to wait for a flood waits each time."""
 
