@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from domain.catalog import key_reading
 from domain.catalog.catalog import Catalog
 from domain.databases import open_pool
 from domain.settings import DatabaseSettings
@@ -65,8 +66,9 @@ async def test_who_gives_up_waiting_does_not_take_the_answer_from_others(counted
 
 
 @pytest.fixture
-async def held(database_url):
-    """A catalog whose reads go through a proxy that can hold the answers, while its listener does not."""
+async def held(database_url, monkeypatch):
+    """A catalog whose reads go through a proxy that can hold the answers for long, while its listener does not."""
+    monkeypatch.setattr(key_reading, "READ_SECONDS", 60.0)
     async with FaultProxy(address_of(database_url)) as proxy:
         pool = await open_pool(DatabaseSettings(url=dsn_through(proxy, database_url), pool_max_size=1), "held reads")
         catalog = Catalog(pool, catalog_settings(database_url))
