@@ -25,7 +25,7 @@ up: $(RUNTIME) ## run everything here, until Ctrl-C; data in .data; PORT_OFFSET=
 	@exec $(BIN)/python -m cli.main up
 
 test: $(DEV) ## the whole test suite on its own databases
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope $(ARGS)
 
 check: $(DEV) ## lint, format, types, imports
 	$(BIN)/python -m ruff check .

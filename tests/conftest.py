@@ -101,12 +101,12 @@ def database_of(server_url: str, name: str) -> str:
     return f"{server_url.rpartition('/')[0]}/{name}"
 
 
-async def copy_template(server_url: str, name: str) -> str:
-    """A new migrated database; its DSN."""
+async def copy_template(server_url: str, name: str, template: str = TEMPLATE) -> str:
+    """A new migrated database, or one that is as another; its DSN."""
     connection = await asyncpg.connect(server_url)
     try:
         await connection.execute(f"drop database if exists {name} with (force)")
-        await connection.execute(f"create database {name} template {TEMPLATE}")
+        await connection.execute(f"create database {name} template {template}")
     finally:
         await connection.close()
     return database_of(server_url, name)

@@ -1,35 +1,53 @@
 """In which order, and beside which others, xdist's workers take the tests.
 
-A module goes to one worker as a whole (as does a group, by its mark), so that what it shares is made once. What takes long
-comes first: at the end there is something short for whoever is idle.
+A module goes to one worker as a whole, and so does a folder whose modules share what takes long to start: it is started once
+for each way in which it is run. What takes long comes first: at the end there is something short for whoever is idle.
 """
 
 import pytest
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
+
+SHARING = (
+    "tests/e2e/flows/",
+    "tests/integration/gateway/async_jobs/",
+    "tests/integration/gateway/charging/",
+    "tests/integration/gateway/replaying/",
+    "tests/integration/gateway/exchange/",
+)
+"""Folders with a fixture for all of their modules that starts programs of ours."""
 
 LONG = (
-    "looks",
-    "flows",
-    "drills/test_storms.py",
+    "tests/e2e/looks/test_office_pages.py",
+    "tests/e2e/flows/",
+    "tests/drills/test_storms.py",
+    "tests/integration/gateway/async_jobs/",
+    "tests/integration/gateway/charging/",
+    "tests/integration/gateway/replaying/",
+    "tests/e2e/looks/test_pages.py",
 )
-"""Groups, and modules below `tests`, of more than half a minute; longest first."""
+"""Units of work of more than half a minute; longest first."""
 
 
-class ByModule(LoadGroupScheduling):
-    """A unit of work is a group or a module, in the order in which they were collected."""
+def unit_of(nodeid: str) -> str:
+    """The folder or the module that a test is taken with."""
+    return next((folder for folder in SHARING if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+class ByUnit(LoadScopeScheduling):
+    """A unit of work is a sharing folder or a module, in the order in which they were collected."""
 
     def __init__(self, config: pytest.Config, log=None) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        return super()._split_scope(nodeid).partition("::")[0]
+        return unit_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log):
-    """Ours in the place of xdist's for `--dist loadgroup`."""
-    return ByModule(config, log) if config.getvalue("dist") == "loadgroup" else None
+    """Ours in the place of xdist's for `--dist loadscope`."""
+    return ByUnit(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(trylast=True)
@@ -39,6 +57,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(item: pytest.Item) -> int:
-    group = item.get_closest_marker("xdist_group")
-    name = group.args[0] if group else item.nodeid.partition("::")[0].removeprefix("tests/")
-    return LONG.index(name) if name in LONG else len(LONG)
+    unit = unit_of(item.nodeid)
+    return LONG.index(unit) if unit in LONG else len(LONG)

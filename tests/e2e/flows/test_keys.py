@@ -14,7 +14,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(240),
-    pytest.mark.xdist_group("flows"),
     NEEDS_CHROMIUM,
 ]
 LOG_SECONDS, REVOKE_SECONDS = 2.0, 1.0

@@ -17,7 +17,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(240),
-    pytest.mark.xdist_group("flows"),
     NEEDS_CHROMIUM,
 ]
 ARRIVES_SECONDS = 1.0

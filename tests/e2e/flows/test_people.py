@@ -11,7 +11,6 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.slow,
     pytest.mark.timeout(240),
-    pytest.mark.xdist_group("flows"),
     NEEDS_CHROMIUM,
 ]
 

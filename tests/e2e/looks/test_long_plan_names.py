@@ -7,7 +7,7 @@ from domain.limit_texts import parse_limits
 from tests.e2e.looks.inspecting import inspect_address, new_tab
 from tests.e2e.looks.site import NEEDS_CHROMIUM, chromium, served
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("looks"), NEEDS_CHROMIUM]
+pytestmark = [pytest.mark.e2e, NEEDS_CHROMIUM]
 
 
 async def test_the_subscription_fits_whatever_plans_are_called(fresh_database_url, redis_url, tmp_path):

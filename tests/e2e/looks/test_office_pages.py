@@ -12,7 +12,6 @@ from tests.portals import portal_settings
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("looks"),
     NEEDS_CHROMIUM,
 ]
 IN_A_FRESH_INSTALLATION = [

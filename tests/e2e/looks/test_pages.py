@@ -7,7 +7,6 @@ from tests.e2e.looks.site import NEEDS_CHROMIUM, chromium, filled, page_paths, s
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("looks"),
     NEEDS_CHROMIUM,
 ]
 

@@ -12,9 +12,9 @@ import pytest
 from domain.backups.archive import MANIFEST
 from tests.backups import Ran, command
 from tests.gateways import PEPPERS, ROOT, connected, make_tenant
-from tests.integration.backups.test_refusals import empty, restored, saved, tables_of
+from tests.integration.backups.test_refusals import empty, restored, saved, saved_once, tables_of
 
-__all__ = ["empty", "saved"]
+__all__ = ["empty", "saved", "saved_once"]
 
 
 def on_a_small_disk(url, *arguments, size: int) -> Ran:

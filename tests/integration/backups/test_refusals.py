@@ -1,8 +1,10 @@
 """What `backup` does not overwrite and `restore` does not take, and that a refusal changes nothing."""
 
 import json
+import shutil
 import stat
 import zipfile
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -11,25 +13,36 @@ from domain import audit
 from domain.backups.archive import MANIFEST
 from domain.migrating import known_migrations
 from tests.backups import command, flip_a_byte, ordinary_database
+from tests.conftest import copy_template
 from tests.gateways import PEPPERS, connected, make_tenant
 
 SECRET_KEYS = "3:" + "4c" * 32
 TABLES = "select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')"
 
 
-@pytest.fixture
-async def saved(fresh_database_url, tmp_path):
-    """A backup, and the database that it is of."""
-    async with connected(fresh_database_url) as connection:
+@pytest.fixture(scope="session")
+async def saved_once(server_urls, worker_number, tmp_path_factory):
+    """The name of a database of which a backup was made, and the backup."""
+    name = f"saved_{worker_number}"
+    url = await copy_template(server_urls[0], name)
+    async with connected(url) as connection:
         tenant = await make_tenant(connection, "kept")
         thing = audit.Thing("organization", str(tenant.organization_id), "kept")
         await audit.record(
             connection, audit.Actor(), audit.Verb.ORGANIZATION_CREATE, thing, after={"name": "kept", "é": 1.0}
         )
-    assert (await command(fresh_database_url, "audit", "seal")).status == 0
-    file = tmp_path / "backup.zip"
-    assert (await command(fresh_database_url, "backup", file, SECRET_KEYS=SECRET_KEYS)).status == 0
-    return file
+    assert (await command(url, "audit", "seal")).status == 0
+    file = tmp_path_factory.mktemp("saved") / "backup.zip"
+    assert (await command(url, "backup", file, SECRET_KEYS=SECRET_KEYS)).status == 0
+    return name, file
+
+
+@pytest.fixture
+async def saved(saved_once, server_urls, fresh_database_url, tmp_path):
+    """A backup of this test's own, and the database that it is of: `fresh_database_url`."""
+    name, file = saved_once
+    await copy_template(server_urls[0], fresh_database_url.rpartition("/")[2], name)
+    return Path(shutil.copy2(file, tmp_path))
 
 
 @pytest.fixture

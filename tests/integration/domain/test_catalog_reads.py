@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from domain.catalog import key_reading
 from domain.catalog.catalog import Catalog
 from domain.databases import open_pool
 from domain.settings import DatabaseSettings
@@ -65,8 +66,9 @@ async def test_who_gives_up_waiting_does_not_take_the_answer_from_others(counted
 
 
 @pytest.fixture
-async def held(database_url):
-    """A catalog whose reads go through a proxy that can hold the answers, while its listener does not."""
+async def held(database_url, monkeypatch):
+    """A catalog whose reads go through a proxy that can hold the answers for long, while its listener does not."""
+    monkeypatch.setattr(key_reading, "READ_SECONDS", 60.0)
     async with FaultProxy(address_of(database_url)) as proxy:
         pool = await open_pool(DatabaseSettings(url=dsn_through(proxy, database_url), pool_max_size=1), "held reads")
         catalog = Catalog(pool, catalog_settings(database_url))
@@ -79,7 +81,7 @@ async def held(database_url):
 
 async def until_answered(pool, since):
     """Wait until the server has answered the held read: its row is on the way, as it was then."""
-    deadline = asyncio.get_running_loop().time() + 2
+    deadline = asyncio.get_running_loop().time() + 20
     answered = (
         "select 1 from pg_stat_activity where application_name = 'held reads' and datname = current_database()"
         " and state = 'idle' and query like '%select k.id, k.organization_id%' and state_change > $1"

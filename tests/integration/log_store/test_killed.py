@@ -115,10 +115,13 @@ async def test_sender_and_clickhouse_killed_again_and_again_while_workers_write(
                 sender.start()
         await counted(database, written, seconds=60)
         await all_there(own_store, written, written * COST)
+        # It forgets a batch after ClickHouse has it: whoever ends it in between finds the note of a batch that is there.
+        async with asyncio.timeout(60):
+            while await database.fetchval("select count(*) from log_outbox"):
+                await asyncio.sleep(0.05)
     finally:
         sender.kill()
     assert written > 1_000
-    assert await database.fetchval("select count(*) from log_outbox") == 0
     charged = "select sum(amount_micro)::bigint from credit_entry where type = 'usage' and organization_id = $1"
     assert await database.fetchval(charged, owner) == written * COST
     here = await database.fetch("select id::text from request_log order by 1")

@@ -170,6 +170,7 @@ async def test_a_service_that_hangs_keeps_no_other_waiting(mortal: JobShop) -> N
             connection, service_slug=other, method="*", path_pattern="/*", name="job", asynchronous=True
         )
     await mortal.gateway.serves(f"/{other}")
+    await mortal.pool.execute("update service set first_byte_timeout_ms = 120000 where slug = 'work'")
     for _ in range(5):
         await customer.start("hangs")
     with dispatching(mortal, ASYNC_CONCURRENCY="2"):

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,20 +12,43 @@ from domain.async_jobs import key_reading
 from tests.async_jobs import Customer, JobShop
 from tests.job_rows import asynchronous_operation, write_job
 
+TRIES = 4
+"""A machine may be busy for a moment; whoever has to wait for a flood waits each time."""
+
+
+async def served_beside(
+    flood: Callable[[], list[Awaitable[Any]]], ask: Callable[[], Awaitable[Any]]
+) -> tuple[Any, set[int]]:
+    """What is answered while all of a flood is still waiting, and the statuses of the flood."""
+    statuses: set[int] = set()
+    for _ in range(TRIES):
+        waiting = [asyncio.ensure_future(one) for one in flood()]
+        served = None
+        await asyncio.sleep(0.2)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                served = await ask()
+        beside = served is not None and not any(one.done() for one in waiting)
+        statuses |= {one.status for one in await asyncio.gather(*waiting)}
+        if beside:
+            return served, statuses
+    raise AssertionError("it was not answered before the flood")
+
 
 async def test_looking_at_jobs_takes_no_connection_that_the_ledger_needs(shop: JobShop, customer: Customer) -> None:
     """Each of 60 looks waits for a table that is locked; a priced request of somebody else is served all the same."""
     job_id, other = await customer.start(), await shop.customer()
     async with shop.pool.acquire() as connection, connection.transaction():
         await connection.execute("lock table async_job in access exclusive mode")
-        ways = [customer.ask("/user/jobs") for _ in range(30)]
-        ways += [shop.call_back(job_id, status="processing") for _ in range(30)]
-        looks = asyncio.gather(*ways)
-        await asyncio.sleep(0.3)
-        async with asyncio.timeout(1.5):
-            served = await other.ask("/orders/at-once/a")
+        served, looks = await served_beside(
+            lambda: [
+                *(customer.ask("/user/jobs") for _ in range(30)),
+                *(shop.call_back(job_id, status="processing") for _ in range(30)),
+            ],
+            lambda: other.ask("/orders/at-once/a"),
+        )
     assert served.status == 202, served
-    assert {look.status for look in await looks} <= {200, 503}
+    assert looks == {503}
     assert (await customer.ask("/user/jobs")).status == 200
 
 
@@ -58,7 +83,7 @@ async def test_a_list_looks_at_so_many_rows_and_says_where_to_go_on(
     assert len(every) == len(set(every)) == 25
     listed = json.loads((await customer.ask("/user/jobs?status=failed")).body)
     assert ([job["id"] for job in listed["jobs"]], listed["next"]) == ([str(wanted)], None)
-    # The ledger knows nothing of these.
+    # Nothing in the ledger stands behind them, and other tests of this shop ask whether all that was charged does.
     await shop.pool.execute("delete from async_job where organization_id = $1", customer.id)
 
 
@@ -68,11 +93,13 @@ async def test_asking_for_jobs_takes_no_connection_that_others_need(shop: JobSho
     other = await shop.customer()
     async with shop.pool.acquire() as connection, connection.transaction():
         await connection.execute("select from credit_account where organization_id = $1 for update", customer.id)
-        asked = asyncio.gather(
-            *(customer.ask(customer.target("flood"), method="POST", body=b"1") for _ in range(30)),
+        served, asked = await served_beside(
+            lambda: [customer.ask(customer.target("flood"), method="POST", body=b"1") for _ in range(30)],
+            lambda: other.ask("/orders/at-once/a"),
         )
-        await asyncio.sleep(0.2)
-        async with asyncio.timeout(0.8):
-            served = await other.ask("/orders/at-once/a")
     assert served.status == 202, served
-    assert {one.status for one in await asked} <= {202, 402, 503}
+    assert asked == {503}
+    # What was given up is undone first; then jobs are taken on as before.
+    async with asyncio.timeout(30):
+        while (await other.ask(other.target("after"), method="POST", body=b"1")).status != 202:
+            await asyncio.sleep(0.1)

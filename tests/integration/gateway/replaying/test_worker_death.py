@@ -47,12 +47,12 @@ async def settled(caller: Caller, seconds: float = 20.0) -> None:
 
 
 async def repeat(caller: Caller, target: str, key: str, seconds: float = 30.0) -> WireAnswer:
-    """The first whole answer that is not 409 `still_running`."""
+    """The first whole answer that is neither 409 `still_running` nor 503, with which a new worker may begin."""
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(OSError, LookupError):
-            answer = await caller.outcome(target, key, b"1")
-            if answer.whole:
+            answer = await caller.outcome(target, key, b"1", seconds)
+            if answer.whole and answer.status != 503:
                 return answer
         assert time.monotonic() < deadline
         await asyncio.sleep(0.05)
