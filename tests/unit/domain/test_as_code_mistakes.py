@@ -34,7 +34,7 @@ service: {}
         "8:13: active is true or false.",
         "9:3: free stands here twice; first in line 2.",
         "10:3: 'Bad_Slug' is no slug: lower-case letters, digits and hyphens, at most 63, not a hyphen first.",
-        "11:1: A file has no service; it has version, exported_state, plans, services",
+        "11:1: A file has no service; it has version, exported_state, plans, services, operators",
     ]  # fmt: skip
     assert mistakes(text)[0].endswith("Did you mean name?")
     assert mistakes(text)[-1].endswith("Did you mean services?")
