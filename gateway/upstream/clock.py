@@ -13,14 +13,16 @@ class Clock:
     `turn` counts the loop's turns in which somebody asked for one. Within a turn the loop hands out what it found in its
     sockets at the turn's begin; it looks again, and so learns what came since, only before the next. What is to be done
     together for all that was read in a turn is done at its end, still before that look.
+
+    `ending`: the turn's end has come, so everything that the loop found in its sockets was handed out.
     """
 
-    __slots__ = ("_at_end", "_awaits_turn", "now", "turn")
+    __slots__ = ("_at_end", "_awaits_turn", "ending", "now", "turn")
 
     def __init__(self) -> None:
         self.now = 0.0
         self.turn = 0
-        self._awaits_turn = False
+        self._awaits_turn = self.ending = False
         self._at_end: list[Callable[[], None]] = []
 
     def at_end(self, call: Callable[[], None]) -> None:
@@ -37,6 +39,7 @@ class Clock:
         return self.turn
 
     def _next_turn(self) -> None:
+        self.ending = True
         while self._at_end:
             calls, self._at_end = self._at_end, []
             for call in calls:
@@ -44,5 +47,5 @@ class Clock:
                     call()
                 except Exception:
                     log.exception("fault at the end of a turn")
-        self._awaits_turn = False
+        self._awaits_turn = self.ending = False
         self.turn += 1

@@ -103,12 +103,14 @@ class Connection(BoundedReads):
     def may_take(self, request: UpstreamRequest) -> bool:
         """Whether nothing, no byte and no end, has come in since the last answer, in the system's buffer either.
 
-        The read that ended the answer looked there; while the loop has not looked again, only what could not be sent a
-        second time is worth another look.
+        The read that ended the answer looked there, and the loop does in each turn: where it could not have handed out
+        anything more by now, only what could not be sent a second time is worth another look.
         """
         if self.transport.is_closing() or self._origin.is_distrusted():
             return False
-        if self._drained_in == self._clock.turn and request.body == 0 and request.method in _IDEMPOTENT:
+        clock, drained = self._clock, self._drained_in
+        seen = drained == clock.turn or (clock.ending and drained != _NEVER)
+        if seen and request.body == 0 and request.method in _IDEMPOTENT:
             return True
         return not self._poll.poll(0)
 

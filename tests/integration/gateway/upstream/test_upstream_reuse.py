@@ -84,6 +84,35 @@ async def test_bytes_that_the_loop_has_not_read_yet_are_seen() -> None:
         assert len(upstream.connections) == 2
 
 
+@pytest.mark.parametrize("upstream_first", [True, False])
+@on_uvloop
+async def test_at_a_turns_end_what_the_loop_found_in_it_is_seen_without_another_look(upstream_first: bool) -> None:
+    loop, begun = asyncio.get_running_loop(), []
+    here, there = socket.socketpair()
+    here.setblocking(False)
+
+    def readable() -> None:
+        loop.remove_reader(here)
+        caller.pool.clock.at_end(lambda: begun.append(caller.begin()[1]))
+
+    async with ScriptedUpstream() as upstream, Caller(upstream.snapshot()) as caller:
+        await caller.ask()
+        loop.add_reader(here, readable)
+        await asyncio.sleep(0.01)
+        # Both are ready before the loop looks again: the one that makes the request, and the connection that it must not use.
+        with upstream.connections[0].raw_socket() as raw:
+            sends = [lambda: raw.send(HELLO.replace(b"hello", b"EVIL!")), lambda: there.send(b"1")]
+            for send in sends if upstream_first else reversed(sends):
+                send()
+        await until(lambda: begun)
+        async with asyncio.timeout(10):
+            await begun[0].over.wait()
+        assert bytes(begun[0].body) == b"hello"
+        assert len(upstream.connections) == 2
+    here.close()
+    there.close()
+
+
 @on_uvloop
 async def test_idle_connections_expire() -> None:
     async with ScriptedUpstream() as upstream, Caller(upstream.snapshot(), keepalive_seconds=0.2) as caller:

@@ -26,6 +26,15 @@ async def test_what_is_put_off_at_the_end_is_done_at_the_same_end():
     assert done == [turn]
 
 
+async def test_the_end_says_that_it_is_one():
+    clock, said = Clock(), []
+    clock.at_end(lambda: said.append(clock.ending))
+    said.append(clock.ending)
+    await asyncio.sleep(0)
+    said.append(clock.ending)
+    assert said == [False, True, False]
+
+
 async def test_a_fault_keeps_nothing_else_from_being_done(caplog):
     clock, done = Clock(), []
     clock.at_end(lambda: 1 // 0)
