@@ -5,8 +5,7 @@ tunnel. Both are synchronous and copy into mapped memory. No secret gets into a 
 """
 
 import time
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from domain.journal.records import (
     BEGIN,
@@ -31,13 +30,10 @@ if TYPE_CHECKING:
     from gateway.charges import Charge
     from gateway.exchange import Exchange
 
-_MOST_REMEMBERED = 8_192
 _NOBODY = bytes(32)
 _NO_ID = bytes(16)
 _SERVED = OUTCOME_CODE["served"]
 _MASKED = MASK.encode()
-_remembered: dict[int, tuple[Any, bytes]] = {}
-"""The bytes of ids by the identity of the snapshot that they belong to, which is kept so that its identity stays its own."""
 
 
 def record(exchange: "Exchange", outcome: str, refusal: Refusal | None) -> None:
@@ -151,7 +147,7 @@ def parts_of(exchange: "Exchange", *, confined: bool) -> tuple[LinePart, FieldsP
             path, query, user_agent = (_MASKED if holds(text, secret) else text for text in (path, query, user_agent))
     line = line_part(_target_ids(exchange.route), request.method, scrubbed_path(path), scrubbed_query(query))
     key = exchange.identity
-    caller = _NOBODY if key is None else _ids(key, key.organization_id, key.id)
+    caller = _NOBODY if key is None else key.organization_id.bytes + key.id.bytes
     return line, fields_part(caller, scrubbed_text(user_agent), exchange.address.encode("utf-8", "replace"))
 
 
@@ -159,17 +155,4 @@ def _target_ids(route: "Match | None") -> bytes:
     if route is None:
         return _NOBODY
     operation = route.operation
-    if operation is None:
-        return _ids(route.service, route.service.id, None)
-    return _ids(operation, route.service.id, operation.id)
-
-
-def _ids(owner: object, first: UUID, second: UUID | None) -> bytes:
-    known = _remembered.get(id(owner))
-    if known is not None and known[0] is owner:
-        return known[1]
-    if len(_remembered) >= _MOST_REMEMBERED:
-        _remembered.clear()
-    made = first.bytes + (_NO_ID if second is None else second.bytes)
-    _remembered[id(owner)] = owner, made
-    return made
+    return route.service.id.bytes + (_NO_ID if operation is None else operation.id.bytes)

@@ -82,9 +82,15 @@ class KeyCache:
         )
 
     def store(self, cache_key: bytes, snapshot: KeySnapshot | None, ticket: Ticket) -> bool:
-        """Keep a result, unless it was overtaken: then False, and nothing is kept."""
+        """Keep a result, unless it was overtaken: then False, and nothing is kept.
+
+        A key that reads the same stays the same object: much is remembered by a snapshot's identity, and keeps it alive.
+        """
         if self.overtaken(ticket, snapshot):
             return False
+        held = self.known.get(cache_key)
+        if held is not None and held.snapshot == snapshot:
+            snapshot = held.snapshot
         self._drop(cache_key)
         if snapshot is None:
             self._unknown[cache_key] = ticket.begun_at

@@ -103,13 +103,12 @@ class Connection(BoundedReads):
     def may_take(self, request: UpstreamRequest) -> bool:
         """Whether nothing, no byte and no end, has come in since the last answer, in the system's buffer either.
 
-        The read that ended the answer looked there, and the loop does in each turn: where it could not have handed out
-        anything more by now, only what could not be sent a second time is worth another look.
+        The read that ended the answer looked there, and by a turn's end the loop has handed out all that it found: then only
+        what could not be sent a second time is worth another look.
         """
         if self.transport.is_closing() or self._origin.is_distrusted():
             return False
-        clock, drained = self._clock, self._drained_in
-        seen = drained == clock.turn or (clock.ending and drained != _NEVER)
+        seen = self._drained_in == self._clock.turn or (self._clock.ending and self._drained_in != _NEVER)
         if seen and request.body == 0 and request.method in _IDEMPOTENT:
             return True
         return not self._poll.poll(0)
@@ -238,8 +237,7 @@ class Connection(BoundedReads):
         """Nothing was sent, or sending it twice is the same as once; and only if the connection may just have aged."""
         if self.served < 2 or self._state != _FRESH or exchange.retried or exchange.bytes_out:
             return False
-        request = exchange.request
-        return exchange.nothing_left() or (request.body == 0 and request.method in _IDEMPOTENT)
+        return exchange.nothing_left() or (exchange.request.body == 0 and exchange.request.method in _IDEMPOTENT)
 
     def _read_heads(self, exchange: Exchange, data: bytes) -> None:
         if self._state == _FRESH:

@@ -2,11 +2,14 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 
 from domain.catalog.changes import Change, parse_change
+from domain.catalog.key_cache import KeyCache
 from domain.catalog.reloads import Reloads
+from domain.snapshots import KeySnapshot
 
 ROW, ORGANIZATION = uuid.UUID(int=1), uuid.UUID(int=2)
 
@@ -71,3 +74,18 @@ async def test_a_load_that_fails_is_tried_again_and_whoever_waits_is_told(caplog
     assert len(tries) == 3
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def test_a_key_that_reads_the_same_stays_the_same_object_and_is_as_old_as_its_last_read():
+    cache = KeyCache(10, 10)
+    first = KeySnapshot(
+        ROW, ORGANIZATION, "acme", "active", None, "free", "key", "pe_live_", "live", frozenset({"a"}), (), None, False
+    )  # fmt: skip
+    again, other = replace(first), replace(first, revoked=True)
+    for read_at, snapshot, held in ((1.0, first, first), (2.0, again, first), (3.0, other, other)):
+        assert cache.store(b"digest", snapshot, cache.begin(read_at))
+        cache.end()
+        assert cache.known[b"digest"].snapshot is held
+        assert cache.known[b"digest"].read_at == read_at
+    cache.forget_organization(ORGANIZATION)
+    assert not cache.known
