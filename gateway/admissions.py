@@ -62,6 +62,8 @@ class Mark(NamedTuple):
 class _Weighty(Protocol):
     weight: int
 
+    def let_go(self) -> None: ...
+
 
 Part = TypeVar("Part", bound=_Weighty)
 
@@ -87,14 +89,20 @@ class _Memory(Generic[Part]):
     def keep(self, name: bytes, part: Part) -> None:
         """In the place of what was held under this name."""
         replaced = self._held.pop(name, None)
+        if replaced is not None:
+            self._drop(replaced)
         self._held[name] = part
-        self.add(part.weight - (replaced.weight if replaced is not None else 0))
+        self.add(part.weight)
 
     def add(self, weight: int) -> None:
         """Something that is held weighs more; the oldest go where that is too much."""
         self._weight += weight
         while self._weight > MOST_WEIGHT or len(self._held) > MOST_HELD:
-            self._weight -= self._held.popitem(last=False)[1].weight
+            self._drop(self._held.popitem(last=False)[1])
+
+    def _drop(self, part: Part) -> None:
+        self._weight -= part.weight
+        part.let_go()
 
 
 class Admissions:

@@ -43,6 +43,9 @@ class KnownLine:
         self.weight = _LINE_WEIGHT + 6 * len(request.target_path + request.query)
         self.weight += sum(len(url) + len(head) for url, head in heads.items())
 
+    def let_go(self) -> None:
+        """It is remembered no more; nothing that it holds leads back to it."""
+
 
 class KnownFields:
     """Everything behind a request line, and the peer: who calls. There are no credentials in `headers`.
@@ -71,6 +74,12 @@ class KnownFields:
         self.log = parts_of(exchange, confined=True)[1]
         self.weight = _FIELDS_WEIGHT + len(lines)
         self.weight += sum(_FIELD_WEIGHT + len(name) + len(value) for name, value in request.headers)
+
+    def let_go(self) -> None:
+        """It is remembered no more: what leads back to it goes, so that no collector has to find the circle, which in a
+        worker may take an hour. Requests in progress keep their `Admission`.
+        """
+        self.admissions.clear()
 
 
 class Admission:

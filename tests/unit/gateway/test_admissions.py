@@ -274,3 +274,20 @@ def test_a_hostile_variety_leaves_nothing_behind_that_is_not_bounded():
     for memory in (admissions._lines, admissions._fields):
         assert not memory._held
         assert len(memory._seen) <= 2 * MOST_HELD
+
+
+def test_what_is_remembered_no_more_is_in_no_circle():
+    catalog = Catalog()
+    admissions, exchange = Admissions(catalog), an_exchange()
+    seen(admissions, exchange)
+    _, replaced = found(admissions, exchange)
+    assert replaced.fields.admissions
+    catalog.version += 1
+    seen(admissions, exchange, times=1)
+    _, admission = found(admissions, exchange)
+    assert not replaced.fields.admissions
+    assert list(admission.fields.admissions.values()) == [admission]
+    for number in range(MOST_HELD):
+        seen(admissions, an_exchange((b"x-number", b"%d" % number)))
+    assert found(admissions, exchange) is None
+    assert not admission.fields.admissions
