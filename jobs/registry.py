@@ -129,7 +129,7 @@ JOBS: tuple[Job, ...] = (
         timeout_seconds=1_800,
         attempts=5,
         backoff_seconds=60,
-        description="Deletes what has ended: sessions, links, tokens, kept answers, sent mails, webhook deliveries, old runs.",
+        description="Deletes what has ended: sessions, links, tokens, kept answers, sent mails, webhook deliveries, old runs; digests for addresses of trials.",
     ),
     Job(
         name="key-hygiene",

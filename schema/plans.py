@@ -197,7 +197,10 @@ class Subscription(Table, tablename="subscription"):
 
 
 class TrialClaim(Table, tablename="trial_claim"):
-    """Who has had a trial: an organization and an e-mail address have one, whatever becomes of them."""
+    """Who has had a trial: an organization and an e-mail address have one, whatever becomes of them.
+
+    Append-only, but that a keyed digest may take the place of an address.
+    """
 
     id = UUID(primary_key=True)
     created_at = Timestamptz(default=TimestamptzNow())

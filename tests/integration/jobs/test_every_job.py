@@ -43,7 +43,7 @@ CHANGES = {
     "stale-rows": {
         "portal_session", "user_link", "access_token", "invitation", "api_reply", "mails", "idempotent_request",
         "webhook_delivery", "webhook_event", "notices",
-        "alerts", "jobs",
+        "alerts", "jobs", "claims",
     },
     "key-hygiene": set(),
     "audit-seal": {"sealed", "unsealed"},
@@ -61,7 +61,7 @@ STOPS = [
     ("credit-sweep", "credit_account", 2), ("credit-sweep", "credit_lease", 2),
     ("credit-expiry", "credit_grant", 3), ("credit-expiry", "credit_entry", 2),
     ("audit-seal", "audit_link", 3), ("stale-rows", "user_link", 2), ("stale-rows", "webhook_event", 1),
-    ("stale-rows", "async_job", 2), ("stale-rows", "async_job", 7),
+    ("stale-rows", "async_job", 2), ("stale-rows", "async_job", 7), ("stale-rows", "trial_claim", 2),
 ]  # fmt: skip
 
 # Jobs that write nothing are stopped where they read this table, which somebody else has locked.

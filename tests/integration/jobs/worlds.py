@@ -213,6 +213,11 @@ async def _stale(connection: Any, ids: list[UUID]) -> None:
         ]  # fmt: skip
         for statement, values in rows:
             await connection.execute(f"insert into {statement}", *values)
+        await connection.execute(
+            "insert into trial_claim (organization_id, email) values ($1, $2)",
+            ids[number],
+            f"tried{number}@example.com",
+        )
         endpoint_id, event_id = uuid4(), uuid4()
         await connection.execute(
             "insert into webhook_endpoint (id, organization_id, url, secret) values ($1, $2, 'https://x.example', '')",
@@ -252,6 +257,7 @@ _SEEN = {
     "notices": "select organization_id, kind, about from notice",
     "alerts": "select kind, subject, level, changes, value, threshold from alert_state",
     "mails": "select template, recipient, state from outbox_message",
+    "claims": "select organization_id, email from trial_claim",
     "summaries": "select day, edition, organization_id, key_id, service_id, operation_id, requests, errors, refused,"
     " status_classes, bytes_in, bytes_out, total_us_sum, total_us_max, cost_micro, latency from log_summary",
     "days": "select day, edition, rows, dropped_at is null from log_day",

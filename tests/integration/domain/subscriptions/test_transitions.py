@@ -5,14 +5,17 @@ import contextlib
 from datetime import timedelta
 from itertools import permutations
 
+import asyncpg
 import pytest
 
 from domain import subscriptions, trials
 from domain.billing_periods import months_after
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.renewals import count_overdue, roll, settle_due
+from domain.settings import SecretSettings
 from domain.subscription_reading import fetch_entitlements, fetch_record, list_subscriptions
 from domain.subscription_rows import fetch_subscription
+from tests.portals import SECRETS
 from tests.subscriptions import fresh
 
 DAY = timedelta(days=1)
@@ -197,6 +200,24 @@ async def test_of_two_trials_at_once_there_is_one(pool, connection, free, pro, n
             "select count(*) from trial_claim where organization_id = any($1)", [first.id, second.id]
         )
         assert claims == len(begun)
+
+
+async def test_addresses_of_trials_become_digests_that_are_found_again(connection, free, pro, new_customer):
+    rotated = SecretSettings(keys=f"{SECRETS},2:{'88' * 32}")
+    emails = [address() for _ in range(3)]
+    for email in emails:
+        await trials.start_trial(connection, (await new_customer(free)).id, pro.slug, email=email)
+    assert await trials.seal_claims(connection, SecretSettings(keys="")) == 0
+    assert await trials.seal_claims(connection, SecretSettings(keys=SECRETS)) >= 3
+    assert await trials.seal_claims(connection, rotated) == 0
+    assert not await connection.fetchval("select count(*) from trial_claim where email = any($1)", emails)
+    for change in ("email = 'ada@example.com'", "email = '1@digest.invalid'", "organization_id = organization_id"):
+        with pytest.raises(asyncpg.RestrictViolationError):
+            await connection.execute(f"update trial_claim set {change}")
+    again = await new_customer(free)
+    for email in emails:
+        with pytest.raises(Conflict, match="has had its trial"):
+            await trials.start_trial(connection, again.id, pro.slug, email=email, secrets=rotated)
 
 
 async def test_a_trial_of_calls_lasts_14_days_and_is_extended(connection, free, new_plan, new_customer):
