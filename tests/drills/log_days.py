@@ -163,7 +163,9 @@ async def _customers(connection: Any, settings: Settings) -> tuple[list[UUID], l
     """Organizations and keys whose traffic it is: those to whom the jobs have something to do, and others."""
     for number in range(OTHERS):
         await organizations.create(connection, name=f"Other {number}", plan_slug=PLAN)
-    ids = [row["id"] for row in await connection.fetch("select id from organization where state <> 'closed' order by slug")]
+    ids = [
+        row["id"] for row in await connection.fetch("select id from organization where state <> 'closed' order by slug")
+    ]
     for owner in ids:
         await grant(connection, owner, amount_micro=BONUS, reason="for five days")
     made = [
