@@ -40,6 +40,7 @@ async def write_neighbours(connection: Any, settings: Settings, now: datetime) -
     for number, (name, plan, rows) in enumerate(NEIGHBOURS):
         made = await organizations.create(connection, name=name, plan_slug=plan)
         key_ids = await _keys(connection, settings, made.id, name, number)
+        await _owner(connection, made.id, name)
         since = now - timedelta(days=9 * number + 1)
         await connection.execute("update organization set created_at = $2 where id = $1", made.id, since)
         await connection.execute("update api_key set created_at = $2 where organization_id = $1", made.id, since)
@@ -50,6 +51,18 @@ async def write_neighbours(connection: Any, settings: Settings, now: datetime) -
     await _count_everything(connection)
     await _jobs(connection, now)
     await connection.execute("analyze")
+
+
+async def _owner(connection: Any, organization_id: UUID, name: str) -> None:
+    email = f"owner@{name.lower().replace(' & ', '-').replace(' ', '-')}.example"
+    user_id = await connection.fetchval(
+        "insert into users (username, password, email, first_name, last_name, active, admin, superuser, email_verified_at)"
+        " values ($1, '!', $1, '', '', true, false, false, now()) returning id",
+        email,
+    )
+    await connection.execute(
+        "insert into membership (organization_id, user_id, role) values ($1, $2, 'owner')", organization_id, user_id
+    )
 
 
 async def work(site: OfficeSite, sample: Sample) -> dict[str, Any]:
