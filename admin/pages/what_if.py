@@ -27,7 +27,7 @@ from domain.what_if.texts import credits_range_text, range_text, refused_by_text
 from portal.web.failures import status_of
 
 PATH = "/what-if"
-BOUND = Bound(rows=300_000, seconds=6.0, impacts=100)
+BOUND = Bound(counted=2_000_000, rows=300_000, seconds=6.0, impacts=100)
 """Of one run on the page; `paid-endpoint what-if` goes on to the end."""
 NAMES = ("plan", "limits", "shadow", "quotas", "prices", "month", "included", "days", "who", "organization")
 DAYS = (

@@ -15,9 +15,10 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from domain.faults import InvalidValue
 from domain.log_store.store import LogStore
 from domain.what_if.drafts import Draft
-from domain.what_if.history import exact_from, numbers_of_rows, read_movements, read_rollups, read_rows
+from domain.what_if.history import about_rows, exact_from, numbers_of_rows, read_movements, read_rollups, read_rows
 from domain.what_if.notes import notes_of
 from domain.what_if.organizations import Replayed, Terms, TermsNow
 from domain.what_if.pricing import Asked
@@ -33,8 +34,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How far one run goes; None: to the end. `impacts` is how many organizations are listed."""
+    """How far one run goes; None: to the end. `impacts` is how many organizations are listed.
 
+    A run is not begun where there are more than `counted` requests: to count and sort them takes longer than to ask them.
+    """
+
+    counted: int | None = None
     rows: int | None = None
     seconds: float | None = None
     impacts: int = 10_000
@@ -61,7 +66,8 @@ async def what_if(
     bound: Bound = WHOLE,
     progress: Progress | None = None,
 ) -> WhatIf:
-    """Replay a scope against a draft. `connection` is not in a transaction. Raises InvalidValue, NotFound.
+    """Replay a scope against a draft. `connection` is not in a transaction. Raises InvalidValue, NotFound; InvalidValue too
+    where there are more requests than the bound lets a run begin with.
 
     Organizations with the most requests go first, so that a run that is cut has them.
     """
@@ -69,7 +75,10 @@ async def what_if(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         run = _Run(connection, draft, logs, since, until, now, bound, progress)
         run.exact_since = await exact_from(connection, since, until)
-        await run.replay(await subject_ids(connection, scope))
+        ids = await subject_ids(connection, scope)
+        if bound.counted is not None:
+            _require_few(await about_rows(connection, ids, run.exact_since, until), bound.counted)
+        await run.replay(ids)
     return run.result()
 
 
@@ -190,6 +199,14 @@ class _Run:
             seconds=monotonic() - self._begun,
             cut=self._cut,
             notes=notes_of(self._draft, self._totals, self._terms.seen),
+        )
+
+
+def _require_few(number: int, most: int) -> None:
+    if number > most:
+        raise InvalidValue(
+            f"These are about {number:,} requests, more than the {most:,} that a page goes through. Choose fewer days or fewer"
+            " organizations; `paid-endpoint what-if` replays all of them."
         )
 
 

@@ -167,6 +167,22 @@ async def test_a_replay_of_too_many_requests_is_given_up_with_a_sentence(superus
     assert again.status_code == 200
 
 
+@pytest.mark.parametrize(("number", "status"), [(2_000_001, 422), (2_000_000, 200)])
+async def test_a_replay_of_more_than_a_page_goes_through_is_not_begun(office, superuser, customer, number, status):
+    organization, *_ = customer
+    await office.pool.execute(
+        "insert into organization_usage (grain, bucket, organization_id, requests, errors, refused, cost_micro)"
+        " values ('day', date_trunc('day', now(), 'UTC') - interval '1 day', $1, $2, 0, 0, 0)"
+        " on conflict (organization_id, grain, bucket) do update set requests = $2",
+        organization.id,
+        number,
+    )
+    query = {"plan": organization.plan_slug, "limits": "5/hour", "days": "1", "organization": organization.slug}
+    answer = await superuser.browser.get("/what-if", params=query)
+    assert answer.status_code == status
+    assert ("about 2,000,001 requests, more than the 2,000,000" in answer.text) == (status == 422)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"limits": "many/hour"}, {"prices": "nonsense"}, {"month": "much"}, {"days": "9999"}, {"organization": "nobody"}],
