@@ -6,10 +6,12 @@ from uuid import UUID
 
 import typer
 
+from cli.changing import Trace, facts, organization_thing, with_change
 from cli.connecting import with_connection
 from cli.credit_rows import booked_row, entry_row, for_people, with_texts
 from cli.durations import parse_duration
 from cli.output import FAILED, JsonOption, as_data, note, print_json, print_record, print_rows
+from domain.audit import Thing, Verb
 from domain.credit_amounts import credits_text, parse_credits
 from domain.credits.accounts import Balance, fetch_balance
 from domain.credits.adjusting import adjust
@@ -20,11 +22,11 @@ from domain.credits.granting import grant
 from domain.credits.ledger_reading import LedgerPage, entry_behind, list_entries, requests_behind
 from domain.credits.reconciling import reconcile
 from domain.credits.refunding import refund
-from domain.credits.releasing import list_holders, release_holder
+from domain.credits.releasing import OpenHolder, list_holders, release_holder
 from domain.faults import InvalidValue, NotFound
 from domain.log_reading import LogEntry
 from domain.log_store.store import open_logs
-from domain.organizations import fetch_organization
+from domain.organizations import OrganizationRecord, fetch_organization
 from domain.settings import Settings
 from schema.credits import EntryType
 
@@ -53,9 +55,9 @@ def grant_(
     if kind not in {EntryType.PURCHASE, EntryType.BONUS}:
         raise typer.BadParameter("Credits are granted as purchase or bonus.", param_hint="--type")
 
-    async def work(connection: Any, _: object) -> Booked:
+    async def work(connection: Any, _: object) -> tuple[Booked, Trace | None]:
         owner = await fetch_organization(connection, slug)
-        return await grant(
+        booked = await grant(
             connection,
             owner.id,
             amount_micro=parse_credits(amount),
@@ -67,8 +69,9 @@ def grant_(
             reference=reference,
             idempotency_key=idempotency_key,
         )
+        return booked, _told(Verb.CREDITS_GRANT, owner, booked)
 
-    _print_booked(with_connection(work), slug, as_json=as_json)
+    _print_booked(with_change(work), slug, as_json=as_json)
 
 
 # A negative amount looks like an option.
@@ -87,9 +90,9 @@ def adjust_(
 ) -> None:
     """Correct a balance, up or down; down at most by what is available."""
 
-    async def work(connection: Any, _: object) -> Booked:
+    async def work(connection: Any, _: object) -> tuple[Booked, Trace | None]:
         owner = await fetch_organization(connection, slug)
-        return await adjust(
+        booked = await adjust(
             connection,
             owner.id,
             amount_micro=_signed(amount),
@@ -98,8 +101,9 @@ def adjust_(
             reference=reference,
             idempotency_key=idempotency_key,
         )
+        return booked, _told(Verb.CREDITS_ADJUST, owner, booked)
 
-    _print_booked(with_connection(work), slug, as_json=as_json)
+    _print_booked(with_change(work), slug, as_json=as_json)
 
 
 @app.command(
@@ -116,7 +120,7 @@ def refund_(
 ) -> None:
     """Give back usage, or take back a purchase as far as it is not spent."""
 
-    async def work(connection: Any, _: object) -> tuple[Booked, str]:
+    async def work(connection: Any, _: object) -> tuple[tuple[Booked, str], Trace | None]:
         booked = await refund(
             connection,
             entry_id,
@@ -126,9 +130,10 @@ def refund_(
             reference=reference,
             idempotency_key=idempotency_key,
         )
-        return booked, (await fetch_organization(connection, booked.entry.organization_id)).slug
+        owner = await fetch_organization(connection, booked.entry.organization_id)
+        return (booked, owner.slug), _told(Verb.CREDITS_REFUND, owner, booked)
 
-    _print_booked(*with_connection(work), as_json=as_json)
+    _print_booked(*with_change(work), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint credits balance acme --json")
@@ -239,7 +244,14 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Give back what a worker holds whose node and journal are lost for ever. One that lives serves nothing priced any more."""
-    print_record(as_data(with_connection(lambda connection, _: release_holder(connection, holder_id))), as_json=as_json)
+
+    async def work(connection: Any, _: object) -> tuple[OpenHolder, Trace]:
+        held = await release_holder(connection, holder_id)
+        return held, Trace(
+            Verb.CREDITS_RELEASE, Thing("credit_holder", str(holder_id), str(holder_id)), before=facts(held)
+        )
+
+    print_record(as_data(with_change(work)), as_json=as_json)
 
 
 def _print_booked(booked: Booked, slug: str, *, as_json: bool) -> None:
@@ -247,6 +259,21 @@ def _print_booked(booked: Booked, slug: str, *, as_json: bool) -> None:
     print_record(row if as_json else for_people(row), as_json=as_json)
     if booked.replayed and not as_json:
         note("This idempotency key was used before for the same change: nothing moved now.")
+
+
+def _told(verb: Verb, owner: OrganizationRecord, booked: Booked) -> Trace | None:
+    """The entry of the audit; None where nothing moved."""
+    entry = booked.entry
+    if booked.replayed:
+        return None
+    after = {
+        "credits": credits_text(entry.amount_micro),
+        "type": entry.type,
+        "entry": entry.id,
+        "balance": credits_text(entry.balance_after_micro),
+    }
+    before = {"balance": credits_text(entry.balance_after_micro - entry.amount_micro)}
+    return Trace(verb, organization_thing(owner), owner.id, before, after, entry.reason)
 
 
 def _signed(text: str) -> int:

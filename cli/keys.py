@@ -1,16 +1,21 @@
 """`paid-endpoint keys`: made, shown once, narrowed, rotated, revoked."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from cli.caps import Day, Month, OfDay, OfMonth, caps_of, given_caps
+from cli.changing import UNSAID, Trace, changed, facts, key_thing, with_change
 from cli.connecting import with_connection
+from cli.differences import OPERATOR
 from cli.durations import moment_after, parse_duration
 from cli.output import USAGE, JsonOption, as_data, fail, note, print_record, print_rows
 from domain import keys
+from domain.audit import Verb
 from domain.key_restrictions import unknown_scopes
+from domain.operating.keys import rotate as rotate_for
 from domain.organizations import fetch_organization
 from domain.settings import Settings
 from domain.spend_caps import set_key_caps
@@ -41,7 +46,7 @@ def create(
     """Make a key and show it, the only time."""
     expires_at = moment_after(expires_in)
 
-    async def work(connection: object, settings: Settings) -> keys.CreatedKey:
+    async def work(connection: object, settings: Settings) -> tuple[keys.CreatedKey, Trace]:
         owner = await fetch_organization(connection, organization)
         made = await keys.create(
             connection,
@@ -55,9 +60,9 @@ def create(
             spend_caps=caps_of(spend_cap_day, spend_cap_month),
         )
         await _warn_of_unknown(connection, scope)
-        return made
+        return made, _made(Verb.KEY_CREATE, made.record)
 
-    _print_created(with_connection(work), as_json=as_json)
+    _print_created(with_change(work), as_json=as_json)
 
 
 @app.command("list", epilog="Example: paid-endpoint keys list --organization acme")
@@ -90,12 +95,13 @@ def rotate(
 ) -> None:
     """Make a second key with the same restrictions; the old one expires after the overlap."""
     duration = parse_duration(overlap)
-    made = with_connection(
-        lambda connection, settings: keys.rotate(
-            connection, settings.keys, key_id, organization_id=None, overlap=duration
-        )
-    )
-    _print_created(made, as_json=as_json)
+
+    async def work(connection: object, settings: Settings) -> keys.CreatedKey:
+        async with connection.transaction():  # type: ignore[attr-defined]
+            key = await keys.fetch_key(connection, key_id, organization_id=None)
+            return await rotate_for(connection, settings, OPERATOR, key, duration, reason=UNSAID)
+
+    _print_created(with_connection(work), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint keys revoke 0b54b1f2-6b1c-4c53-9f0a-0c3d3a6e7f10 --reason leaked")
@@ -105,15 +111,21 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """Stop a key for ever."""
-    record = with_connection(lambda connection, _: keys.revoke(connection, key_id, organization_id=None, reason=reason))
-    print_record(_readable(record), as_json=as_json)
+
+    async def make(connection: Any) -> keys.KeyRecord:
+        return await keys.revoke(connection, key_id, organization_id=None, reason=reason)
+
+    print_record(_readable(_changed(key_id, Verb.KEY_REVOKE, make, reason or UNSAID)), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint keys rename 0b54b1f2-6b1c-4c53-9f0a-0c3d3a6e7f10 --name 'CI, nightly'")
 def rename(key_id: KeyId, name: Name, as_json: JsonOption = False) -> None:
     """Give a key another name."""
-    record = with_connection(lambda connection, _: keys.rename(connection, key_id, name, organization_id=None))
-    print_record(_readable(record), as_json=as_json)
+
+    async def make(connection: Any) -> keys.KeyRecord:
+        return await keys.rename(connection, key_id, name, organization_id=None)
+
+    print_record(_readable(_changed(key_id, Verb.KEY_CHANGE, make)), as_json=as_json)
 
 
 @app.command(
@@ -134,18 +146,17 @@ def restrict(
         fail("An option and its opposite are given.", USAGE)
     expires_at = moment_after(expires_in)
 
-    async def work(connection: Any, _: Settings) -> keys.KeyRecord:
-        async with connection.transaction():
-            if scope or any_scope:
-                await keys.set_scopes(connection, key_id, scope or [], organization_id=None)
-            if allow_ip or any_ip:
-                await keys.set_allowed_ips(connection, key_id, allow_ip or [], organization_id=None)
-            if expires_at or never_expires:
-                await keys.set_expiry(connection, key_id, expires_at, organization_id=None)
-            await _warn_of_unknown(connection, scope)
-            return await keys.fetch_key(connection, key_id, organization_id=None)
+    async def make(connection: Any) -> keys.KeyRecord:
+        if scope or any_scope:
+            await keys.set_scopes(connection, key_id, scope or [], organization_id=None)
+        if allow_ip or any_ip:
+            await keys.set_allowed_ips(connection, key_id, allow_ip or [], organization_id=None)
+        if expires_at or never_expires:
+            await keys.set_expiry(connection, key_id, expires_at, organization_id=None)
+        await _warn_of_unknown(connection, scope)
+        return await keys.fetch_key(connection, key_id, organization_id=None)
 
-    print_record(_readable(with_connection(work)), as_json=as_json)
+    print_record(_readable(_changed(key_id, Verb.KEY_CHANGE, make)), as_json=as_json)
 
 
 @app.command(
@@ -154,8 +165,11 @@ def restrict(
 def set_cap(key_id: KeyId, day: Day = None, month: Month = None, as_json: JsonOption = False) -> None:
     """Cap the credits that a key may spend; what is not given stays."""
     caps = given_caps(day, month)
-    record = with_connection(lambda connection, _: set_key_caps(connection, key_id, caps, organization_id=None))
-    print_record(_readable(record), as_json=as_json)
+
+    async def make(connection: Any) -> keys.KeyRecord:
+        return await set_key_caps(connection, key_id, caps, organization_id=None)
+
+    print_record(_readable(_changed(key_id, Verb.SPEND_CAP_CHANGE, make)), as_json=as_json)
 
 
 @app.command(
@@ -177,9 +191,9 @@ def import_(
     """Let a key of another installation keep working, by its SHA-256."""
     expires_at = moment_after(expires_in)
 
-    async def work(connection: object, _: Settings) -> keys.KeyRecord:
+    async def work(connection: object, _: Settings) -> tuple[keys.KeyRecord, Trace]:
         owner = await fetch_organization(connection, organization)
-        return await keys.import_sha256(
+        made = await keys.import_sha256(
             connection,
             organization_id=owner.id,
             name=name,
@@ -191,12 +205,30 @@ def import_(
             allowed_ips=allow_ip or [],
             expires_at=expires_at,
         )
+        return made, _made(Verb.KEY_IMPORT, made)
 
-    print_record(_readable(with_connection(work)), as_json=as_json)
+    print_record(_readable(with_change(work)), as_json=as_json)
 
 
 def _readable(record: keys.KeyRecord) -> dict[str, Any]:
     return {**as_data(record), "state": record.state}
+
+
+def _made(verb: Verb, key: keys.KeyRecord) -> Trace:
+    return Trace(verb, key_thing(key), key.organization_id, after=facts(key))
+
+
+def _changed(
+    key_id: UUID, verb: Verb, make: Callable[[Any], Awaitable[keys.KeyRecord]], reason: str = UNSAID
+) -> keys.KeyRecord:
+    """Do it, with its entry in the audit."""
+
+    async def work(connection: Any, _: object) -> tuple[keys.KeyRecord, Trace | None]:
+        before = await keys.fetch_key(connection, key_id, organization_id=None)
+        after = await make(connection)
+        return after, changed(verb, key_thing(after), before, after, of=after.organization_id, reason=reason)
+
+    return with_change(work)
 
 
 def _print_created(made: keys.CreatedKey, *, as_json: bool) -> None:

@@ -6,9 +6,11 @@ from uuid import UUID
 import typer
 
 from cli import operation_prices
+from cli.changing import UNSAID, Trace, Why, changed, facts, with_change
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import operations
+from domain.audit import Thing, Verb
 from domain.credit_amounts import credits_text, parse_credits
 
 app = typer.Typer(no_args_is_help=True, help="Create, change and list a service's operations.")
@@ -57,8 +59,8 @@ def create(
 ) -> None:
     """Declare an operation of a service, with its price."""
 
-    async def work(connection: object, _: object) -> operations.OperationRecord:
-        return await operations.create(
+    async def work(connection: object, _: object) -> tuple[operations.OperationRecord, Trace]:
+        made = await operations.create(
             connection,
             service_slug=service,
             method=method,
@@ -72,8 +74,9 @@ def create(
             replays=bool(replays),
             asynchronous=bool(asynchronous),
         )
+        return made, Trace(Verb.OPERATION_CREATE, _thing(made), after=facts(made))
 
-    print_record(_readable(with_connection(work)), as_json=as_json)
+    print_record(_readable(with_change(work)), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint operations change 0b54b1f2-6b1c-4c53-9f0a-0c3d3a6e7f10 --credits 0.25")
@@ -93,12 +96,14 @@ def change(
         bool, typer.Option("--from-next-period", help="Who is subscribed now pays the former price until then.")
     ] = False,
     cost_formula: Formula = None,
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given. A price holds at once, but for who keeps older terms of a plan that was edited."""
 
-    async def work(connection: object, _: object) -> operations.OperationRecord:
-        return await operations.change(
+    async def work(connection: object, _: object) -> tuple[operations.OperationRecord, Trace | None]:
+        before = await operations.fetch_operation(connection, operation_id)
+        after = await operations.change(
             connection,
             operation_id,
             name=name,
@@ -112,8 +117,9 @@ def change(
             at_once=not next_period,
             cost_formula=cost_formula,
         )
+        return after, changed(Verb.OPERATION_CHANGE, _thing(after), before, after, reason=reason)
 
-    print_record(_readable(with_connection(work)), as_json=as_json)
+    print_record(_readable(with_change(work)), as_json=as_json)
 
 
 @app.command("list", epilog="Example: paid-endpoint operations list demo --json")
@@ -143,6 +149,10 @@ def show(operation_id: OperationId, as_json: JsonOption = False) -> None:
     """Show one operation."""
     record = with_connection(lambda connection, _: operations.fetch_operation(connection, operation_id))
     print_record(_readable(record), as_json=as_json)
+
+
+def _thing(one: operations.OperationRecord) -> Thing:
+    return Thing("operation", str(one.id), f"{one.service_slug}:{one.name}")
 
 
 def _readable(record: operations.OperationRecord) -> dict[str, Any]:

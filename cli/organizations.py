@@ -1,17 +1,21 @@
 """`paid-endpoint organizations`: the tenants."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from cli.caps import Day, Month, given_caps
+from cli.changing import UNSAID, Trace, Why, changed, facts, organization_thing, with_change
 from cli.connecting import with_connection
+from cli.differences import OPERATOR
 from cli.output import JsonOption, print_record, print_rows
 from domain import limit_overrides, organizations
+from domain.audit import Thing, Verb
+from domain.operating.limits import end_override, override, set_caps
 from domain.settings import Settings
 from domain.sign_up import give_bonus
-from domain.spend_caps import set_organization_caps
 from domain.subscriptions import change_plan
 from schema.accounts import BillingMode
 
@@ -34,16 +38,16 @@ def create(
 ) -> None:
     """Make an organization with an active subscription."""
 
-    async def work(connection: Any, settings: Settings) -> organizations.OrganizationRecord:
-        async with connection.transaction():
-            made = await organizations.create(
-                connection, name=name, plan_slug=plan, slug=slug, billing_mode=billing_mode or BillingMode.CREDITS
-            )
-            if bonus:
-                await give_bonus(connection, made.id, settings.credits.sign_up_bonus_micro)
-            return made
+    async def work(connection: Any, settings: Settings) -> tuple[organizations.OrganizationRecord, Trace]:
+        made = await organizations.create(
+            connection, name=name, plan_slug=plan, slug=slug, billing_mode=billing_mode or BillingMode.CREDITS
+        )
+        if bonus:
+            await give_bonus(connection, made.id, settings.credits.sign_up_bonus_micro)
+        after = facts(made) | {"bonus": bonus}
+        return made, Trace(Verb.ORGANIZATION_CREATE, organization_thing(made), made.id, after=after)
 
-    print_record(with_connection(work), as_json=as_json)
+    print_record(with_change(work), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint organizations change acme-ltd --billing-mode quota")
@@ -54,10 +58,11 @@ def change(
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given."""
-    record = with_connection(
-        lambda connection, _: organizations.change(connection, slug, name=name, billing_mode=billing_mode)
-    )
-    print_record(record, as_json=as_json)
+
+    async def make(connection: Any) -> organizations.OrganizationRecord:
+        return await organizations.change(connection, slug, name=name, billing_mode=billing_mode)
+
+    print_record(_changed(slug, Verb.ORGANIZATION_CHANGE, make, UNSAID), as_json=as_json)
 
 
 @app.command("list", epilog="Example: paid-endpoint organizations list --json")
@@ -75,41 +80,55 @@ def show(slug: Slug, as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog="Example: paid-endpoint organizations suspend acme-ltd")
-def suspend(slug: Slug, as_json: JsonOption = False) -> None:
+def suspend(slug: Slug, reason: Why = UNSAID, as_json: JsonOption = False) -> None:
     """Refuse an organization's keys until it is restored."""
-    record = with_connection(lambda connection, _: organizations.suspend(connection, slug))
+    record = _changed(
+        slug, Verb.ORGANIZATION_SUSPEND, lambda connection: organizations.suspend(connection, slug), reason
+    )
     print_record(record, as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint organizations restore acme-ltd")
-def restore(slug: Slug, as_json: JsonOption = False) -> None:
+def restore(slug: Slug, reason: Why = UNSAID, as_json: JsonOption = False) -> None:
     """End a suspension."""
-    record = with_connection(lambda connection, _: organizations.restore(connection, slug))
+    record = _changed(
+        slug, Verb.ORGANIZATION_RESTORE, lambda connection: organizations.restore(connection, slug), reason
+    )
     print_record(record, as_json=as_json)
 
 
 @app.command("set-cap", epilog="Example: paid-endpoint organizations set-cap acme-ltd --day 5.00 --month 100")
-def set_cap(slug: Slug, day: Day = None, month: Month = None, as_json: JsonOption = False) -> None:
+def set_cap(
+    slug: Slug, day: Day = None, month: Month = None, reason: Why = UNSAID, as_json: JsonOption = False
+) -> None:
     """Cap the credits that an organization may spend; what is not given stays."""
     caps = given_caps(day, month)
-    record = with_connection(lambda connection, _: set_organization_caps(connection, slug, caps))
-    print_record(record, as_json=as_json)
+
+    async def work(connection: Any, _: object) -> organizations.OrganizationRecord:
+        async with connection.transaction():
+            found = await organizations.fetch_organization(connection, slug)
+            return await set_caps(connection, OPERATOR, found, caps, reason=reason)
+
+    print_record(with_connection(work), as_json=as_json)
 
 
 @app.command("change-plan", epilog="Example: paid-endpoint organizations change-plan acme-ltd --plan pro")
 def change_plan_(
     slug: Slug,
     plan: Annotated[str, typer.Option(help="Slug of the plan that applies from now on.")],
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """Put an organization's live subscription on another plan, at once."""
 
-    async def work(connection: object, _: object) -> organizations.OrganizationRecord:
-        found = await organizations.fetch_organization(connection, slug)
-        await change_plan(connection, found.id, plan)
-        return await organizations.fetch_organization(connection, found.id)
+    async def work(connection: Any, _: object) -> tuple[organizations.OrganizationRecord, Trace | None]:
+        before = await organizations.fetch_organization(connection, slug)
+        await change_plan(connection, before.id, plan)
+        after = await organizations.fetch_organization(connection, before.id)
+        thing = Thing("subscription", str(after.id), plan)
+        return after, changed(Verb.SUBSCRIPTION_CHANGE, thing, before, after, of=after.id, reason=reason)
 
-    print_record(with_connection(work), as_json=as_json)
+    print_record(with_change(work), as_json=as_json)
 
 
 @app.command(
@@ -130,10 +149,11 @@ def override_limit_(
     moment = None if until is None else until.replace(tzinfo=UTC)
 
     async def work(connection: Any, _: object) -> limit_overrides.LimitOverrideRecord:
-        found = await organizations.fetch_organization(connection, slug)
-        return await limit_overrides.override_limit(
-            connection, found.id, name, amount=amount, shadow=shadow, until=moment, reason=reason
-        )
+        async with connection.transaction():
+            found = await organizations.fetch_organization(connection, slug)
+            return await override(
+                connection, OPERATOR, found, name, amount=amount, shadow=shadow, until=moment, reason=reason
+            )
 
     print_record(with_connection(work), as_json=as_json)
 
@@ -143,9 +163,10 @@ def drop_override_(slug: Slug, name: LimitName, as_json: JsonOption = False) -> 
     """Let a limit be again as the plan says."""
 
     async def work(connection: Any, _: object) -> list[limit_overrides.LimitOverrideRecord]:
-        found = await organizations.fetch_organization(connection, slug)
-        await limit_overrides.drop_override(connection, found.id, name)
-        return await limit_overrides.list_overrides(connection, found.id)
+        async with connection.transaction():
+            found = await organizations.fetch_organization(connection, slug)
+            await end_override(connection, OPERATOR, found, name, reason=UNSAID)
+            return await limit_overrides.list_overrides(connection, found.id)
 
     print_rows(with_connection(work), OVERRIDE_COLUMNS, as_json=as_json)
 
@@ -159,3 +180,16 @@ def list_overrides_(slug: Slug, as_json: JsonOption = False) -> None:
         return await limit_overrides.list_overrides(connection, found.id)
 
     print_rows(with_connection(work), OVERRIDE_COLUMNS, as_json=as_json)
+
+
+def _changed(
+    slug: str, verb: Verb, make: Callable[[Any], Awaitable[organizations.OrganizationRecord]], reason: str
+) -> organizations.OrganizationRecord:
+    """Do it, with its entry in the audit."""
+
+    async def work(connection: Any, _: object) -> tuple[organizations.OrganizationRecord, Trace | None]:
+        before = await organizations.fetch_organization(connection, slug)
+        after = await make(connection)
+        return after, changed(verb, organization_thing(after), before, after, of=after.id, reason=reason)
+
+    return with_change(work)

@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.changing import UNSAID, Trace, Why, changed, facts, with_change
 from cli.connecting import with_connection
 from cli.output import JsonOption, as_data, print_record, print_rows
 from domain import plans
+from domain.audit import Thing, Verb
 from domain.credit_amounts import credits_text
 from domain.limit_texts import LimitSpec, limit_texts, parse_limits
 from domain.plan_prices import PlanPriceRecord, PriceSpec, parse_price, parse_quota_cost
@@ -63,8 +65,9 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a plan with its limits."""
-    record = with_connection(
-        lambda connection, _: plans.create(
+
+    async def work(connection: Any, _: object) -> tuple[plans.PlanRecord, Trace]:
+        made = await plans.create(
             connection,
             slug=slug,
             limits=parse_limits(limit or [], shadow or [], quota or []),
@@ -81,8 +84,9 @@ def create(
             grace_days=3 if grace_days is None else grace_days,
             log_days=log_days or None,
         )
-    )
-    print_record(_readable(record, as_json=as_json), as_json=as_json)
+        return made, Trace(Verb.PLAN_CREATE, Thing("plan", made.slug, made.slug), after=facts(made))
+
+    print_record(_readable(with_change(work), as_json=as_json), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint plans change starter --limit 2000/hour --limit 20000/day")
@@ -105,6 +109,7 @@ def change(
     at_once: Annotated[
         bool, typer.Option("--now", help="For everybody at once, also for those who keep older terms of this plan.")
     ] = False,
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given; limits and quotas, if any is given, replace all that the plan has.
@@ -112,8 +117,10 @@ def change(
     Who is subscribed keeps the former terms until the period ends, unless you say --now.
     """
     given = bool(limit or shadow or quota)
-    record = with_connection(
-        lambda connection, _: plans.change(
+
+    async def work(connection: Any, _: object) -> tuple[plans.PlanRecord, Trace | None]:
+        before = await plans.fetch_plan(connection, slug)
+        after = await plans.change(
             connection,
             slug,
             name=name,
@@ -130,8 +137,9 @@ def change(
             no_log_days=log_days == 0,
             at_once=at_once,
         )
-    )
-    print_record(_readable(record, as_json=as_json), as_json=as_json)
+        return after, changed(Verb.PLAN_CHANGE, Thing("plan", slug, slug), before, after, reason=reason)
+
+    print_record(_readable(with_change(work), as_json=as_json), as_json=as_json)
 
 
 @app.command("list", epilog="Example: paid-endpoint plans list --json")

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 import typer
 
 from cli import callback_secrets
+from cli.changing import UNSAID, Trace, Why, changed, facts, with_change
 from cli.connecting import with_connection
 from cli.output import USAGE, JsonOption, fail, print_record, print_rows
 from cli.service_import import import_
 from domain import services
+from domain.audit import Thing, Verb
 
 app = typer.Typer(no_args_is_help=True, help="Create, change, import and list services (upstream APIs).")
 app.command("callback-secret", epilog=callback_secrets.EPILOG)(callback_secrets.callback_secret)
@@ -41,8 +43,9 @@ def create(
 ) -> None:
     """Put an upstream API behind the gateway."""
     shown = _given(category=category, version=version, featured=featured, beta=beta)
-    record = with_connection(
-        lambda connection, _: services.create(
+
+    async def work(connection: Any, _: object) -> tuple[services.ServiceRecord, Trace]:
+        made = await services.create(
             connection,
             slug=slug,
             prefix=prefix,
@@ -53,8 +56,9 @@ def create(
             charge_on=charge_on,
             **shown,
         )
-    )
-    print_record(record, as_json=as_json)
+        return made, Trace(Verb.SERVICE_CREATE, Thing("service", made.slug, made.slug), after=facts(made))
+
+    print_record(with_change(work), as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint services change weather --upstream http://10.0.0.7:8000 --disabled")
@@ -71,16 +75,20 @@ def change(
     featured: Featured = None,
     beta: Beta = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="COLUMN=NUMBER of a timeout or bound.")] = None,
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """Change what is given."""
     columns = _given(name=name, enabled=enabled, coming_soon=coming_soon, charge_on=charge_on)
     columns |= _given(category=category, version=version, featured=featured, beta=beta)
     columns.update(_number(pair) for pair in set_ or [])
-    record = with_connection(
-        lambda connection, _: services.update(connection, slug, prefix=prefix, upstreams=upstream or None, **columns)
-    )
-    print_record(record, as_json=as_json)
+
+    async def work(connection: Any, _: object) -> tuple[services.ServiceRecord, Trace | None]:
+        before = await services.fetch_service(connection, slug)
+        after = await services.update(connection, slug, prefix=prefix, upstreams=upstream or None, **columns)
+        return after, changed(Verb.SERVICE_CHANGE, Thing("service", slug, slug), before, after, reason=reason)
+
+    print_record(with_change(work), as_json=as_json)
 
 
 @app.command("list", epilog="Example: paid-endpoint services list --json")

@@ -1,16 +1,19 @@
 """`paid-endpoint subscriptions`: who is on which plan, until when, and what comes next."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from cli.changing import UNSAID, Trace, Why, changed, facts, with_change
 from cli.connecting import settings_or_fail, with_connection
 from cli.durations import parse_duration
 from cli.output import JsonOption, note, print_record, print_rows
 from domain import subscriptions, trials
-from domain.faults import InvalidValue
+from domain.audit import Thing, Verb
+from domain.faults import InvalidValue, NotFound
 from domain.organizations import fetch_organization
 from domain.renewals import roll, settle_due
 from domain.subscription_reading import (
@@ -86,7 +89,7 @@ def start_trial_(
             raise InvalidValue("Nobody of this organization has a verified address: give one with --email.")
         await trials.start_trial(connection, organization_id, plan, email=address, secrets=settings_or_fail().secrets)
 
-    _moved(slug, move, as_json=as_json)
+    _moved(slug, Verb.SUBSCRIPTION_CHANGE, move, as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint subscriptions change acme-ltd --plan free --at-period-end")
@@ -97,46 +100,59 @@ def change(
         bool | None,
         typer.Option("--at-once/--at-period-end", help="Default: a higher plan at once, a lower one then."),
     ] = None,
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """Put an organization on another plan."""
     at = {None: "rank", True: "once", False: "period-end"}[at_once]
-    _moved(
-        slug, lambda connection, id_: subscriptions.change_plan(connection, id_, plan, at=at), as_json=as_json
-    )  # fmt: skip
+
+    async def move(connection: Any, organization_id: UUID) -> None:
+        await subscriptions.change_plan(connection, organization_id, plan, at=at)
+
+    _moved(slug, Verb.SUBSCRIPTION_CHANGE, move, reason=reason, as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint subscriptions cancel acme-ltd")
 def cancel(
     slug: Slug,
     at_once: Annotated[bool, typer.Option("--now", help="Not at the period's end: at once.")] = False,
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """End a subscription with the period that is paid, or at once."""
-    _moved(slug, lambda connection, id_: subscriptions.cancel(connection, id_, at_once=at_once), as_json=as_json)
+
+    async def move(connection: Any, organization_id: UUID) -> None:
+        await subscriptions.cancel(connection, organization_id, at_once=at_once)
+
+    _moved(slug, Verb.SUBSCRIPTION_CANCEL, move, reason=reason, as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint subscriptions reactivate acme-ltd")
-def reactivate(slug: Slug, as_json: JsonOption = False) -> None:
+def reactivate(slug: Slug, reason: Why = UNSAID, as_json: JsonOption = False) -> None:
     """Take a cancellation back, note that an unpaid period is paid, or begin an ended subscription anew."""
-    _moved(slug, subscriptions.reactivate, as_json=as_json)
+    _moved(slug, Verb.SUBSCRIPTION_RESUME, subscriptions.reactivate, reason=reason, as_json=as_json)
 
 
 @app.command("extend-trial", epilog="Example: paid-endpoint subscriptions extend-trial acme-ltd --by 7d")
 def extend_trial_(
     slug: Slug,
     by: Annotated[str, typer.Option(help="How much longer: 7d, 2w, 12h.")],
+    reason: Why = UNSAID,
     as_json: JsonOption = False,
 ) -> None:
     """Let a trial that runs end later."""
     span = parse_duration(by)
-    _moved(slug, lambda connection, id_: trials.extend_trial(connection, id_, span), as_json=as_json)
+
+    async def move(connection: Any, organization_id: UUID) -> None:
+        await trials.extend_trial(connection, organization_id, span)
+
+    _moved(slug, Verb.SUBSCRIPTION_EXTEND, move, reason=reason, as_json=as_json)
 
 
 @app.command("roll", epilog="Example: paid-endpoint subscriptions roll acme-ltd")
 def roll_(slug: Slug, as_json: JsonOption = False) -> None:
     """Begin the period that is due, or end what has run out, of one organization."""
-    _moved(slug, roll, as_json=as_json)
+    _moved(slug, Verb.SUBSCRIPTION_CHANGE, roll, as_json=as_json)
 
 
 @app.command(epilog="Example: paid-endpoint subscriptions sweep --json")
@@ -169,12 +185,21 @@ def sweep(
         note(f"{most} were made; there may be more: run it again.")
 
 
-def _moved(slug: str, move: Callable[[Any, UUID], Awaitable[object]], *, as_json: bool) -> None:
-    """Do it, then print the subscription as it is."""
+def _moved(
+    slug: str, verb: Verb, move: Callable[[Any, UUID], Awaitable[object]], *, reason: str = UNSAID, as_json: bool
+) -> None:
+    """Do it, with its entry in the audit, then print the subscription as it is."""
 
-    async def work(connection: Any, _: object) -> SubscriptionRecord:
+    async def work(connection: Any, _: object) -> tuple[SubscriptionRecord, Trace | None]:
         found = await fetch_organization(connection, slug)
+        before: SubscriptionRecord | None = None
+        with suppress(NotFound):
+            before = await fetch_record(connection, found.id)
         await move(connection, found.id)
-        return await fetch_record(connection, found.id)
+        after = await fetch_record(connection, found.id)
+        thing = Thing("subscription", str(after.id), after.plan)
+        if before is None:
+            return after, Trace(verb, thing, found.id, after=facts(after), reason=reason)
+        return after, changed(verb, thing, before, after, of=found.id, reason=reason)
 
-    print_record(with_connection(work), as_json=as_json)
+    print_record(with_change(work), as_json=as_json)
