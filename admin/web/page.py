@@ -28,8 +28,9 @@ class PageRoute:
     """One page and method. The handler gets the visit and the path's parameters; it returns a Page or a Response.
 
     A POST changes something, in one transaction with at least one audit entry (who is not signed in yet may also leave
-    without one), unless `changes` is False: then it only looks, and its transaction is read-only. `connected` False: the handler takes its own connections, because it lasts
-    or waits for a password; it answers for its own transaction and audit.
+    without one), unless `changes` is False: then it only looks, and its transaction is read-only. `connected` False: the
+    handler takes its own connections, because it lasts or waits for a password; it answers for its own transaction and
+    audit.
     """
 
     path: str
