@@ -1,25 +1,15 @@
 """Every unsafe request of the back office: it says in the audit who did it, and of one that fails at its end nothing stays."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 
 from domain.audit import Verb
-from schema.piccolo_app import APP_CONFIG
 from tests.integration.admin.actions.scenes import Scene
 from tests.integration.admin.walk.steps import NO_ENTRY, WALK, Stage
 from tests.integration.admin.walk.unsafe_routes import unchanging, unsafe_routes
+from tests.walking import contents, failing
 
 AS_USER = {"POST /sign-in", "POST /sign-in/factor"}
 """Who signs in is noted as the user that they are: the session, and so the operator, begins with it."""
-_FAIL = """
-create function fail_at_the_end() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
-create constraint trigger fail_at_the_end after insert on audit_entry deferrable initially deferred
-   for each row execute function fail_at_the_end()
-"""
-_HEAL = "drop trigger fail_at_the_end on audit_entry; drop function fail_at_the_end()"
 _ENTRIES = "select * from audit_entry where actor_id = $1 and id <> all($2::uuid[])"
 
 
@@ -27,26 +17,6 @@ _ENTRIES = "select * from audit_entry where actor_id = $1 and id <> all($2::uuid
 async def stage(office, superuser, connection, customer) -> Stage:
     """A superuser and a customer of the test's own."""
     return Stage(Scene(office, connection, customer), superuser)
-
-
-@asynccontextmanager
-async def failing(connection: Any) -> AsyncIterator[None]:
-    """A block in which each transaction that wrote an audit entry fails as it commits: after all that it has changed."""
-    await connection.execute(_FAIL)
-    try:
-        yield
-    finally:
-        await connection.execute(_HEAL)
-
-
-async def contents(connection: Any) -> dict[str, Any]:
-    """How many rows each table has, and a sum over all that stands in them."""
-    names = sorted(table._meta.tablename for table in APP_CONFIG.table_classes)
-    asked = " union all ".join(
-        f"select '{name}' as name, count(*) as rows, sum(hashtextextended(t::text, 0)) as sum from \"{name}\" t"
-        for name in names
-    )
-    return {row["name"]: (row["rows"], row["sum"]) for row in await connection.fetch(asked)}
 
 
 def test_the_walk_goes_through_every_unsafe_route_that_the_application_has(office):
