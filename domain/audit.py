@@ -22,6 +22,8 @@ class Verb(StrEnum):
     ACCOUNT_SIGN_IN_FAILED = "account.sign_in_failed"
     ACCOUNT_SIGN_OUT = "account.sign_out"
     ACCOUNT_VERIFY_EMAIL = "account.verify_email"
+    ACCOUNT_ASK_EMAIL = "account.ask_email"
+    ACCOUNT_CANCEL_EMAIL = "account.cancel_email"
     ACCOUNT_CHANGE_EMAIL = "account.change_email"
     ACCOUNT_CHANGE_PASSWORD = "account.change_password"  # noqa: S105  a verb
     ACCOUNT_RESET_PASSWORD = "account.reset_password"  # noqa: S105  a verb

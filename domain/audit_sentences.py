@@ -10,6 +10,8 @@ SENTENCES: Mapping[str, str] = {
     Verb.ACCOUNT_SIGN_IN_FAILED: "could not sign in",
     Verb.ACCOUNT_SIGN_OUT: "signed out",
     Verb.ACCOUNT_VERIFY_EMAIL: "proved the e-mail address {object}",
+    Verb.ACCOUNT_ASK_EMAIL: "asked to change their e-mail address",
+    Verb.ACCOUNT_CANCEL_EMAIL: "gave up the change of their e-mail address",
     Verb.ACCOUNT_CHANGE_EMAIL: "changed their e-mail address",
     Verb.ACCOUNT_CHANGE_PASSWORD: "changed their password",
     Verb.ACCOUNT_RESET_PASSWORD: "reset their password",

@@ -149,6 +149,12 @@ class AdminSettings(Face, env_prefix="ADMIN_"):
         default=True,
         description="Whether operators must have a second factor: who has none can do nothing but set one up.",
     )
+    given_credits_per_day: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000_000,
+        description="An operator gives at most so many credits in 24 hours: granted, corrected upwards, booked; superusers too. 0: no cap.",
+    )
     acting_minutes: int = Field(
         default=30, ge=1, le=480, description="An operator may act as a customer for this long, then has to ask again."
     )

@@ -14,6 +14,7 @@ from domain.credits.accounts import fetch_balance
 from domain.credits.adjusting import NotAvailable
 from domain.faults import InvalidValue
 from domain.operating import credits as operating
+from domain.operating.giving import given_lately, require_room
 from domain.operators import Right
 from domain.organizations import OrganizationRecord, fetch_organization
 from schema.credits import EntryType
@@ -66,6 +67,7 @@ async def _preview_giving(visit: Visit, values: Grant) -> Preview:
     now = await visit.connection.fetchval("select now()")
     if values.expires_at is not None and values.expires_at <= now:
         raise InvalidValue(f"Credits expire in the future; {utc(values.expires_at)} is past.")
+    await require_room(visit.connection, visit.actor, values.credits, _most(visit))
     end = f"What is left of them on {utc(values.expires_at)} is lost." if values.expires_at else "They never expire."
     burned = "before what was bought" if values.kind == "bonus" else "after what was given"
     return Preview(
@@ -73,7 +75,7 @@ async def _preview_giving(visit: Visit, values: Grant) -> Preview:
             f"{found.name} gets {credits_(values.credits)} credits, as a {values.kind}. {end}",
             f"They are spent {burned}. The statement says: {values.said}",
         ),
-        notes=await _balance_notes(visit, found, values.credits),
+        notes=(*await _balance_notes(visit, found, values.credits), *await _room_notes(visit)),
     )
 
 
@@ -88,12 +90,14 @@ async def _give(visit: Visit, values: Grant, reason: str) -> Outcome:
         expires_at=values.expires_at,
         said=values.said,
         reason=reason,
+        most=_most(visit),
     )
     return Outcome(f"{found.name} has {credits_(values.credits)} credits more.", to_organization(found))
 
 
 async def _preview_correcting(visit: Visit, values: Adjustment) -> Preview:
     found = await fetch_organization(visit.connection, values.organization)
+    await require_room(visit.connection, visit.actor, values.credits, _most(visit))
     if values.credits > 0:
         sentence = f"{found.name} gets {credits_(values.credits)} credits, as a correction that never expires."
     else:
@@ -105,14 +109,24 @@ async def _preview_correcting(visit: Visit, values: Adjustment) -> Preview:
             )
         sentence = f"{credits_(-values.credits)} credits are taken from {found.name}, what would be spent next first."
     return Preview(
-        (sentence, f"The statement says: {values.said}"), notes=await _balance_notes(visit, found, values.credits)
+        (sentence, f"The statement says: {values.said}"),
+        notes=(
+            *await _balance_notes(visit, found, values.credits),
+            *await _room_notes(visit, given=values.credits > 0),
+        ),
     )
 
 
 async def _correct(visit: Visit, values: Adjustment, reason: str) -> Outcome:
     found = await fetch_organization(visit.connection, values.organization)
     await operating.correct(
-        visit.connection, visit.actor, found, amount_micro=values.credits, said=values.said, reason=reason
+        visit.connection,
+        visit.actor,
+        found,
+        amount_micro=values.credits,
+        said=values.said,
+        reason=reason,
+        most=_most(visit),
     )
     what = "more" if values.credits > 0 else "fewer"
     return Outcome(f"{found.name} has {credits_(abs(values.credits))} credits {what}.", to_organization(found))
@@ -144,6 +158,7 @@ async def _give_back(visit: Visit, values: Refund, reason: str) -> Outcome:
 async def _preview_booking(visit: Visit, values: BankTransfer) -> Preview:
     found = await fetch_organization(visit.connection, values.organization)
     await operating.require_unbooked(visit.connection, values.payment)
+    await require_room(visit.connection, visit.actor, values.credits, _most(visit))
     return Preview(
         (
             f"The payment of {values.paid} with the reference {values.payment.reference} is booked for {found.name}.",
@@ -151,13 +166,14 @@ async def _preview_booking(visit: Visit, values: BankTransfer) -> Preview:
             "No other payment can be booked under this reference, for whomever.",
         ),
         (("Payment", "not booked", "booked"),),
-        notes=await _balance_notes(visit, found, values.credits),
+        notes=(*await _balance_notes(visit, found, values.credits), *await _room_notes(visit)),
     )
 
 
 async def _book(visit: Visit, values: BankTransfer, reason: str) -> Outcome:
     found = await fetch_organization(visit.connection, values.organization)
-    await operating.book_payment(visit.connection, visit.actor, found, values.payment, reason=reason)
+    payment, most = values.payment, _most(visit)
+    await operating.book_payment(visit.connection, visit.actor, found, payment, reason=reason, most=most)
     return Outcome(f"{found.name} has {credits_(values.credits)} credits for {values.paid}.", to_organization(found))
 
 
@@ -168,6 +184,18 @@ async def _balance_notes(visit: Visit, found: OrganizationRecord, more: int) -> 
     if not await operating.belongs(visit.connection, visit.actor, found.id):
         return (note,)
     return (note, f"You belong to {found.name} yourself: the audit will say so.")
+
+
+def _most(visit: Visit) -> int:
+    return visit.settings.admin.given_credits_per_day
+
+
+async def _room_notes(visit: Visit, *, given: bool = True) -> tuple[str, ...]:
+    most = _most(visit)
+    if not most or not given:
+        return ()
+    lately = await given_lately(visit.connection, visit.actor)
+    return (f"You have given {credits_(lately)} of at most {most} credits in the last 24 hours.",)
 
 
 _CREDITS = Field("credits", "Credits", hint="With a point: 12.5", maxlength=20)

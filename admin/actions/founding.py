@@ -11,6 +11,7 @@ from admin.web.visit import Visit
 from domain.faults import Conflict
 from domain.names import slug_from, valid_name, valid_slug
 from domain.operating.founding import Founding, found_for
+from domain.operating.giving import require_room
 from domain.operating.people import find_person
 from domain.operators import Right
 from domain.plans import list_plans
@@ -35,7 +36,7 @@ class NewOrganization(Values):
 
 async def _preview(visit: Visit, values: NewOrganization) -> Preview:
     name = valid_name(values.name, "organization's name")
-    _may_give(visit, values)
+    await _may_give(visit, values)
     await plan_for_sale(visit.connection, values.plan)
     plan = next(each for each in await list_plans(visit.connection) if each.slug == values.plan)
     if values.slug:
@@ -74,13 +75,14 @@ async def _owner_sentence(visit: Visit, values: NewOrganization) -> str:
     return f"{owner.email}, who owns {counted(owned, 'organization')} now, owns it and {said}."
 
 
-def _may_give(visit: Visit, values: NewOrganization) -> None:
+async def _may_give(visit: Visit, values: NewOrganization) -> None:
     if values.bonus:
         visit.operator.require(Right.MONEY)
+        await require_room(visit.connection, visit.actor, values.bonus, visit.settings.admin.given_credits_per_day)
 
 
 async def _carry_out(visit: Visit, values: NewOrganization, reason: str) -> Outcome:
-    _may_give(visit, values)
+    await _may_give(visit, values)
     made = await found_for(visit.connection, visit.settings, visit.actor, values.wish, reason=reason)
     links = (*to_organization(made), ("Mint a key", f"/actions/mint-key?organization={made.slug}"))
     return Outcome(f"{made.name} is there, as {made.slug}.", links)

@@ -39,5 +39,6 @@ def page(visit: Visit) -> HTMLResponse:
 def _html() -> str:
     html = (Path(piccolo_admin.__file__).parent / "dist" / "index.html").read_text()
     icon = f'<link rel="icon" href="{ASSETS.url("icon.svg")}">'
-    ours = f'{icon}<script type="module" src="{ASSETS.url("tables.js")}"></script></head>'
+    style = f'<link rel="stylesheet" href="{ASSETS.url("tables.css")}">'
+    ours = f'{icon}{style}<script type="module" src="{ASSETS.url("tables.js")}"></script></head>'
     return html.replace("<title>Piccolo Admin</title>", "<title>Tables</title>").replace("</head>", ours, 1)

@@ -10,6 +10,7 @@ from admin.tables.editors.editor import Editor, Row
 from admin.tables.editors.table import EDITORS
 from admin.tables.permissions import Verb
 from admin.tables.questions import row_id
+from admin.tables.reasons import reason_of
 from admin.tables.relay import STATEMENT_MS
 from admin.tables.shown import BY_NAME, Shown
 from admin.tables.targets import Target
@@ -26,6 +27,7 @@ LONGEST_ID = 100
 async def write(visit: Visit, target: Target) -> Response:
     """Carry out CREATE, CHANGE or DELETE, which the operator may. Raises domain faults, after which nothing was done."""
     shown, editor = BY_NAME[target.table], EDITORS[target.table]
+    reason_of(visit.request)  # one that cannot be written is told before anything is locked
     given = None if target.verb is Verb.DELETE else await _body(visit)
     async with working(visit, changes=True):
         await visit.connection.execute(f"set local statement_timeout = {5 * STATEMENT_MS}")
@@ -90,6 +92,7 @@ async def _record(
         organization_id=row[editor.owner] if editor.owner else None,
         before=before,
         after=after,
+        reason=reason_of(visit.request),
     )
 
 

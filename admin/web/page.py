@@ -27,9 +27,10 @@ Handler = Callable[..., Awaitable["Page | Response"]]
 class PageRoute:
     """One page and method. The handler gets the visit and the path's parameters; it returns a Page or a Response.
 
-    A POST changes something, in one transaction with at least one audit entry, unless `changes` is False: then it only
-    looks, and its transaction is read-only. `connected` False: the handler takes its own connections, because it lasts
-    or waits for a password; it answers for its own transaction and audit.
+    A POST changes something, in one transaction with at least one audit entry (who is not signed in yet may also leave
+    without one), unless `changes` is False: then it only looks, and its transaction is read-only. `connected` False: the
+    handler takes its own connections, because it lasts or waits for a password; it answers for its own transaction and
+    audit.
     """
 
     path: str
@@ -69,7 +70,7 @@ class PageRoute:
             return await page_of_fault(visit, fault)
 
     async def _changed(self, visit: Visit) -> Response:
-        async with accounted(visit) if self.audience is Audience.OPERATOR else nullcontext():
+        async with nullcontext() if self.audience is Audience.ANYONE else accounted(visit):
             answer = await self._answer(visit)
             if answer.status_code >= 400:  # what a page tells of was not done: nothing stays of it
                 raise Told(answer)

@@ -96,8 +96,7 @@ async def use(connection: Any, token: str, purpose: str) -> Link:
     return Link(**dict(row))
 
 
-async def void(connection: Any, user_id: int, purpose: str) -> None:
-    """Let every link of the user for this purpose be good no more."""
-    await connection.execute(
-        "update user_link set used_at = now() where user_id = $1 and purpose = $2 and used_at is null", user_id, purpose
-    )
+async def void(connection: Any, user_id: int, purpose: str) -> bool:
+    """Let every link of the user for this purpose be good no more. Returns whether there was one."""
+    voided = "update user_link set used_at = now() where user_id = $1 and purpose = $2 and used_at is null"
+    return str(await connection.execute(voided, user_id, purpose)) != "UPDATE 0"

@@ -35,6 +35,8 @@ async def ask_to_change_email(
     await void(connection, session.user_id, CHANGE_EMAIL)
     # A taken address has a row too, whose token nobody gets: the account looks the same either way.
     token = await new_link(connection, session.user_id, email, CHANGE_EMAIL)
+    thing, before, after = _thing(session.user_id, actor), {"email": session.email}, {"email": email}
+    await audit.record(connection, actor, audit.Verb.ACCOUNT_ASK_EMAIL, thing, before=before, after=after)
     taken = await connection.fetchval(f"select true from users where email = $1 and not ({_UNPROVEN})", email)
     link = f"{settings.portal.base_url}/account/email/{token}"
     if await throttle.allows("change_to", digest_of(email).hex()):
@@ -49,9 +51,10 @@ async def ask_to_change_email(
     await post_mail(connection, settings.secrets, template="email_will_change", to=session.email, values=values)
 
 
-async def cancel_email_change(connection: Any, user_id: int) -> None:
+async def cancel_email_change(connection: Any, user_id: int, actor: audit.Actor) -> None:
     """No link that was mailed is good any more."""
-    await void(connection, user_id, CHANGE_EMAIL)
+    if await void(connection, user_id, CHANGE_EMAIL):
+        await audit.record(connection, actor, audit.Verb.ACCOUNT_CANCEL_EMAIL, _thing(user_id, actor))
 
 
 async def confirm_email(connection: Any, settings: Settings, token: str, actor: audit.Actor) -> str:
@@ -82,3 +85,7 @@ async def confirm_email(connection: Any, settings: Settings, token: str, actor: 
     values = {"email": old, "new": link.email, "address": actor.address}
     await post_mail(connection, settings.secrets, template="email_changed", to=old, values=values)
     return link.email
+
+
+def _thing(user_id: int, actor: audit.Actor) -> audit.Thing:
+    return audit.Thing("user", str(user_id), actor.name)

@@ -19,6 +19,7 @@ from domain.credits.ledger_reading import entry_behind
 from domain.faults import Conflict, InvalidValue, NotFound
 from domain.log_reading import LogEntry
 from domain.log_store.store import LogStore
+from domain.operating.giving import take_room
 from domain.organizations import OrganizationRecord, fetch_organization
 from schema.credits import EntryType
 
@@ -64,8 +65,13 @@ async def give(
     expires_at: datetime | None,
     said: str,
     reason: str,
+    most: int,
 ) -> LedgerEntry:
-    """Give credits as a bonus or a purchase; `said` stands in the customer's statement. Raises InvalidValue, Conflict."""
+    """Give credits as a bonus or a purchase; `said` stands in the customer's statement. `most` is the cap of `giving`.
+
+    Raises InvalidValue, Conflict.
+    """
+    await take_room(connection, actor, amount_micro, most)
     booked = await granting.grant(
         connection,
         organization.id,
@@ -88,8 +94,10 @@ async def correct(
     amount_micro: int,
     said: str,
     reason: str,
+    most: int,
 ) -> LedgerEntry:
     """Add credits, or take some for an amount below 0. Raises NotAvailable, InvalidValue, Conflict."""
+    await take_room(connection, actor, amount_micro, most)
     booked = await adjusting.adjust(
         connection, organization.id, amount_micro=amount_micro, reason=said, actor=actor.name
     )
@@ -153,10 +161,11 @@ async def require_unbooked(connection: Any, payment: Payment) -> None:
 
 
 async def book_payment(
-    connection: Any, actor: audit.Actor, organization: OrganizationRecord, payment: Payment, *, reason: str
+    connection: Any, actor: audit.Actor, organization: OrganizationRecord, payment: Payment, *, reason: str, most: int
 ) -> LedgerEntry:
     """Credits for money that came in, once for each payment. Raises Conflict, InvalidValue."""
     await require_unbooked(connection, payment)
+    await take_room(connection, actor, payment.credits_micro, most)
     try:
         async with connection.transaction():
             booked = await granting.grant(

@@ -5,6 +5,7 @@ from typing import Any
 
 from domain import audit, organizations
 from domain.credit_amounts import credits_text
+from domain.operating.giving import take_room
 from domain.operating.people import create_person, find_person, send_link_again
 from domain.organizations import OrganizationRecord
 from domain.outbox import post_mail
@@ -28,8 +29,10 @@ async def found_for(
 ) -> OrganizationRecord:
     """A new organization on a plan. An owner who is new gets an account and a link, one who is known a mail.
 
-    Raises InvalidValue; NotFound or Conflict for the plan; Conflict for a slug that is taken.
+    Raises InvalidValue; NotFound or Conflict for the plan; Conflict for a slug that is taken, and for more
+    credits than the operator may give.
     """
+    await take_room(connection, actor, wish.bonus_micro, settings.admin.given_credits_per_day)
     owner = await find_person(connection, wish.owner) if wish.owner else None
     known = owner is not None
     if wish.owner and owner is None:

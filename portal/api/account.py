@@ -138,7 +138,7 @@ async def change_email(visit: Visit, body: EmailChange) -> SentAnswer:
 
 async def cancel_email(visit: Visit) -> None:
     """DELETE /api/account/email."""
-    await cancel_email_change(visit.connection, own_session(visit).user_id)
+    await cancel_email_change(visit.connection, own_session(visit).user_id, visit.actor)
 
 
 async def confirm(visit: Visit, body: LinkBody) -> None:

@@ -63,7 +63,7 @@ async def ask_email(visit: Visit) -> Page | Response:
 
 async def cancel_email(visit: Visit) -> Response:
     """Keep the address."""
-    await cancel_email_change(visit.connection, own_session(visit).user_id)
+    await cancel_email_change(visit.connection, own_session(visit).user_id, visit.actor)
     return see_other(PATH, done="email_change_cancelled")
 
 

@@ -105,16 +105,19 @@ async def test_an_operator_edits_a_plan_and_is_refused_where_nobody_may_write(of
     await window.go("plan")
     await page.get_by_role("link", name=plan.slug, exact=True).click()
     await page.locator("[name=description]").first.fill("Words of an operator")
+    await page.get_by_label("Why you change rows here").fill("Sie bat um klarere Wörter: €")
     await page.screenshot(path=tmp_path / "plan.png")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("Successfully saved row")).to_be_visible()
-    changed = "select after->>'description' from audit_entry where object_id = $1 and verb = 'table.change'"
-    assert await office.pool.fetchval(changed, str(plan.id)) == "Words of an operator"
+    changed = "select after->>'description', reason from audit_entry where object_id = $1 and verb = 'table.change'"
+    written = await office.pool.fetchrow(changed, str(plan.id))
+    assert tuple(written) == ("Words of an operator", "Sie bat um klarere Wörter: €")
     await page.locator("[name=currency]").first.fill("EUR")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("plan.currency is not changed by hand", exact=False)).to_be_visible()
     row = await office.pool.fetchval("select id from audit_entry order by created_at desc limit 1")
     await window.go(f"audit_entry/{row}")
+    await expect(page.get_by_label("Why you change rows here")).to_have_value("")
     await page.locator("[name=reason]").first.fill("other words")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_text("so nobody changes it", exact=False)).to_be_visible()

@@ -81,6 +81,28 @@ async def test_an_address_changes_with_the_link_in_the_new_mailbox_and_the_old_o
     assert new in entry["after"]
 
 
+async def test_who_asks_for_another_address_or_gives_it_up_is_written_down_and_a_repeat_is_not(portal, owner):
+    asked, again = new_email(), new_email()
+    await owner.browser.post("/account/email", {"email": asked})
+    await owner.browser.api("POST", "/account/email", {"email": again})
+    await owner.browser.post("/account/email/cancel")
+    await owner.browser.api("DELETE", "/account/email")
+    rows = await portal.pool.fetch(
+        "select verb, actor_kind, object_id, before->>'email' as was, after->>'email' as asked, address, request_id"
+        " from audit_entry where actor_id = $1 order by created_at, id",
+        owner.user_id,
+    )
+    entries = [(row["verb"], row["was"], row["asked"]) for row in rows]
+    assert entries == [
+        ("account.ask_email", owner.email, asked),
+        ("account.ask_email", owner.email, again),
+        ("account.cancel_email", None, None),
+    ]
+    for row in rows:
+        assert (row["actor_kind"], row["object_id"], row["address"]) == ("user", str(owner.user_id), "127.0.0.1")
+        assert row["request_id"]
+
+
 async def test_a5_a_taken_address_looks_like_a_free_one_and_only_its_mailbox_is_told(portal, owner):
     taken = await portal.person()
     free = new_email()
