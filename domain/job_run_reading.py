@@ -37,7 +37,8 @@ select j.name, j.description, j.cron, j.time_zone, l.state, l.started_at, l.ende
  where j.gone_at is null order by j.name
 """
 _LAST_RESULT = """
-select result from job_run where name = $1 and state = 'succeeded' order by created_at desc limit 1
+select result from job_run where name = $1 and (state = 'succeeded' or state in ('failed', 'retried') and result is not null)
+ order by created_at desc limit 1
 """
 _OLD = """
 delete from job_run where id in (
@@ -110,7 +111,7 @@ async def fetch_run(connection: Any, run_id: UUID) -> RunRecord:
 
 
 async def last_result(connection: Any, name: str) -> dict[str, Any]:
-    """What came of the job's last run that succeeded; nothing if there is none."""
+    """What came of the job's last run that came to an end, also if what it found makes it a failed one; else nothing."""
     stored = await connection.fetchval(_LAST_RESULT, name)
     return stored_arguments(stored)
 

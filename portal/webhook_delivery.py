@@ -8,4 +8,5 @@ async def deliver_webhooks(services: Services) -> None:
     """Deliver until cancelled; at once back if WEBHOOK_DELIVER is off."""
     settings = services.settings
     if settings.webhooks.deliver:
-        await Deliverer(services.database, settings.webhooks, settings.secrets).run()
+        portal_url = settings.portal.base_url
+        await Deliverer(services.database, settings.webhooks, settings.secrets, portal_url=portal_url).run()

@@ -12,6 +12,12 @@ from standardwebhooks import Webhook
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
+def answer_of(status: int, body: bytes = b"", *fields: str) -> bytes:
+    """An answer as bytes."""
+    head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status} X", f"content-length: {len(body)}", *fields))
+    return head.encode() + b"\r\n" + body
+
+
 @dataclass
 class Received:
     """One request as it came."""

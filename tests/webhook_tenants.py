@@ -15,6 +15,7 @@ from domain.webhooks.emitting import emit
 from domain.webhooks.endpoints import CreatedEndpoint, create_endpoint
 
 SECRETS = SecretSettings(keys=f"1:{'33' * 32}")
+PORTAL = "https://app.example"
 ACTOR = Actor("user", None, "builder@example.com", "127.0.0.1", "test")
 OPEN = WebhookSettings(allow_private=True, timeout_seconds=0.4)
 
@@ -50,7 +51,7 @@ class Tenant:
 
     def deliverer(self, settings: WebhookSettings = OPEN, guard: Guard | None = None) -> Deliverer:
         """What delivers, on the test's clock."""
-        return Deliverer(self.pool, settings, SECRETS, guard=guard, clock=self.clock)
+        return Deliverer(self.pool, settings, SECRETS, portal_url=PORTAL, guard=guard, clock=self.clock)
 
     async def deliveries(self) -> list:
         """Every delivery of the organization, oldest first."""

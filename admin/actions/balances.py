@@ -14,6 +14,7 @@ from domain.credits.accounts import fetch_balance
 from domain.credits.adjusting import NotAvailable
 from domain.faults import InvalidValue
 from domain.operating import credits as operating
+from domain.operating.charges import find_charge
 from domain.operating.giving import given_lately, require_room
 from domain.operators import Right
 from domain.organizations import OrganizationRecord, fetch_organization
@@ -133,16 +134,16 @@ async def _correct(visit: Visit, values: Adjustment, reason: str) -> Outcome:
 
 
 async def _preview_giving_back(visit: Visit, values: Refund) -> Preview:
-    charge = await operating.find_charge(visit.connection, values.request_id, visit.services.logs)
-    request, found = charge.request, charge.organization
-    asked = f"{request.method} {request.path} cost on {utc(request.at)} (it was answered {request.status})"
+    charge = await find_charge(visit.connection, values.request_id, visit.services.logs)
+    found, amount = charge.organization, credits_(charge.amount_micro)
+    what = f"{charge.words} cost on {utc(charge.at)} ({charge.answered})"
     return Preview(
         (
-            f"{found.name} gets the {credits_(request.cost_micro)} credits back that {asked}.",
+            f"{found.name} gets the {amount} credits back that {what}.",
             f"They never expire. The statement says: {values.said}",
         ),
-        (("Charge of the request", credits_(request.cost_micro), "0"),),
-        notes=await _balance_notes(visit, found, request.cost_micro),
+        ((f"Charge of the {charge.kind}", amount, "0"),),
+        notes=await _balance_notes(visit, found, charge.amount_micro),
     )
 
 
@@ -151,7 +152,7 @@ async def _give_back(visit: Visit, values: Refund, reason: str) -> Outcome:
         visit.connection, visit.actor, values.request_id, visit.services.logs, said=values.said, reason=reason
     )
     found = await fetch_organization(visit.connection, entry.organization_id)
-    links = (*to_organization(found), ("To the request", f"/requests/{values.request_id}"))
+    links = (*to_organization(found), ("To what it was for", f"/find?q={entry.reference}"))
     return Outcome(f"{found.name} has {credits_(entry.amount_micro)} credits back.", links)
 
 
@@ -236,10 +237,15 @@ ACTIONS = (
         title="Give a request's charge back",
         group="Credits",
         right=Right.MONEY,
-        summary="What one request cost comes back, once.",
+        summary="What one request or asynchronous job cost comes back, once.",
         model=Refund,
         fields=(
-            Field("request_id", "Request id", maxlength=36, hint="From the log, or X-Request-Id of the answer."),
+            Field(
+                "request_id",
+                "Request id",
+                maxlength=36,
+                hint="From the log, X-Request-Id of the answer, or a job's id.",
+            ),
             SAID,
         ),
         preview=_preview_giving_back,

@@ -21,6 +21,8 @@ select {ENTRY_COLUMNS} from credit_entry e
  where e.organization_id = $1 and e.created_at = $2 and e.stored_at = $2 and e.type = 'usage'
 """
 
+_ENTRY_UNDER = f"select {ENTRY_COLUMNS} from credit_entry e where e.organization_id = $1 and e.idempotency_key = $2"
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerPage:
@@ -66,3 +68,9 @@ async def entry_behind(connection: Any, request_id: UUID, logs: LogStore) -> Led
             f"No ledger entry for a request {request_id}: it cost nothing, or its log row is not kept any more."
         )
     return entry_from(row)
+
+
+async def entry_under(connection: Any, organization_id: UUID, idempotency_key: str) -> LedgerEntry | None:
+    """The organization's entry that was made under that key."""
+    row = await connection.fetchrow(_ENTRY_UNDER, organization_id, idempotency_key)
+    return None if row is None else entry_from(row)

@@ -15,12 +15,11 @@ from domain import audit
 from domain.credit_amounts import credits_text
 from domain.credits import adjusting, granting, refunding
 from domain.credits.entries import LedgerEntry
-from domain.credits.ledger_reading import entry_behind
-from domain.faults import Conflict, InvalidValue, NotFound
-from domain.log_reading import LogEntry
+from domain.faults import Conflict, InvalidValue
 from domain.log_store.store import LogStore
+from domain.operating.charges import find_charge
 from domain.operating.giving import take_room
-from domain.organizations import OrganizationRecord, fetch_organization
+from domain.organizations import OrganizationRecord
 from schema.credits import EntryType
 
 LONGEST_REFERENCE = 120
@@ -29,16 +28,6 @@ _BOOKED = """
 select o.slug, o.name, e.created_at, e.amount_micro from credit_entry e join organization o on o.id = e.organization_id
  where e.idempotency_key = $1 and e.idempotency_key like 'payment:%'
 """
-_REFUNDED = "select created_at from credit_entry where organization_id = $1 and idempotency_key = $2"
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """A request's charge that can be given back: what the request cost, and the usage entry that it is part of."""
-
-    request: LogEntry
-    entry: LedgerEntry
-    organization: OrganizationRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,35 +95,23 @@ async def correct(
     return booked.entry
 
 
-async def find_charge(connection: Any, request_id: UUID, logs: LogStore) -> Charge:
-    """The charge of a request, if it was not given back yet. Raises NotFound, Conflict."""
-    entry = await entry_behind(connection, request_id, logs)
-    request = await logs.find(connection, entry.organization_id, request_id)
-    if request is None:
-        raise NotFound(f"The log row of the request {request_id} is not kept any more.")
-    back = await connection.fetchval(_REFUNDED, entry.organization_id, _refund_key(request_id))
-    if back is not None:
-        raise Conflict(f"The charge of this request was given back on {back:%d %b %Y, %H:%M} UTC.")
-    return Charge(request, entry, await fetch_organization(connection, entry.organization_id))
-
-
 async def give_charge_back(
-    connection: Any, actor: audit.Actor, request_id: UUID, logs: LogStore, *, said: str, reason: str
+    connection: Any, actor: audit.Actor, charged_id: UUID, logs: LogStore, *, said: str, reason: str
 ) -> LedgerEntry:
-    """Give back what one request cost, once. Raises NotFound, Conflict (given back before, or more than is left)."""
-    charge = await find_charge(connection, request_id, logs)
+    """Give back what one request or job cost, once. Raises NotFound, Conflict (given back before, or more than is left)."""
+    charge = await find_charge(connection, charged_id, logs)
     booked = await refunding.refund(
         connection,
         charge.entry.id,
-        amount_micro=charge.request.cost_micro,
+        amount_micro=charge.amount_micro,
         reason=said,
         actor=actor.name,
-        reference=str(request_id),
-        idempotency_key=_refund_key(request_id),
+        reference=str(charge.id),
+        idempotency_key=charge.refund_key,
     )
     if booked.replayed:  # by another one at the same moment
-        raise Conflict("The charge of this request was given back already.")
-    thing = audit.Thing("request", str(request_id), str(request_id))
+        raise Conflict(f"The charge of this {charge.kind} was given back already.")
+    thing = audit.Thing("async_job" if charge.kind == "job" else "request", str(charge.id), str(charge.id))
     after = {"credits": credits_text(booked.entry.amount_micro)}
     await _trace(connection, actor, audit.Verb.CREDITS_REFUND, thing, booked.entry, after, reason)
     return booked.entry
@@ -194,10 +171,6 @@ async def belongs(connection: Any, actor: audit.Actor, organization_id: UUID) ->
     """Whether who acts is a member of the organization: the audit says so of credits."""
     found = "select true from membership where organization_id = $1 and user_id = $2"
     return actor.id is not None and bool(await connection.fetchval(found, organization_id, actor.id))
-
-
-def _refund_key(request_id: UUID) -> str:
-    return f"refund-of-request:{request_id}"
 
 
 def _thing(organization: OrganizationRecord) -> audit.Thing:

@@ -12,16 +12,15 @@ from typing import Any
 from uuid import UUID
 
 from domain.webhooks.endpoints import give_up_waiting
-from domain.webhooks.schedule import MOST_ATTEMPTS, pause_after
+from domain.webhooks.schedule import pause_after
 from domain.webhooks.sending import Outcome
+from domain.webhooks.switching_off import Teller, switch_off
 
 LEASE = timedelta(seconds=60)
 """Longer than any attempt may take."""
 MOST_OF_ONE_ENDPOINT = 4
 """Deliveries to one endpoint at a time: who hangs does not keep the others waiting."""
 _OFF = "The endpoint was switched off or deleted before this was sent."
-_GONE = "The endpoint answered 410 Gone."
-_FAILING = f"Each of {MOST_ATTEMPTS} attempts over three days failed, and nothing else was delivered meanwhile."
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -83,7 +82,7 @@ async def claim_due(
     return claims
 
 
-async def settle(connection: Any, claim: Claim, outcome: Outcome, now: datetime) -> None:
+async def settle(connection: Any, claim: Claim, outcome: Outcome, now: datetime, teller: Teller) -> None:
     """Write down an attempt: delivered, to be tried again, or given up; 410 and long failure switch the endpoint off."""
     pause = None if outcome.gone else pause_after(claim.attempts, claim.id)
     state = "delivered" if outcome.delivered else "failed" if pause is None else "waiting"
@@ -104,21 +103,6 @@ async def settle(connection: Any, claim: Claim, outcome: Outcome, now: datetime)
             outcome.error,
         )
         if written and state == "failed":
-            await _switch_off(connection, claim, now, gone=outcome.gone)
-
-
-async def _switch_off(connection: Any, claim: Claim, now: datetime, *, gone: bool) -> None:
-    """Switch the endpoint off if it says that it is gone, or if nothing was delivered since the failed one was made."""
-    switched = await connection.fetchval(
-        "update webhook_endpoint e set disabled_at = $2, disabled_reason = $3"
-        " where e.id = $1 and e.disabled_at is null and e.deleted_at is null and ($4 or not exists ("
-        "select from webhook_delivery d where d.endpoint_id = e.id and d.state = 'delivered' and d.ended_at > $5))"
-        " returning true",
-        claim.endpoint_id,
-        now,
-        _GONE if gone else _FAILING,
-        gone,
-        claim.created_at,
-    )
-    if switched:
-        await give_up_waiting(connection, claim.endpoint_id, _OFF)
+            failing_since = None if outcome.gone else claim.created_at
+            if await switch_off(connection, teller, claim.endpoint_id, now, failing_since=failing_since):
+                await give_up_waiting(connection, claim.endpoint_id, _OFF)

@@ -18,6 +18,7 @@ from domain.webhooks.claiming import MOST_OF_ONE_ENDPOINT, Claim, claim_due, set
 from domain.webhooks.connecting import open_client
 from domain.webhooks.endpoints import PURPOSE
 from domain.webhooks.sending import Outcome, send
+from domain.webhooks.switching_off import Teller
 
 log = logging.getLogger("paid_endpoint.webhooks")
 
@@ -30,7 +31,10 @@ def _now() -> datetime:
 
 
 class Deliverer:
-    """Delivers webhooks of all organizations. Several may run at once, in as many processes as you like."""
+    """Delivers webhooks of all organizations. Several may run at once, in as many processes as you like.
+
+    `portal_url` is where mails lead that tell of an endpoint that was switched off.
+    """
 
     def __init__(
         self,
@@ -38,11 +42,13 @@ class Deliverer:
         settings: WebhookSettings,
         secrets: SecretSettings,
         *,
+        portal_url: str,
         guard: Guard | None = None,
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self._pool, self._settings, self._secrets, self._clock = pool, settings, secrets, clock
         self._guard = guard or Guard(settings)
+        self._teller = Teller(secrets, portal_url)
         self._running: dict[asyncio.Task[None], Claim] = {}
 
     async def run(self) -> None:
@@ -116,7 +122,7 @@ class Deliverer:
                 timeout_seconds=self._settings.timeout_seconds,
             )
         async with self._pool.acquire() as connection:
-            await settle(connection, claim, outcome, self._clock())
+            await settle(connection, claim, outcome, self._clock(), self._teller)
 
     def _secrets_of(self, claim: Claim) -> list[bytes]:
         sealed = [claim.secret, *([claim.old_secret] if claim.old_secret is not None else [])]

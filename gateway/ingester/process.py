@@ -2,8 +2,8 @@
 
 Signals: SIGTERM stores what is there and ends (the workers are gone by then); SIGUSR1 ends after the present transaction,
 for a successor; SIGINT is the supervisor's. When the supervisor is gone, the workers end too: then it goes on until every
-journal is closed, but not for ever. A lock beside the journals keeps the ingesters of two supervisors apart: the second
-stands by.
+journal is closed, but not for ever; so does one that was only starting. A lock beside the journals keeps the ingesters of
+two supervisors apart: the second stands by.
 """
 
 import asyncio
@@ -31,7 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     known = parser("gateway.ingester.process")
     known.add_argument("--drain", action="store_true", help="store what is there, then end")
     options = known.parse_args(arguments)
-    die_with(options.supervisor)
+    if options.life_fd < 0:
+        # Where there is the pipe, it alone tells that the supervisor is gone, also one that died before this was up: a signal
+        # would end what can't hear it yet, and what is in the journals would wait for the gateway's next start.
+        die_with(options.supervisor)
     settings = load_settings()
     logging.basicConfig(level=settings.logs.level, format="%(asctime)s %(levelname)s ingester %(name)s: %(message)s")
     folder = settings.gateway.state_folder / "journal"

@@ -6,10 +6,10 @@ import pytest
 
 from domain.alerts.customers import NOWHERE, next_organizations
 from domain.faults import NotFound
-from domain.job_runs import begin, succeed
+from domain.job_runs import begin, fail, succeed
 from domain.settings import SecretSettings
 from jobs import usage_alerts
-from jobs.work import Work
+from jobs.work import Finding, Work
 from tests.integration.domain.alerts.customers import Customer, customer, now
 
 
@@ -67,6 +67,37 @@ async def test_one_that_cannot_be_looked_at_keeps_nobody_else_from_being_told(ow
     monkeypatch.setattr(usage_alerts, "look_at_organization", broken)
     assert (await usage_alerts.run(work(own_pool, settings)))["failed"] == 1
     assert await told(own_pool) == [one.id for one in three[1:]]
+
+
+async def broken_in_the_database(pool, one: Customer) -> None:
+    """Whatever is written of its alerts raises an error of the database."""
+    await pool.execute(
+        "create function no_alerts() returns trigger language plpgsql as"
+        f" $$ begin if new.organization_id = '{one.id}' then raise 'broken'; end if; return new; end $$;"
+        " create trigger no_alerts before insert or update on alert_state for each row execute function no_alerts()"
+    )
+
+
+async def test_an_error_of_the_database_over_one_is_told_to_operators_and_all_others_are_done(
+    own_pool, settings, three
+):
+    await broken_in_the_database(own_pool, three[0])
+    with pytest.raises(Finding, match="1 organizations could not") as found:
+        await usage_alerts.run(work(own_pool, settings))
+    assert (found.value.result["looked_at"], found.value.result["failed"], found.value.result["told"]) == (3, 1, 2)
+    assert await told(own_pool) == [one.id for one in three[1:]]
+
+
+async def test_a_look_that_failed_for_one_and_was_too_long_is_gone_on_behind(own_pool, settings, three, monkeypatch):
+    await broken_in_the_database(own_pool, three[0])
+    monkeypatch.setattr(usage_alerts, "BATCH", 1)
+    monkeypatch.setattr(usage_alerts, "MOST_SECONDS", -1.0)
+    with pytest.raises(Finding) as found:
+        await usage_alerts.run(work(own_pool, settings))
+    async with own_pool.acquire() as connection:
+        run = await begin(connection, "usage-alerts", "t1", worker="test", now=now())
+        await fail(connection, run, "1 failed", now(), result=found.value.result)
+    assert (await usage_alerts.run(work(own_pool, settings)))["after"] == str(three[1].id)
 
 
 async def test_a_look_that_is_too_long_ends_and_the_next_goes_on_behind_it(own_pool, settings, three, monkeypatch):

@@ -30,9 +30,13 @@ async def make(person, **fields) -> str:
     return re.search(rf"{person.root}/webhooks/[0-9a-f-]{{36}}", answer.text)[0]
 
 
-async def deliver(portal) -> None:
+def deliverer_of(portal) -> Deliverer:
     settings = portal.settings
-    await Deliverer(portal.pool, settings.webhooks, settings.secrets).deliver_due()
+    return Deliverer(portal.pool, settings.webhooks, settings.secrets, portal_url=settings.portal.base_url)
+
+
+async def deliver(portal) -> None:
+    await deliverer_of(portal).deliver_due()
 
 
 async def test_an_empty_list_says_what_webhooks_are_for(owner):
@@ -223,7 +227,7 @@ async def test_while_the_database_is_away_delivering_waits_and_goes_on(portal, o
     async with receiving() as receiver:
         path = await make(owner, url=receiver.url)
         await owner.browser.post(f"{path}/test")
-        task = asyncio.create_task(Deliverer(portal.pool, portal.settings.webhooks, portal.settings.secrets).run())
+        task = asyncio.create_task(deliverer_of(portal).run())
         await until(lambda: receiver.received, 10, "the test event")
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.async_jobs.ending import ENTRY_KEY
+from domain.credits.refunding import refund
 from domain.partitions import ensure_partitions, today
 from tests.audited import written
-from tests.integration.domain.credits.accounts import hold, serve
+from tests.integration.domain.credits.accounts import hold, posted, serve, usage
+from tests.job_rows import asynchronous_operation, write_job
 
 
 async def _balance(office, organization):
@@ -145,6 +148,48 @@ async def test_a_request_without_a_charge_has_nothing_to_give_back(office, super
     assert answer.status_code == 404
     assert "it cost nothing" in answer.text
     assert (await superuser.browser.act("refund-request", request_id="abc", said="Sorry")).status_code == 422
+
+
+async def _completed_job(office, organization):
+    """A job that cost 2 credits; its id and that of the request that was answered 202."""
+    async with office.pool.acquire() as connection:
+        operation = await asynchronous_operation(connection)
+        job_id = await write_job(connection, organization.id, operation, status="completed")
+        key = f"{ENTRY_KEY}{job_id}"
+        charge = usage(organization.id, 2_000_000, reference=str(job_id), idempotency_key=key, fingerprint=bytes(32))
+        await posted(connection, charge)
+        return job_id, await connection.fetchval("select request_id from async_job where id = $1", job_id)
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["by the job's id", "by the id of the request"])
+async def test_a_job_s_charge_comes_back_once_by_either_of_its_ids(office, superuser, first):
+    organization = await _granted(office, superuser)
+    ids = await _completed_job(office, organization)
+    seen = await superuser.browser.preview("refund-request", request_id=str(ids[first]), said="Sorry")
+    assert "gets the 2 credits back that the job POST /reports cost on" in seen.text
+    done = await superuser.browser.act("refund-request", "bad result", request_id=str(ids[first]), said="Sorry")
+    assert done.status_code == 200, done.text
+    assert await _balance(office, organization) == 100_000_000
+    [entry] = await written(office, ids[0])
+    assert (entry.verb, entry.after["credits"], entry.reason) == ("credits.refund", "2", "bad result")
+    for either in ids:
+        again = await superuser.browser.act("refund-request", request_id=str(either), said="Sorry")
+        assert (again.status_code, "was given back on" in again.text) == (409, True)
+    assert await _balance(office, organization) == 100_000_000
+
+
+async def test_of_a_job_s_charge_no_more_comes_back_than_is_left_and_of_no_charge_nothing(office, superuser):
+    organization = await _granted(office, superuser)
+    job_id, request_id = await _completed_job(office, organization)
+    async with office.pool.acquire() as connection:
+        entry_id = await connection.fetchval("select id from credit_entry where reference = $1", str(job_id))
+        await refund(connection, entry_id, amount_micro=500_000, reason="a part")
+        free = await write_job(connection, organization.id, await asynchronous_operation(connection), status="failed")
+    refused = await superuser.browser.act("refund-request", request_id=str(request_id), said="Sorry")
+    assert (refused.status_code, "1.5 can be given back now" in refused.text) == (409, True), refused.text
+    assert await _balance(office, organization) == 98_500_000
+    nothing = await superuser.browser.act("refund-request", request_id=str(free), said="Sorry")
+    assert (nothing.status_code, "it is failed and was charged nothing" in nothing.text) == (404, True)
 
 
 def _payment(organization, reference, **changes):

@@ -13,14 +13,10 @@ from domain.webhooks.emitting import emit
 from domain.webhooks.endpoints import change_endpoint, delete_endpoint, rotate_secret
 from domain.webhooks.schedule import MOST_ATTEMPTS, PAUSES, SPREAD
 from domain.webhooks.sending import EXCERPT_BYTES, Outcome
+from domain.webhooks.switching_off import Teller
 from tests.deadlines import until
-from tests.receivers import OK, answering, drip, flood, hang, receiving
-from tests.webhook_tenants import ACTOR, SECRETS
-
-
-def answer_of(status: int, body: bytes = b"", *fields: str) -> bytes:
-    head = "".join(f"{line}\r\n" for line in (f"HTTP/1.1 {status} X", f"content-length: {len(body)}", *fields))
-    return head.encode() + b"\r\n" + body
+from tests.receivers import OK, answer_of, answering, drip, flood, hang, receiving
+from tests.webhook_tenants import ACTOR, PORTAL, SECRETS
 
 
 async def test_an_event_arrives_signed_as_another_implementation_expects(tenant):
@@ -256,7 +252,7 @@ async def test_a_process_that_is_killed_in_the_middle_loses_only_time(tenant):
         tenant.clock.ahead = LEASE + timedelta(seconds=1)
         assert await tenant.deliverer().deliver_due() == 1
         async with tenant.pool.acquire() as connection:
-            await settle(connection, dead, Outcome(500, "", 1, "late"), tenant.clock())
+            await settle(connection, dead, Outcome(500, "", 1, "late"), tenant.clock(), Teller(SECRETS, PORTAL))
     [row] = await tenant.deliveries()
     assert (row["state"], row["attempts"], row["last_error"]) == ("delivered", 2, ""), (
         "the dead one's word is not taken"

@@ -18,7 +18,7 @@ from domain.webhooks.deliverer import Deliverer
 async def main():
     pool = await open_pool(DatabaseSettings(url=sys.argv[1]), "victim")
     settings = WebhookSettings(allow_private=True, timeout_seconds=30)
-    await Deliverer(pool, settings, SecretSettings(keys="1:" + "33" * 32)).run()
+    await Deliverer(pool, settings, SecretSettings(keys="1:" + "33" * 32), portal_url="http://localhost").run()
 
 asyncio.run(main())
 """
