@@ -8,23 +8,27 @@ import heapq
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from domain.log_store.clickhouse import SLOW_SECONDS, ClickHouse
+from domain.log_store.clickhouse import SLOW_SECONDS, ClickHouse, micros, moment_of
 from domain.log_store.conditions import Conditions
-from domain.log_store.leaving import stored_days
 from domain.log_store.outbox import standing
 from domain.partitions import present_days
 from domain.snapshots import NO_ID
 
 ROWS_AT_ONCE = 20_000
 _IDS_AT_ONCE = 1_000
-# A day without any request has no partition in the log store either.
+# What left with the day's tables, as its summaries say, which were made then and are kept: the log store has to have it all.
 _DROPPED = """
-select d.day, not exists (select from usage_summary s where s.grain = 'day'
-                             and s.bucket = d.day::timestamp at time zone 'UTC') as empty
-  from log_day d where d.edition > 0
+select d.day, coalesce(sum(s.requests), 0)::bigint as rows
+  from log_day d left join log_summary s on s.day = d.day and s.edition < d.edition
+ where d.edition > 0 and d.day between ($1::timestamptz at time zone 'UTC')::date and ($2::timestamptz at time zone 'UTC')::date
+ group by d.day
+"""
+_PARTS = """
+select partition_id, sum(rows) from system.parts
+ where active and database = currentDatabase() and table = 'request_log' group by partition_id
 """
 _NUMBERS = (
     "select toString(organization_id), count(), max(total_us) from request_log where {where} group by organization_id"
@@ -35,6 +39,19 @@ select toString(organization_id), toUnixTimestamp64Micro(at), toString(key_id), 
   from request_log where {where} order by at, id limit {{page:UInt32}}
 """
 _MORE = ", bytes_in, bytes_out, query, path"
+_CHARGED = """
+select toString(organization_id), toUnixTimestamp64Micro(created_at), count(), sum(cost_micro) from request_log
+ where {where} group by organization_id, created_at
+"""
+HOLD = "lock table only request_log in access share mode"
+"""First in a transaction: no day is dropped between the look at which there are and the rows that are read."""
+
+
+class Batch(NamedTuple):
+    """An organization's share of what was stored at one time."""
+
+    organization_id: UUID | None
+    stored_at: datetime
 
 
 @dataclass(slots=True)
@@ -75,6 +92,20 @@ class OldRequests:
         while waiting:
             yield heapq.heappop(waiting)[1]
 
+    async def charged(self, first: datetime, next_: datetime) -> dict[Batch, tuple[int, int]]:
+        """Of what was stored from `first` to before `next_`: how many rows of each batch cost something, and how much."""
+        conditions = Conditions()
+        conditions.add("cost_micro > 0")
+        conditions.add("created_at >= fromUnixTimestamp64Micro({first:Int64}, 'UTC')", first=micros(first))
+        conditions.add("created_at < fromUnixTimestamp64Micro({next:Int64}, 'UTC')", next=micros(next_))
+        conditions.between(self.exact_since, self.until)
+        conditions.stored_before(self.stored_from)
+        rows = await self.store.rows(_CHARGED.format(where=conditions), conditions.values, seconds=SLOW_SECONDS)
+        return {
+            Batch(None if UUID(owner) == NO_ID else UUID(owner), moment_of(int(at))): (int(requests), int(cost))
+            for owner, at, requests, cost in rows
+        }
+
     async def _by_end(self, ids: Sequence[UUID], refusals: Collection[str], more: str) -> AsyncIterator[list[Any]]:
         conditions = self._conditions(ids, refusals)
         first = str(conditions)
@@ -112,12 +143,13 @@ async def old_requests(connection: Any, store: ClickHouse, since: datetime, unti
     now = await standing(connection)
     if now is None or not now.ready:
         return None
-    dropped = {row["day"]: row["empty"] for row in await connection.fetch(_DROPPED)}
+    dropped = {row["day"]: row["rows"] for row in await connection.fetch(_DROPPED, since, until)}
     here = set(await present_days(connection)) - set(dropped)
     kept_from = first_of_all(here, since, until)
     if kept_from <= since:
         return None
-    there = here | set(await stored_days(store)) | {day for day, empty in dropped.items() if empty}
+    stored = {day: int(rows) for day, rows in await store.rows(_PARTS)}
+    there = here | {day for day, rows in dropped.items() if stored.get(f"{day:%Y%m%d}", 0) >= rows}
     exact_since = first_of_all(there, since, until)
     return OldRequests(store, exact_since, kept_from, now.stored_from) if exact_since < kept_from else None
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.ingesting.grains import EVERY
-from domain.log_store.old_requests import OldRequests, first_of_all, place_of
+from domain.log_store.old_requests import HOLD, OldRequests, first_of_all, place_of
 from domain.log_store.old_rollups import Asked, Range, everywhere
 from domain.log_store.store import LogStore
 from domain.partitions import present_days
@@ -35,8 +35,6 @@ _ROWS = f"""
      order by o.place, begun_us, r.id
 """
 _MORE = ", r.bytes_in, r.bytes_out, r.query, r.path"
-# So that no day is dropped between the look at which there are and the first row.
-_HOLD = "lock table only request_log in access share mode"
 _HOURS_OR_DAYS = """
     (grain = 'hour' and bucket >= greatest($2::timestamptz, $4::timestamptz) and bucket < $3
      or grain = 'day' and bucket >= $2 and bucket < least($3::timestamptz, $4::timestamptz))
@@ -108,7 +106,7 @@ async def logged_from(connection: Any, since: datetime, until: datetime, logs: L
     """From when on the log has every day; `until` if it has not even the last. In a transaction; raises what the log
     store raises, where PostgreSQL lacks a day.
     """
-    await connection.execute(_HOLD)
+    await connection.execute(HOLD)
     old = await logs.old_requests(connection, since, until)
     if old is not None:
         return Logged(old.exact_since, old)

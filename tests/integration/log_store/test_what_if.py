@@ -93,16 +93,20 @@ async def test_the_figures_are_those_of_a_postgres_that_kept_its_days(database, 
     assert await replayed(database, logs, days=2) != whole
 
 
-async def test_days_that_nobody_has_are_estimated_as_before(database, turned_on, late):
+async def test_days_that_nobody_has_whole_are_estimated_as_before(database, turned_on, late):
     await adopt(database, turned_on)
     await send_all(database, turned_on)
     await leave_postgres(database, turned_on, NOW, 1)
-    gone = (DAY - timedelta(days=2)).date()
+    # One whole, of the other a row.
+    logs = ClickHouseLogs(turned_on)
+    assert (await replayed(database, logs)).exact_since == SINCE
+    gone = (DAY - timedelta(days=4)).date()
     await turned_on.execute(f"alter table request_log drop partition id '{gone:%Y%m%d}'")
-    await database.execute(
-        "insert into usage_summary (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests)"
-        " select organization_id, gen_random_uuid(), $1, $1, $2, 'day', 2, 1 from subscription limit 1",
-        late.service_id, DAY - timedelta(days=2),
+    assert (await replayed(database, logs)).exact_since == DAY - timedelta(days=EMPTY)
+    day = (DAY - timedelta(days=2)).date()
+    await turned_on.execute(
+        "alter table request_log delete where id = (select min(id) from request_log where toDate(at) = {day:Date})"
+        " settings mutations_sync = 2", {"day": day},
     )  # fmt: skip
-    found = await replayed(database, ClickHouseLogs(turned_on))
+    found = await replayed(database, logs)
     assert found.exact_since == DAY - timedelta(days=1)
