@@ -20,7 +20,7 @@ from domain.credits.entries import LedgerEntry, fetch_entry
 from domain.credits.expiring import expire_all
 from domain.credits.granting import grant
 from domain.credits.ledger_reading import LedgerPage, entry_behind, list_entries, requests_behind
-from domain.credits.reconciling import reconcile
+from domain.credits.reconciling import Reconciliation, reconcile
 from domain.credits.refunding import refund
 from domain.credits.releasing import OpenHolder, list_holders, release_holder
 from domain.faults import InvalidValue, NotFound
@@ -200,7 +200,12 @@ def trace(
 @app.command("reconcile", epilog="Example: paid-endpoint credits reconcile --json")
 def reconcile_(as_json: JsonOption = False) -> None:
     """Prove for every account that it adds up; exit status 1 if it does not, with everything that drifted."""
-    found = with_connection(lambda connection, _: reconcile(connection))
+
+    async def work(connection: Any, settings: Settings) -> Reconciliation:
+        async with open_logs(settings) as logs:
+            return await reconcile(connection, logs)
+
+    found = with_connection(work)
     data = as_data(found)
     drifts = data.pop("drifts")
     if as_json:

@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from domain.credits.reconciling import reconcile
+from domain.log_store.store import open_logs
 from jobs.work import Finding, Result, Work
 
 MOST_TOLD = 50
@@ -10,8 +11,8 @@ MOST_TOLD = 50
 
 async def run(work: Work) -> Result:
     """What was compared. Raises Finding."""
-    async with work.database.acquire() as connection:
-        found = await reconcile(connection)
+    async with open_logs(work.settings) as logs, work.database.acquire() as connection:
+        found = await reconcile(connection, logs)
     result = {name: value for name, value in asdict(found).items() if name != "drifts"}
     if not found.drifts:
         return result

@@ -67,6 +67,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         limiter = Limiter(settings.redis, workers=1)
         await limiter.start()
         stack.push_async_callback(limiter.stop)
+        logs = await stack.enter_async_context(open_logs(settings))
         yield Services(
             settings=settings,
             database=pool,
@@ -74,7 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             templates=Templates(settings),
             throttle=Throttle(redis, settings.redis),
             limiter=limiter,
-            live=LiveUsage(pool),
+            live=LiveUsage(pool, logs=logs),
             turns=Turns(settings.database.pool_max_size),
-            logs=await stack.enter_async_context(open_logs(settings)),
+            logs=logs,
         )

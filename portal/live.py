@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from domain.access import Access
-from domain.analytics.live import Live, read_live
+from domain.analytics.live import NEWEST, Call, Live, read_live, read_older, with_older
 from domain.databases import AWAY, Pool
 from domain.faults import TooManyTries
+from domain.log_store.store import POSTGRES, LogStore
 
 log = logging.getLogger("paid_endpoint.portal")
 
@@ -23,6 +24,8 @@ MOST_OF_A_PERSON = 6
 MOST_OF_A_PROCESS = 300
 _AGAIN_SECONDS = 30
 _FAULTS = AWAY
+_OLDER_SECONDS = 60
+"""How long what the log store has of the newest requests is kept: it is a day old."""
 
 
 class Viewer:
@@ -42,8 +45,10 @@ class Viewer:
 class Feed:
     """One organization's newest picture, and who waits for the next."""
 
-    def __init__(self, pool: Pool, organization_id: UUID, seconds: float) -> None:
-        self._pool, self._organization_id, self._seconds = pool, organization_id, seconds
+    def __init__(self, pool: Pool, organization_id: UUID, seconds: float, logs: LogStore) -> None:
+        self._pool, self._organization_id, self._seconds, self._logs = pool, organization_id, seconds, logs
+        self._older: tuple[Call, ...] = ()
+        self._older_until = 0.0
         self.viewers: list[Viewer] = []
         self.number = 0
         self._picture: Live | None = None
@@ -70,8 +75,19 @@ class Feed:
             except _FAULTS as fault:
                 log.warning("live usage can't be read: %s", fault or type(fault).__name__)
             else:
-                await self._show(picture, ids)
+                await self._show(await self._whole(picture), ids)
             await asyncio.sleep(self._seconds)
+
+    async def _whole(self, picture: Live) -> Live:
+        """The picture with what PostgreSQL has no more of its newest requests."""
+        if len(picture.newest) >= NEWEST:
+            return picture
+        now = asyncio.get_running_loop().time()
+        if now >= self._older_until:
+            with contextlib.suppress(*_FAULTS):
+                self._older = await read_older(self._pool, self._organization_id, picture.at, self._logs)
+            self._older_until = now + _OLDER_SECONDS
+        return with_older(picture, self._older)
 
     async def _show(self, picture: Live, asked: set[UUID]) -> None:
         # Who came while the query ran was not asked for, and would be taken for signed out.
@@ -85,8 +101,8 @@ class Feed:
 class LiveUsage:
     """Of one process. `seconds` is the time between two queries of an organization."""
 
-    def __init__(self, pool: Pool, seconds: float = 1.0) -> None:
-        self._pool, self._seconds = pool, seconds
+    def __init__(self, pool: Pool, seconds: float = 1.0, logs: LogStore = POSTGRES) -> None:
+        self._pool, self._seconds, self._logs = pool, seconds, logs
         self._feeds: dict[UUID, Feed] = {}
         self._people: Counter[int] = Counter()
 
@@ -115,7 +131,9 @@ class LiveUsage:
         self.require_room(access)
         feed = self._feeds.get(access.organization_id)
         if feed is None:
-            feed = self._feeds[access.organization_id] = Feed(self._pool, access.organization_id, self._seconds)
+            feed = self._feeds[access.organization_id] = Feed(
+                self._pool, access.organization_id, self._seconds, self._logs
+            )
         viewer = Viewer(feed, session_id)
         feed.viewers.append(viewer)
         self._people[access.user_id] += 1

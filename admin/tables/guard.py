@@ -31,7 +31,7 @@ from domain import audit
 from domain.csv_texts import safe_cell
 from domain.faults import Forbidden, NotFound, NotSignedIn
 from domain.identity.sessions import end_session
-from domain.operators import Operator, Right
+from domain.operators import Right
 from portal.web.bodies import read_body
 from portal.web.cookies import clear_cookie
 from portal.web.failures import noted
@@ -42,6 +42,11 @@ HEADER = "x-csrftoken"
 """In which piccolo-admin's script sends the token of its cookie."""
 _YEAR = b"private, max-age=31536000, immutable"
 _CLOSED = "This part of piccolo-admin is closed: sign in, passwords and second factors are pages of the back office."
+
+_ELSEWHERE = {
+    "request_log": "PostgreSQL's last days only: older requests are in the log store, and the page Requests finds them all.",
+}
+"""Of tables whose older rows leave PostgreSQL where LOG_STORE_URL is set."""
 
 
 class Tables:
@@ -133,19 +138,23 @@ def _schema(visit: Visit, shown: Shown, answer: Response) -> Response:
     schema["properties"] = {name: value for name, value in schema["properties"].items() if name in shown.served}
     schema["required"] = [name for name in schema.get("required", ()) if name in shown.served]
     schema["extra"]["visible_fields_options"] = list(shown.served)
-    schema["extra"]["help_text"] = _help(visit.operator, shown)
+    schema["extra"]["help_text"] = _help(visit, shown)
     return JSONResponse(schema)
 
 
-def _help(operator: Operator, shown: Shown) -> str:
-    """What stands beside the table's name: what a row is, how a large table is asked, who may write it by hand."""
+def _help(visit: Visit, shown: Shown) -> str:
+    """What stands beside the table's name: what a row is, how a large table is asked, where older rows are, who may write it
+    by hand.
+    """
     parts = [" ".join((shown.table.__doc__ or "").split())]
     if shown.large:
         parts.append("A large table: filters compare whole values, and the number of rows is an estimate.")
+    if visit.settings.logs.store_url.get_secret_value():
+        parts.append(_ELSEWHERE.get(shown.name, ""))
     access = PERMISSIONS[shown.name]
-    if access.change is None or not operator.may(access.change):
+    if access.change is None or not visit.operator.may(access.change):
         parts.append(f"You can look here, and change nothing. {access.instead}")
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
 
 
 def _references(visit: Visit, shown: Shown) -> list[dict[str, str]]:

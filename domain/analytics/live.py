@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,10 +10,15 @@ from uuid import UUID
 from domain.identity.acting import ROLE
 from domain.identity.sessions import ACTING_ROLES
 from domain.ingesting.grains import EVERY
+from domain.log_reading import LogFilter
+from domain.log_store.clickhouse import LogStoreAway, LogStoreRefused
+from domain.log_store.store import POSTGRES, LogStore
 
 NEWEST = 10
 _MOST_OF_A_MINUTE = 3_000
 """Requests that are counted for the rate; of more, how fast the newest of them came."""
+
+_NEWEST_SINCE = timedelta(days=3)
 
 _LIVE = f"""
 with kept as (
@@ -32,7 +37,7 @@ with kept as (
 ), newest as (
     select json_agg(row_to_json(row) order by at desc, id desc) as rows from (
         select r.id, r.at, r.method, r.path, r.status, r.outcome, r.refusal, r.total_us, r.cost_micro, k.name as key
-          from (select * from request_log where organization_id = $1 and at > $3::timestamptz - interval '3 days'
+          from (select * from request_log where organization_id = $1 and at > $3::timestamptz - interval '{_NEWEST_SINCE.days} days'
                    and at <= $3::timestamptz + interval '1 minute' order by at desc limit {NEWEST}) as r
           left join api_key k on k.id = r.key_id and k.organization_id = $1) as row
 ), viewer as (
@@ -70,6 +75,9 @@ class Call:
     key: str | None
 
 
+_CALL = tuple(field.name for field in fields(Call))
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """`requests` and `errors` of the UTC day; `credits_micro` is what can be spent; `newest` begins with the last."""
@@ -97,6 +105,28 @@ async def read_live(connection: Any, organization_id: UUID, viewers: Sequence[UU
         newest=tuple(_call(values) for values in json.loads(row["newest"] or "[]")),
         roles={UUID(id_): role for id_, role in json.loads(row["roles"] or "{}").items()},
     )
+
+
+async def read_older(connection: Any, organization_id: UUID, now: datetime, logs: LogStore) -> tuple[Call, ...]:
+    """The newest requests of the same days, wherever they are; none where PostgreSQL has all, or the log store is away."""
+    if logs is POSTGRES:
+        return ()
+    wanted = LogFilter(organization_id=organization_id, since=now - _NEWEST_SINCE, until=now + timedelta(minutes=1))
+    try:
+        found = await logs.newest(connection, wanted, NEWEST)
+    except (LogStoreAway, LogStoreRefused, TimeoutError):
+        return ()
+    return tuple(Call(**{name: getattr(entry, name) for name in _CALL}) for entry in found)
+
+
+def with_older(live: Live, older: Sequence[Call]) -> Live:
+    """The same with what else is among the newest."""
+    calls = {call.id: call for call in (*older, *live.newest)}
+    return replace(live, newest=tuple(sorted(calls.values(), key=_place, reverse=True)[:NEWEST]))
+
+
+def _place(call: Call) -> tuple[datetime, int]:
+    return call.at, call.id.int
 
 
 def _rate(count: int, first: datetime | None, now: datetime) -> float:

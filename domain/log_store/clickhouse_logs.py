@@ -17,6 +17,7 @@ from domain.log_store import merging
 from domain.log_store.clickhouse import SLOW_SECONDS, ClickHouse, micros, moment_of
 from domain.log_store.conditions import AROUND_AN_ID, Conditions
 from domain.log_store.entries import COLUMNS, entries_of
+from domain.log_store.old_requests import OldRequests, old_requests
 from domain.log_store.old_rollups import Asked, OldRollups
 from domain.log_store.outbox import Standing, standing
 from domain.log_store.rollup_reading import has_moved, read_old
@@ -153,6 +154,10 @@ class ClickHouseLogs:
     async def rollups(self, connection: Any, asked: Asked) -> OldRollups | None:
         """See LogStore."""
         return await read_old(connection, self.store, asked)
+
+    async def old_requests(self, connection: Any, since: datetime, until: datetime) -> OldRequests | None:
+        """See LogStore."""
+        return await old_requests(connection, self.store, since, until)
 
     # -- ClickHouse's part
 

@@ -16,6 +16,7 @@ from domain.log_reading import LogEntry, LogFilter
 from domain.log_search import FoundLogs, LogSearch
 from domain.log_store.address import parse_address
 from domain.log_store.clickhouse import ClickHouse, LogStoreAway, LogStoreRefused
+from domain.log_store.old_requests import OldRequests
 from domain.log_store.old_rollups import Asked, OldRollups
 from domain.request_ids import time_of
 from domain.settings import Settings
@@ -78,6 +79,9 @@ class LogStore(Protocol):
     async def rollups(self, connection: Any, asked: Asked) -> OldRollups | None:
         """Rollups by key that left PostgreSQL; None where it has all that is asked for."""
 
+    async def old_requests(self, connection: Any, since: datetime, until: datetime) -> OldRequests | None:
+        """Request logs of days that left PostgreSQL; None where there is nothing but what PostgreSQL has."""
+
 
 class PostgresLogs:
     """Request logs and rollups in PostgreSQL alone."""
@@ -136,6 +140,15 @@ class PostgresLogs:
         return False
 
     async def rollups(self, connection: Any, asked: Asked) -> OldRollups | None:  # noqa: ARG002  another store needs them
+        """See LogStore."""
+        return None
+
+    async def old_requests(
+        self,
+        connection: Any,  # noqa: ARG002  another store needs them
+        since: datetime,  # noqa: ARG002
+        until: datetime,  # noqa: ARG002
+    ) -> OldRequests | None:
         """See LogStore."""
         return None
 

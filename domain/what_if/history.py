@@ -1,14 +1,15 @@
 """What was asked, as it is stored: rows of request_log, rollups where these are gone, and credits that came and went."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.ingesting.grains import EVERY
+from domain.log_store.old_requests import HOLD, OldRequests, first_of_all, place_of
 from domain.log_store.old_rollups import Asked, Range, everywhere
 from domain.log_store.store import LogStore
-from domain.partitions import partition_name
+from domain.partitions import present_days
 from domain.refusals import OutOfCredits, QuotaExceeded, RateLimited, SpendCapReached, TooManyAtOnce
 from domain.snapshots import NO_ID
 
@@ -18,9 +19,11 @@ ROWS_AT_ONCE = 5_000
 _HOURS_KEPT = timedelta(days=89)
 
 _IS_DEMAND = "r.key_id is not null and r.service_id is not null and (r.outcome <> 'refused' or r.refusal = any($4))"
+# Of days that the log store has, only what it lacks.
+_IS_HERE = "(r.at >= $5 or r.created_at >= $6)"
 _NUMBERS = f"""
     select r.organization_id, count(*) as number from request_log r
-     where r.organization_id = any($1) and r.at >= $2 and r.at < $3 and {_IS_DEMAND} group by 1
+     where r.organization_id = any($1) and r.at >= $2 and r.at < $3 and {_IS_DEMAND} and {_IS_HERE} group by 1
 """
 _ABOUT = """
     select coalesce(sum(requests), 0)::bigint from organization_usage
@@ -32,14 +35,10 @@ _ROWS = f"""
            round(date_part('epoch', r.at) * 1000000)::bigint - r.total_us as begun_us, r.total_us, r.status, r.outcome,
            r.refusal, r.upstream_us is not null, r.cost_micro, r.id{{more}}
       from unnest($1::uuid[]) with ordinality as o (id, place) join request_log r on r.organization_id = o.id
-     where r.at >= $2 and r.at < $3 and {_IS_DEMAND}
+     where r.at >= $2 and r.at < $3 and {_IS_DEMAND} and {_IS_HERE}
      order by o.place, begun_us, r.id
 """
 _MORE = ", r.bytes_in, r.bytes_out, r.query, r.path"
-_PARTITIONS = """
-    select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-     where i.inhparent = 'request_log'::regclass
-"""
 _HOURS_OR_DAYS = """
     (grain = 'hour' and bucket >= greatest($2::timestamptz, $4::timestamptz) and bucket < $3
      or grain = 'day' and bucket >= $2 and bucket < least($3::timestamptz, $4::timestamptz))
@@ -100,13 +99,11 @@ class Used(NamedTuple):
     cost_micro: int
 
 
-async def exact_from(connection: Any, since: datetime, until: datetime) -> datetime:
-    """From when on the log has every day; `until` if it has not even the last."""
-    present = {row["relname"] for row in await connection.fetch(_PARTITIONS)}
-    day = _day_of(until - timedelta(microseconds=1))
-    while day >= since.date() and partition_name(day) in present:
-        day -= timedelta(days=1)
-    return min(max(datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1), since), until)
+class Logged(NamedTuple):
+    """From when on requests are known one by one, and those of them that are in the log store."""
+
+    exact_since: datetime
+    old: OldRequests | None
 
 
 async def about_rows(connection: Any, ids: Sequence[UUID], since: datetime, until: datetime) -> int:
@@ -115,23 +112,71 @@ async def about_rows(connection: Any, ids: Sequence[UUID], since: datetime, unti
     return number
 
 
-async def numbers_of_rows(connection: Any, ids: Sequence[UUID], since: datetime, until: datetime) -> dict[UUID, int]:
+async def logged_from(connection: Any, since: datetime, until: datetime, logs: LogStore) -> Logged:
+    """From when on the log has every day; `until` if it has not even the last. In a transaction; raises what the log
+    store raises, where PostgreSQL lacks a day.
+    """
+    await connection.execute(HOLD)
+    old = await logs.old_requests(connection, since, until)
+    if old is not None:
+        return Logged(old.exact_since, old)
+    return Logged(first_of_all(await present_days(connection), since, until), None)
+
+
+async def numbers_of_rows(connection: Any, ids: Sequence[UUID], logged: Logged, until: datetime) -> dict[UUID, int]:
     """How many rows there are of each organization that has any."""
-    rows = await connection.fetch(_NUMBERS, list(ids), since, until, list(DEMAND))
-    return {row["organization_id"]: row["number"] for row in rows}
+    rows = await connection.fetch(_NUMBERS, *_here(ids, logged, until))
+    numbers: dict[UUID, int] = {row["organization_id"]: row["number"] for row in rows}
+    if logged.old is not None:
+        for each, number in (await logged.old.numbers(ids, DEMAND)).items():
+            numbers[each] = numbers.get(each, 0) + number
+    return numbers
 
 
 async def read_rows(
-    connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, *, formulas: bool
-) -> AsyncIterator[list[Any]]:
+    connection: Any, ids: Sequence[UUID], logged: Logged, until: datetime, *, formulas: bool
+) -> AsyncIterator[Sequence[Any]]:
     """Rows of these organizations, one after the other as they are given, in the order in which they were asked; in pieces,
     by a cursor of the caller's transaction. The organization's place in `ids` from 1 on, then what makes an `Asked`; what
     only formulas need is left out unless `formulas`.
     """
-    more = _MORE if formulas else ""
-    cursor = await connection.cursor(_ROWS.format(more=more), list(ids), since, until, list(DEMAND))
+    cursor = await connection.cursor(_ROWS.format(more=_MORE if formulas else ""), *_here(ids, logged, until))
+    if logged.old is None:
+        while rows := await cursor.fetch(ROWS_AT_ONCE):
+            yield rows
+        return
+    piece: list[Any] = []
+    async for row in _merged(logged.old.rows(ids, DEMAND, more=formulas), _each(cursor)):
+        piece.append(row)
+        if len(piece) == ROWS_AT_ONCE:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def _here(ids: Sequence[UUID], logged: Logged, until: datetime) -> tuple[Any, ...]:
+    old = logged.old
+    whole, stored_from = (logged.exact_since, None) if old is None else (old.until, old.stored_from)
+    return list(ids), logged.exact_since, until, list(DEMAND), whole, stored_from
+
+
+async def _each(cursor: Any) -> AsyncIterator[Any]:
     while rows := await cursor.fetch(ROWS_AT_ONCE):
-        yield rows
+        for row in rows:
+            yield row
+
+
+async def _merged(first: AsyncIterator[Any], second: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """Two parts that are in order, as one."""
+    one, other = await anext(first, None), await anext(second, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and place_of(one) <= place_of(other)):
+            yield one
+            one = await anext(first, None)
+        else:
+            yield other
+            other = await anext(second, None)
 
 
 async def read_rollups(
@@ -183,10 +228,6 @@ async def read_movements(
         changed[organization_id] = changed.get(organization_id, 0) + micro
         moved.setdefault(organization_id, []).append((at, micro))
     return changed, moved
-
-
-def _day_of(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()
 
 
 def _known(operation_id: UUID) -> UUID | None:

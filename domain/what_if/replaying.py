@@ -18,7 +18,15 @@ from uuid import UUID
 from domain.faults import InvalidValue
 from domain.log_store.store import LogStore
 from domain.what_if.drafts import Draft
-from domain.what_if.history import about_rows, exact_from, numbers_of_rows, read_movements, read_rollups, read_rows
+from domain.what_if.history import (
+    Logged,
+    about_rows,
+    logged_from,
+    numbers_of_rows,
+    read_movements,
+    read_rollups,
+    read_rows,
+)
 from domain.what_if.notes import notes_of
 from domain.what_if.organizations import Replayed, Terms, TermsNow
 from domain.what_if.pricing import Asked
@@ -74,10 +82,10 @@ async def what_if(
     since, until = scope.span(now)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         run = _Run(connection, draft, logs, since, until, now, bound, progress)
-        run.exact_since = await exact_from(connection, since, until)
+        run.logged = await logged_from(connection, since, until, logs)
         ids = await subject_ids(connection, scope)
         if bound.counted is not None:
-            _require_few(await about_rows(connection, ids, run.exact_since, until), bound.counted)
+            _require_few(await about_rows(connection, ids, run.logged.exact_since, until), bound.counted)
         await run.replay(ids)
     return run.result()
 
@@ -99,7 +107,7 @@ class _Run:
         self._connection, self._draft, self._bound, self._now = connection, draft, bound, now
         self._logs = logs
         self._progress: Progress = progress or _untold
-        self._since, self._until, self.exact_since = since, until, since
+        self._since, self._until, self.logged = since, until, Logged(since, None)
         self._begun = monotonic()
         self._terms = TermsNow(connection, draft, logs)
         self._rows = self._whole = self._replayed = self._subjects = 0
@@ -112,8 +120,8 @@ class _Run:
         """All these organizations, or as many as the bound allows."""
         self._subjects = len(ids)
         numbers: dict[UUID, int] = {}
-        if self.exact_since < self._until:
-            numbers = await numbers_of_rows(self._connection, ids, self.exact_since, self._until)
+        if self.logged.exact_since < self._until:
+            numbers = await numbers_of_rows(self._connection, ids, self.logged, self._until)
         self._whole = sum(numbers.values())
         ordered = sorted(ids, key=lambda each: (-numbers.get(each, 0), each))
         for batch in _batches(ordered, numbers):
@@ -134,17 +142,17 @@ class _Run:
                 self._replayed += one.complete
 
     async def _begun_with(self, subjects: Mapping[UUID, Subject]) -> dict[UUID, Replayed]:
-        changed, moved = await read_movements(self._connection, list(subjects), self.exact_since)
+        changed, moved = await read_movements(self._connection, list(subjects), self.logged.exact_since)
         rollups: dict[UUID, list[Any]] = {}
-        if self._since < self.exact_since:
+        if self._since < self.logged.exact_since:
             rows = await read_rollups(
-                self._connection, list(subjects), self._since, self.exact_since, self._now, self._logs
+                self._connection, list(subjects), self._since, self.logged.exact_since, self._now, self._logs
             )
             rollups = {key: list(group) for key, group in groupby(rows, attrgetter("organization_id"))}
         begun = {}
         for organization_id, subject in subjects.items():
             balance = subject.balance - changed.get(organization_id, 0)
-            terms: Terms = await self._terms.of(subject, self._now, self.exact_since)
+            terms: Terms = await self._terms.of(subject, self._now, self.logged.exact_since)
             begun[organization_id] = Replayed(subject, terms, balance, moved.get(organization_id, ()))
             begun[organization_id].estimate(rollups.get(organization_id, ()))
         return begun
@@ -153,7 +161,7 @@ class _Run:
         """Rows come organization by organization."""
         last, formulas = 0, self._terms.any_formula
         ask = replayed[ids[0]].ask
-        async for rows in read_rows(self._connection, ids, self.exact_since, self._until, formulas=formulas):
+        async for rows in read_rows(self._connection, ids, self.logged, self._until, formulas=formulas):
             for place, *values in rows:
                 if place != last:
                     last, ask = place, replayed[ids[place - 1]].ask
@@ -190,7 +198,7 @@ class _Run:
             currency=self._draft.terms.currency,
             since=self._since,
             until=self._until,
-            exact_since=self.exact_since,
+            exact_since=self.logged.exact_since,
             totals=self._totals,
             impacts=tuple(impacts),
             left_off=self._totals.organizations - len(impacts),

@@ -14,7 +14,7 @@ from domain.analytics.breakdown import Breakdown, read_breakdown
 from domain.analytics.choices import Choices, read_choices
 from domain.analytics.figures import Figures, change
 from domain.analytics.limits import Standing, read_standing
-from domain.analytics.live import Live, read_live
+from domain.analytics.live import NEWEST, Live, read_live, read_older, with_older
 from domain.analytics.series import Series, read_series
 from domain.analytics.sources import Filter
 from domain.analytics.windows import RANGES, Range, window_of
@@ -106,12 +106,20 @@ async def show(visit: Visit) -> Page:
         breakdown=await read_breakdown(visit.connection, visit.access, window, look.wanted, visit.services.logs),
         choices=choices,
         standing=await read_standing(visit.connection, visit.services.limiter, visit.access, now),
-        live=await read_live(visit.connection, visit.access.organization_id, (), now),
+        live=await _live(visit, now),
         new=new,
         curl=first_call(gateway_url(visit), services, (), PLACE_OF_KEY) if new else "",
         billing=billing,
         may_build=visit.access.may(Permission.BUILD),
     )
+
+
+async def _live(visit: Visit, now: datetime) -> Live:
+    organization_id = visit.access.organization_id
+    found = await read_live(visit.connection, organization_id, (), now)
+    if len(found.newest) >= NEWEST:
+        return found
+    return with_older(found, await read_older(visit.connection, organization_id, now, visit.services.logs))
 
 
 async def live(visit: Visit) -> Response:
