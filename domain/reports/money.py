@@ -63,7 +63,8 @@ async def credit_flows(connection: Any, choice: ReportChoice) -> Report:
         slug="credit-flows",
         title="Revenue and credit flows",
         sentence="Micro-credits from the ledger's entries by the day on which they were posted, and what requests cost, from"
-        f" sums of usage by the day on which they ended, {days.window.words}. {await up_to(connection, days)}",
+        f" sums of usage by the day on which they ended, {days.window.words}; the little that could not be taken for them any more"
+        f" (WRITTEN OFF in an ingester's log) is in it. {await up_to(connection, days)}",
         columns=_COLUMNS,
         rows=tuple(reversed(rows)),
         filters=tuple(
