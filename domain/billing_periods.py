@@ -30,3 +30,13 @@ def anchor_of(candidate: datetime, period_start: datetime) -> datetime:
     return (
         candidate if months_after(candidate, months_between(candidate, period_start)) == period_start else period_start
     )
+
+
+def counted_from(paid_from: datetime, period_start: datetime, period_end: datetime) -> datetime:
+    """The anchor of a period that lies there: the begin of the paid part, if the period is one of its months.
+
+    Else an earlier one was extended, and begin and end say from when on months are counted: of 28 February to 31 March the
+    31st, as of 31 January to 28 February.
+    """
+    anchor = anchor_of(paid_from, period_start)
+    return anchor if anchor == paid_from else anchor_of(period_end, period_start)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.billing_periods import anchor_of, months_after, months_between
+from domain.billing_periods import anchor_of, counted_from, months_after, months_between
 from domain.faults import Conflict, InvalidValue
 
 LIVE_STATES = ("trialing", "active", "past_due")
@@ -55,9 +55,9 @@ class Subscription:
 
     @property
     def anchor(self) -> datetime:
-        """What its periods are counted from: the begin of the paid part."""
+        """What its periods are counted from: the begin of the paid part, or of one that was extended."""
         paid_from = self.started_at if self.state == "trialing" else self.trial_ends_at or self.started_at
-        return anchor_of(paid_from, self.period_start)
+        return counted_from(paid_from, self.period_start, self.period_end)
 
 
 @dataclass(frozen=True, slots=True)

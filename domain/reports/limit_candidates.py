@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from domain.billing_periods import anchor_of
+from domain.billing_periods import counted_from
 from domain.lifecycle import LIVE
 from domain.quotas.periods import window_begin
 from domain.reports.shapes import Named
@@ -37,7 +37,7 @@ _OF_VERSION = _HEAVIEST.format(
     costs="select key::uuid as id, value::bigint as units from jsonb_each_text(v.terms->'quota_costs')"
 )
 _CLOSE = f"""
-    select u.organization_id, u.plan_id, u.plan_version_id, u.state, u.started_at, u.trial_ends_at, u.period_start, {_NAMES},
+    select u.organization_id, u.plan_id, u.plan_version_id, u.state, u.started_at, u.trial_ends_at, u.period_start, u.period_end, {_NAMES},
            coalesce(o.amount, l.amount) as holds, coalesce(o.shadow, l.shadow) as only_counts,
            case when l.period = 'month' then u.months else u.today end * l.heaviest / coalesce(o.amount, l.amount) as at_most
       from held u join terms l on l.plan_id = u.plan_id and l.version_id = coalesce(u.plan_version_id, '{NO_ID}')
@@ -70,7 +70,7 @@ with terms as materialized (
          group by 1) as u
      where today >= (select today from least) or months >= (select months from least)
 ), held as materialized (
-    select u.*, s.plan_id, s.plan_version_id, s.state, s.started_at, s.trial_ends_at, s.period_start
+    select u.*, s.plan_id, s.plan_version_id, s.state, s.started_at, s.trial_ends_at, s.period_start, s.period_end
       from used u cross join lateral (
            select * from subscription where organization_id = u.organization_id and state in {LIVE} offset 0) as s
 ), close as materialized (
@@ -125,7 +125,7 @@ def _of(found: Sequence[Candidate], unit: str) -> list[Candidate]:
 
 def _candidate(row: Any, now: datetime) -> Candidate:
     paid_from = row["started_at"] if row["state"] == "trialing" else row["trial_ends_at"] or row["started_at"]
-    anchor = anchor_of(paid_from, row["period_start"])
+    anchor = counted_from(paid_from, row["period_start"], row["period_end"])
     began = window_begin(row["period"], anchor.timestamp(), now.timestamp())
     return Candidate(
         organization=Named(row["organization_id"], row["organization"], row["slug"]),

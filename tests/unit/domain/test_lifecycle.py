@@ -13,6 +13,7 @@ from domain import lifecycle
 from domain.billing_periods import months_after
 from domain.faults import Conflict, InvalidValue
 from domain.lifecycle import Terms, settled
+from domain.quotas.periods import month_bounds
 from tests.subscriptions import OTHER, PLAN, START, after, subscription, trial
 
 PAID, FREE = Terms(free=False, grace_days=3), Terms(free=True, grace_days=3)
@@ -237,6 +238,22 @@ def test_a_paid_period_that_is_extended_moves_its_cancellation_and_the_periods_b
     assert settled(following, PAID, following.period_end).period_end == months_after(after(33), 2)
     sooner = lifecycle.prolonged(subscription(cancel_at=after(20)), PAID, timedelta(days=5))
     assert sooner.cancel_at == after(20), "a cancellation within the period stays"
+
+
+@pytest.mark.parametrize("day", [28, 29, 30, 31])
+def test_periods_behind_an_extension_end_on_its_day_or_on_a_shorter_months_last_one(day):
+    end, begun = START.replace(year=START.year + 1, day=day), START.replace(day=10)
+    paid = subscription(
+        started_at=begun, period_start=end.replace(year=START.year, month=12, day=10), period_end=end.replace(day=10)
+    )
+    found, ends = lifecycle.prolonged(paid, PAID, timedelta(days=day - 10)), []
+    for _ in range(30):
+        found = settled(found, PAID, found.period_end)
+        ends.append(found.period_end)
+        # A month of quotas is a period: none begins or ends within it.
+        begin, end_ = (moment.timestamp() for moment in (found.period_start, found.period_end))
+        assert month_bounds(found.anchor.timestamp(), end_ - 1)[1:3] == (begin, end_)
+    assert ends == [months_after(end, number) for number in range(1, 31)]
 
 
 def test_grace_and_trials_are_extended_and_what_has_ended_is_not():
