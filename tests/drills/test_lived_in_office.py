@@ -10,6 +10,8 @@ from tests.drills.lived_in_office_filling import HEAVY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ORGANIZATIONS, ROWS = 200, 4_000
+TOO_MANY = "/what-if?plan=plan-1&limits=100%2Fhour&days=7&who=everybody"
+"""Refused in both forms: the sums of usage, which are of a large installation's shape here too, say millions of requests."""
 
 
 async def test_every_page_of_a_small_one_answers_and_its_figures_agree(embedded_services) -> None:
@@ -19,7 +21,7 @@ async def test_every_page_of_a_small_one_answers_and_its_figures_agree(embedded_
     assert [line[0] for line in outcome.lines if "no value" in line[-1]] == []
     answers = {line[0]: line[1] for line in outcome.lines}
     looked = [name for name in answers if not name.startswith(("preview of", "table "))]
-    assert [(name, answers[name]) for name in looked if answers[name] not in ("200", "303")] == []
+    assert [(name, answers[name]) for name in looked if answers[name] not in ("200", "303")] == [(TOO_MANY, "422")]
     connection = await asyncpg.connect(embedded_services.database_url)
     for table, count in (("organization", ORGANIZATIONS), ("api_key", 5 * ORGANIZATIONS), ("request_log", ROWS)):
         assert await connection.fetchval(f"select count(*) from {table}") == count, table
