@@ -100,9 +100,10 @@ async def _preview_config(visit: Visit, values: AppliedFile) -> Preview:
     differences = await foresee_roll_back(
         visit.connection, values.config, prune=values.prune, operators=visit.may(Right.OPERATORS)
     )
+    # Who may do what comes first: it is not to hide behind what is not shown.
     rows = [
         (f"{described(change.id)}: {each.field}", each.before or "\u2013", each.after or "\u2013")
-        for change in differences.changes
+        for change in sorted(differences.changes, key=lambda each: each.id[0] != "operator")
         for each in change.fields
     ]
     if not rows:
