@@ -31,7 +31,10 @@ def main(
     keep_days: Annotated[
         int | None,
         typer.Option(
-            "--keep-days", min=1, help="Then delete the directory's backups that are older than so many days."
+            "--keep-days",
+            min=1,
+            max=36_500,
+            help="Then delete the directory's backups that are older than so many days.",
         ),
     ] = None,
     as_json: JsonOption = False,

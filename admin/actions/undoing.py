@@ -15,7 +15,7 @@ from domain.as_code import history
 from domain.as_code.applying import foresee_roll_back, roll_back
 from domain.as_code.appointing import Appointing
 from domain.as_code.documents import described
-from domain.faults import Conflict
+from domain.faults import Conflict, Forbidden
 from domain.operating.catalog import put_terms_back
 from domain.operators import Right
 from domain.plan_restoring import KeptTerms, count_following, find_kept
@@ -37,11 +37,12 @@ class PlanEdit(Values):
 
 
 class AppliedFile(Values):
-    """Which applied file is gone back to, and how."""
+    """Which applied file is gone back to, and how. `operators`: with the roles that it says."""
 
     config: UUID
     at_once: bool = False
     prune: bool = False
+    operators: bool = False
 
 
 async def _preview_plan(visit: Visit, values: PlanEdit) -> Preview:
@@ -98,11 +99,12 @@ async def _price_rows(visit: Visit, now: PlanTerms, then: PlanTerms) -> list[tup
 
 async def _preview_config(visit: Visit, values: AppliedFile) -> Preview:
     differences = await foresee_roll_back(
-        visit.connection, values.config, prune=values.prune, operators=visit.may(Right.OPERATORS)
+        visit.connection, values.config, prune=values.prune, operators=_with_operators(visit, values)
     )
+    # Who may do what comes first: it is not to hide behind what is not shown.
     rows = [
         (f"{described(change.id)}: {each.field}", each.before or "\u2013", each.after or "\u2013")
-        for change in differences.changes
+        for change in sorted(differences.changes, key=lambda each: each.id[0] != "operator")
         for each in change.fields
     ]
     if not rows:
@@ -121,6 +123,16 @@ async def _preview_config(visit: Visit, values: AppliedFile) -> Preview:
     )
 
 
+def _with_operators(visit: Visit, values: AppliedFile) -> bool:
+    """Whether roles are gone back to: only if that is wanted, as who left since would be an operator again.
+
+    Raises Forbidden for who may not say who is one.
+    """
+    if values.operators and not visit.may(Right.OPERATORS):
+        raise Forbidden("Your role does not say who is an operator: go back without the roles of operators.")
+    return values.operators
+
+
 async def _undo_config(visit: Visit, values: AppliedFile, reason: str) -> Outcome:
     done = await roll_back(
         visit.connection,
@@ -129,7 +141,7 @@ async def _undo_config(visit: Visit, values: AppliedFile, reason: str) -> Outcom
         prune=values.prune,
         at_once=values.at_once,
         reason=reason,
-        appointing=Appointing(visit.settings) if visit.may(Right.OPERATORS) else None,
+        appointing=Appointing(visit.settings) if _with_operators(visit, values) else None,
     )
     if done.applied_id is None:
         raise Conflict("Everything is as that file says. Nothing is to be undone.")
@@ -191,6 +203,13 @@ ACTIONS = (
             ),
             Field("at_once", "Terms of plans hold for everybody at once", "check", required=False),
             Field("prune", "Switch off what that file does not name", "check", required=False),
+            Field(
+                "operators",
+                "Operators too",
+                "check",
+                required=False,
+                hint="Who was dismissed since has their role again. Only for who may say who is an operator.",
+            ),
         ),
         preview=_preview_config,
         carry_out=_undo_config,

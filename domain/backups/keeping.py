@@ -14,7 +14,8 @@ def delete_older(folder: Path, moment: datetime) -> list[Path]:
 
     The name counts, not the file's own time: a backup that was copied is no younger. Raises UnwritableBackup.
     """
-    old = sorted(file for file in folder.iterdir() if (begun := _begun(file)) is not None and begun < moment)
+    named = (file for file in folder.iterdir() if (begun := _begun(file)) is not None and begun < moment)
+    old = sorted(file for file in named if file.is_file())
     for file in old:
         try:
             file.unlink(missing_ok=True)

@@ -8,9 +8,10 @@ from domain.log_store.old_requests import HOLD, Batch, OldRequests
 from domain.log_store.store import LogStore
 
 _SINCE = "select min(first_at) as since, now() as now from credit_entry where type = 'usage'"
+# Usage is entered by the transaction that stores it: created_at is the same moment, and has an index.
 _POSTED = """
 select organization_id, stored_at, requests, amount_micro, first_at, number from credit_entry
- where type = 'usage' and stored_at >= $1 and stored_at < $2 and coalesce(idempotency_key, '') not like 'job:%'
+ where type = 'usage' and created_at >= $1 and created_at < $2 and coalesce(idempotency_key, '') not like 'job:%'
 """
 # Of batches that ended on both sides of the first day that was never dropped, or are not sent yet.
 _HERE = """

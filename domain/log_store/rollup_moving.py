@@ -68,6 +68,10 @@ _ARE_STRANGE = f"select count() from usage_rollup where {_STRANGE}"
 _FORGET = f"alter table usage_rollup delete where {_STRANGE} settings mutations_sync = 2"
 _NOTED = "update rollup_mark set sent = $1 where sent = $1 - 1"
 _ARRIVED = "update rollup_shipment set sent_at = clock_timestamp() where number = $1"
+# Somewhat more than go, so that none goes that was not looked at.
+_SENT = (
+    "select number, token from rollup_shipment where sent_at < clock_timestamp() - $1::interval * 0.9 order by number"
+)
 _OVER = "delete from rollup_shipment where sent_at < clock_timestamp() - $1::interval"
 _MONTHS = """
 select distinct partition from system.parts
@@ -98,6 +102,7 @@ async def move_rollups(
     if not await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
         return 0
     try:
+        await _keep_what_was_lost(connection, store, grace)
         await connection.execute(_OVER, grace)
         await connection.execute(_FIRST)
         midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -167,6 +172,23 @@ async def send(connection: Any, store: ClickHouse, number: int) -> int:
         await connection.execute(_ARRIVED, number)
     rows: int = here[0]
     return rows
+
+
+async def _keep_what_was_lost(connection: Any, store: ClickHouse, grace: timedelta) -> None:
+    """Before PostgreSQL's copies go: what the log store lost since it was noted, as by a power cut there, is sent again.
+
+    Raises RollupsDifferError where it has others, and PostgreSQL keeps its copies.
+    """
+    for number, token in await connection.fetch(_SENT, grace):
+        here = list(await connection.fetchrow(_HERE, number))
+        found = await _there(store, number, token)
+        if not found[0]:
+            await store.insert(_INSERT, await _text(connection, number, token), str(uuid4()))
+            found = await _there(store, number, token)
+        if found != here:
+            raise RollupsDifferError(
+                f"The log store has {found[0]} of {here[0]} rollups of shipment {number}, or others."
+            )
 
 
 async def expire_hours(store: ClickHouse, now: datetime) -> list[str]:

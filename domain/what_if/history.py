@@ -25,10 +25,21 @@ _NUMBERS = f"""
     select r.organization_id, count(*) as number from request_log r
      where r.organization_id = any($1) and r.at >= $2 and r.at < $3 and {_IS_DEMAND} and {_IS_HERE} group by 1
 """
+# Of buckets that lie only in part on these days, that part.
 _ABOUT = """
-    select coalesce(sum(requests), 0)::bigint from organization_usage
-     where grain = 'day' and bucket >= date_trunc('day', $2::timestamptz, 'UTC') and bucket < $3 and organization_id = any($1)
+    select coalesce(sum(u.requests * greatest(0, part.within / part.whole)), 0)::bigint
+      from organization_usage u,
+           lateral (select extract(epoch from least(u.bucket + $5::interval, $6::timestamptz) - u.bucket) as whole,
+                           extract(epoch from least(u.bucket + $5::interval, $6::timestamptz, $3::timestamptz)
+                                            - greatest(u.bucket, $2::timestamptz)) as within) as part
+     where u.grain = $4 and u.bucket > $2::timestamptz - $5::interval and u.bucket < least($3::timestamptz, $6::timestamptz)
+       and u.organization_id = any($1)
 """
+# How far back `organization_usage` is sure to have all of them; months stay.
+_SUMS = (
+    ("day", timedelta(days=1), timedelta(days=4)), ("week", timedelta(days=7), timedelta(days=112)),
+    ("month", timedelta(days=31), timedelta(days=10_000)),
+)  # fmt: skip
 # Asked when it began: limits are decided at the head of a request, and `at` is the end of its answer.
 _ROWS = f"""
     select o.place, r.key_id, r.service_id, r.operation_id,
@@ -106,9 +117,12 @@ class Logged(NamedTuple):
     old: OldRequests | None
 
 
-async def about_rows(connection: Any, ids: Sequence[UUID], since: datetime, until: datetime) -> int:
-    """How many rows these organizations have on these days, at most: from sums, which may lag for seconds."""
-    number: int = await connection.fetchval(_ABOUT, list(ids), since, until)
+async def about_rows(connection: Any, ids: Sequence[UUID], since: datetime, until: datetime, now: datetime) -> int:
+    """About how many rows these organizations have on these days: from sums, which may lag for seconds, of weeks or months
+    for days of which no others are kept.
+    """
+    grain, length = next((grain, length) for grain, length, kept in _SUMS if since >= now - kept or grain == "month")
+    number: int = await connection.fetchval(_ABOUT, list(ids), since, until, grain, length, now)
     return number
 
 

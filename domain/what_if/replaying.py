@@ -85,7 +85,7 @@ async def what_if(
         run.logged = await logged_from(connection, since, until, logs)
         ids = await subject_ids(connection, scope)
         if bound.counted is not None:
-            _require_few(await about_rows(connection, ids, run.logged.exact_since, until), bound.counted)
+            _require_few(await about_rows(connection, ids, run.logged.exact_since, until, now), bound.counted)
         await run.replay(ids)
     return run.result()
 

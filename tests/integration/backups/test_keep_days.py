@@ -22,3 +22,10 @@ async def test_a_file_has_no_older_ones(fresh_database_url, tmp_path):
         "Error: --keep-days is for a directory, whose older backups it deletes.",
     )
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_more_days_than_there_are_dates_are_refused_before_a_backup_is_made(fresh_database_url, tmp_path):
+    (tmp_path / OLD).write_text("")
+    ran = await command(fresh_database_url, "backup", tmp_path, "--keep-days", 1_000_000)
+    assert (ran.status, "Traceback" in ran.err) == (2, False)
+    assert [file.name for file in tmp_path.iterdir()] == [OLD]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from domain.credits import old_usage_checks
 from domain.credits.reconciling import reconcile
 from domain.log_store.address import parse_address
 from domain.log_store.clickhouse import ClickHouse
@@ -23,7 +24,7 @@ update request_log set at = at - $1::interval, created_at = created_at - $2::int
 """
 ENTRIES_BACK = """
 update credit_entry set first_at = first_at - $1::interval, last_at = last_at - $1::interval,
-       stored_at = stored_at - $2::interval where type = 'usage' and stored_at = (select max(stored_at) from credit_entry)
+       stored_at = stored_at - $2::interval, created_at = created_at - $2::interval where type = 'usage' and stored_at = (select max(stored_at) from credit_entry)
 """
 
 
@@ -122,3 +123,10 @@ async def test_it_says_so_where_the_log_store_is_away(database, fresh_database_u
     done = await command(fresh_database_url, "credits", "reconcile", "--json", LOG_STORE_URL=log_store_url)
     data = json.loads(done.out)
     assert (data["usage_entries_checked"], data["not_compared"]) == (9, "")
+
+
+async def test_entries_of_a_day_are_found_along_an_index_however_many_there_are(database):
+    await database.execute("set enable_seqscan = off")
+    moment = datetime.now(UTC)
+    plan = await database.fetch(f"explain {old_usage_checks._POSTED}", moment, moment)
+    assert "Index Cond: ((created_at >=" in "\n".join(line for (line,) in plan)

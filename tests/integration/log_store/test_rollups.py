@@ -278,3 +278,15 @@ async def test_months_of_hours_leave_clickhouse_when_nobody_counts_them_any_more
     assert len(await expire_hours(turned_on, datetime.now(UTC) + timedelta(days=400))) >= 3
     assert await turned_on.rows("select count() from usage_rollup where grain = 'hour'") == [[0]]
     assert await turned_on.rows("select count() from usage_rollup where grain = 'day'") == days
+
+
+async def test_what_clickhouse_lost_before_postgres_let_its_copy_go_is_sent_again(database, turned_on):
+    """A power cut there takes what was not on its disk yet."""
+    shop = Shop(database, 9)
+    await shop.fill(200)
+    before = await shop.figures(POSTGRES)
+    assert await _all_moved(database, turned_on) > 0
+    await turned_on.execute("truncate table usage_rollup")
+    await move_rollups(database, turned_on, datetime.now(UTC), DAYS, grace=AT_ONCE)
+    assert await database.fetchval("select count(*) from usage_rollup_moved") == 0
+    assert await shop.figures(ClickHouseLogs(turned_on)) == before

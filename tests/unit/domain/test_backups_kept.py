@@ -18,3 +18,8 @@ def test_only_files_that_are_called_as_older_backups_go(tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
     assert deeper.exists()
     assert delete_older(tmp_path, MOMENT) == []
+
+
+def test_a_folder_that_is_called_as_one_stays(tmp_path):
+    (tmp_path / "paid-endpoint-20260301T115959Z.zip").mkdir()
+    assert delete_older(tmp_path, MOMENT) == []

@@ -8,6 +8,7 @@ from admin.actions import switching
 from domain import operations, organizations, plans, services
 from domain.as_code import history
 from domain.as_code.applying import apply
+from domain.as_code.appointing import Appointing
 from domain.audit import Actor
 from domain.ingesting.grains import EVERY
 from domain.limit_texts import parse_limits
@@ -212,3 +213,49 @@ async def test_an_applied_file_is_gone_back_to(office, superuser, customer, conn
     assert (again.status_code, "Nothing is to be undone" in again.text) == (409, True)
     listed = await superuser.browser.get("/actions/undo-configuration")
     assert f"rollback by {superuser.email}, 1 change" in listed.text
+
+
+async def test_who_gets_a_role_back_is_seen_however_much_else_is_gone_back_to(
+    office, superuser, customer, connection, monkeypatch
+):
+    """A file of the history may name somebody who was dismissed since."""
+    monkeypatch.setattr("admin.actions.undoing.SHOWN", 1)
+    appointing, email = Appointing(office.settings), f"{fresh('mallory')}@example.com"
+    await connection.execute(
+        "insert into users (username, email, password, active, email_verified_at) values ($1, $1, 'a', true, now())",
+        email,
+    )
+    file = 'plans: {%s: {description: %s}}\noperators: {"%s": {role: %s}, "%s": {role: superuser}}'
+    first, _ = [
+        await apply(
+            connection, file % (customer.plan, word, email, role, superuser.email), Actor(), appointing=appointing
+        )
+        for word, role in (("right", "support"), ("wrong", "none"))
+    ]
+    seen = await superuser.browser.preview("undo-configuration", config=str(first.applied_id), operators="yes")
+    assert f"operator {email}: role" in seen.text
+    assert "and 1 more differences" in seen.text
+
+
+async def test_who_was_dismissed_stays_so_where_prices_are_gone_back_to(office, superuser, customer, connection):
+    """Every earlier file names them: nobody is to get a role by the undoing of a wrong price."""
+    appointing, email = Appointing(office.settings), f"{fresh('left')}@example.com"
+    await connection.execute(
+        "insert into users (username, email, password, active, email_verified_at) values ($1, $1, 'a', true, now())",
+        email,
+    )
+    file = 'plans: {%s: {price_cents: %d}}\noperators: {"%s": {role: %s}}'
+    first, _ = [
+        await apply(connection, file % (customer.plan, price, email, role), Actor(), appointing=appointing)
+        for price, role in ((11, "admin"), (99, "none"))
+    ]
+    role = "select operator_role from users where email = $1"
+    wanted = {"config": str(first.applied_id)}
+    assert (await superuser.browser.act("undo-configuration", **wanted)).status_code == 200
+    assert (await plans.fetch_plan(office.pool, customer.plan)).price_cents == 11
+    assert await connection.fetchval(role, email) is None
+    admin = await office.operator("admin")
+    refused = await admin.browser.act("undo-configuration", **wanted, operators="yes")
+    assert (refused.status_code, "who is an operator" in refused.text) == (403, True)
+    assert (await superuser.browser.act("undo-configuration", **wanted, operators="yes")).status_code == 200
+    assert await connection.fetchval(role, email) == "admin"

@@ -10,6 +10,7 @@ from domain.faults import InvalidValue, NotFound
 from domain.limit_overrides import override_limit
 from domain.limit_texts import parse_limits
 from domain.log_store.store import POSTGRES
+from domain.partitions import ensure_partitions
 from domain.plan_prices import parse_price, parse_quota_cost
 from domain.what_if.drafts import Changes, read_draft
 from domain.what_if.replaying import Bound, what_if
@@ -341,3 +342,24 @@ async def test_the_hardest_hit_come_first_in_the_list_and_in_the_csv(connection,
         "bolt,Bolt,starter,8,8,0,0,0,0,5,5,hour 5,2026-11-26T03:00:03+00:00,,0,0.8,0.8,0.3,0.3,-0.5,-0.5"
     )
     assert lines[3].startswith("cask,'=Cask,")
+
+
+@pytest.mark.parametrize(("days", "about"), [(1, 500), (3, 500), (7, 3_000_000), (130, 60_000_000)])
+async def test_how_many_requests_there_are_about_is_known_of_days_of_which_only_weeks_or_months_are_kept(
+    connection, history, days, about
+):
+    """Sums of days are kept for four days."""
+    await plan_of(connection, "starter", "10/hour")
+    owner = await sold_to(connection, "starter", "Acme")
+    await ensure_partitions(connection, (NOW - timedelta(days=days)).date(), NOW.date())
+    monday = datetime(2026, 11, 16, tzinfo=UTC)  # three of its days are among the last seven
+    october = datetime(2026, 10, 1, tzinfo=UTC)
+    for grain, bucket, number in (("day", DAY, 500), ("week", monday, 7_000_000), ("month", october, 60_000_000)):
+        await connection.execute(
+            "insert into organization_usage (grain, bucket, organization_id, requests) values ($1, $2, $3, $4)",
+            grain, bucket, owner, number,
+        )  # fmt: skip
+    scope = Scope(days=days, plan="starter")
+    assert (await replayed(connection, scope, bound=Bound(counted=about))).rows == 0
+    with pytest.raises(InvalidValue, match=f"about {about:,} requests"):
+        await replayed(connection, scope, bound=Bound(counted=about - 1))

@@ -100,3 +100,11 @@ async def test_away_takes_no_page_along_that_shows_requests_beside_other_things(
     shown = await owner.browser.get(f"{owner.root}/jobs/{theirs}")
     assert (shown.status_code, "log store does not answer" in shown.text) == (200, True)
     assert (await superuser.browser.get(f"/find?q={new_request_id()}")).status_code == 503
+
+
+async def test_away_is_what_the_page_of_what_if_says_of_days_that_postgres_lacks(office, superuser, customer, away):
+    organization, *_ = customer
+    query = {"plan": organization.plan_slug, "limits": "5/hour", "days": "40", "organization": organization.slug}
+    for path in ("/what-if", "/what-if.csv"):
+        answer = await superuser.browser.get(path, params=query)
+        assert (answer.status_code, "The log store cannot be reached" in answer.text) == (503, True)
