@@ -18,6 +18,7 @@ from domain.backups.loading import check_fits, load
 from domain.credits.reconciling import Reconciliation, reconcile
 from domain.credits.releasing import list_holders, release_holders
 from domain.faults import Fault
+from domain.log_store.outbox import standing
 from domain.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -56,7 +57,8 @@ def main(
             restored = await load(connection, dsn, backup, OPERATOR, name=file.name)
             if journals_lost:
                 await release_holders(connection, [holder.id for holder in await list_holders(connection)])
-            return asdict(restored), await reconcile(connection)
+            elsewhere = await standing(connection) is not None
+            return {**asdict(restored), "logs_elsewhere": elsewhere}, await reconcile(connection)
 
         restored, ledger = with_connection(work)
     _report(restored, ledger, journals_lost=journals_lost, as_json=as_json)
@@ -101,6 +103,11 @@ def _report(restored: dict[str, Any], ledger: Reconciliation, *, journals_lost: 
         note(
             f"{restored['open_holders']} gateway workers held credits then. Start their nodes with the journals that they"
             " have; then `credits holders` and `credits release` for those that never come back."
+        )
+    if restored["logs_elsewhere"]:
+        note(
+            "Older request logs are in ClickHouse, and this installation will make it forget what was stored since. A copy"
+            " beside one that goes on, as for a rehearsal, needs a LOG_STORE_URL of its own: it would delete the other's logs."
         )
     note("Whatever was changed since then is as it was: also keys that were revoked. Restart every process.")
     if ledger.drifts:

@@ -94,3 +94,19 @@ async def test_a_day_whose_rows_the_rollups_lack_is_kept(restored, fresh_databas
     async with connected(url) as connection:
         assert await connection.fetchval("select sum(requests) from usage_rollup where grain = 'day'") == 2
         assert await connection.fetchval("select count(*) from usage_unfolded") == 0
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_restore_says_that_a_copy_needs_a_log_store_of_its_own(
+    server_urls, worker_number, tmp_path, fresh_database_url, elsewhere
+):
+    if elsewhere:
+        async with connected(fresh_database_url) as connection:
+            await connection.execute("insert into log_store default values")
+    async with ordinary_database(server_urls[0], f"copy_{worker_number}") as url:
+        file = tmp_path / "backup.zip"
+        assert (await command(fresh_database_url, "backup", file)).status == 0
+        done = await command(url, "restore", file, "--json")
+    assert done.status == 0
+    assert done.data["logs_elsewhere"] is elsewhere
+    assert ("needs a LOG_STORE_URL of its own" in done.err) is elsewhere
