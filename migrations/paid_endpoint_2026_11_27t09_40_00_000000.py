@@ -53,7 +53,14 @@ comment on table usage_rollup_moved is
 in the other, and for as long as who read that mark before may still be reading.';
 """
 
+# What is in the log store alone would be shown no more, and be deleted there as unknown once this is made anew.
 BACKWARDS = """
+do $$ begin
+    if exists (select from rollup_mark where sent > 0) then
+        raise exception 'Old rollups are in the log store, and no other version finds them: stay at this one, or restore a backup.'
+            using errcode = 'restrict_violation';
+    end if;
+end $$;
 insert into usage_rollup as r (organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests, errors,
                                refused, bytes_in, bytes_out, upstream_us_sum, total_us_sum, cost_micro, latency)
 select organization_id, key_id, service_id, operation_id, bucket, grain, status_class, requests, errors, refused, bytes_in,

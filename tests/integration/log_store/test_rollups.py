@@ -6,9 +6,12 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from domain.access import Access
@@ -265,6 +268,19 @@ async def test_movers_killed_two_at_once_and_figures_stand_still_meanwhile(
     rows, shipments, requests, cost = (await turned_on.rows(THERE))[0]
     assert (rows, requests, cost) == tuple(sums)
     assert shipments == await database.fetchval("select sent from rollup_mark")
+
+
+async def test_no_way_back_to_a_version_that_does_not_find_what_has_moved(database):
+    migration = import_module("migrations.paid_endpoint_2026_11_27t09_40_00_000000")
+    for sent in (0, 1):
+        whole = database.transaction()
+        await whole.start()
+        await database.execute(
+            "insert into rollup_mark (sent) values ($1) on conflict (one) do update set sent = $1", sent
+        )
+        with nullcontext() if sent == 0 else pytest.raises(asyncpg.RestrictViolationError, match="in the log store"):
+            await database.execute(migration.BACKWARDS)
+        await whole.rollback()
 
 
 async def test_months_of_hours_leave_clickhouse_when_nobody_counts_them_any_more(database, turned_on):
