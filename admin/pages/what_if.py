@@ -40,6 +40,8 @@ DAYS = (
 )
 STATEMENT_MS = 6_000
 """Of one statement: how many requests each organization made is counted first, of all that are chosen."""
+RUN_SECONDS = 20.0
+"""Of one run with all of its statements, and with what a slow log store takes: others wait for it."""
 _TOO_MUCH = (
     "These are more requests than a page counts. Choose fewer days or fewer organizations; `paid-endpoint what-if` goes"
     " through all of them."
@@ -96,13 +98,13 @@ async def _replayed(visit: Visit, given: dict[str, str]) -> WhatIf:
         text = "Other replays are under way. Try again in a moment."
         raise TooManyTries(text, retry_after_seconds=10) from None
     try:
-        async with visit.services.database.acquire() as connection:
+        async with asyncio.timeout(RUN_SECONDS), visit.services.database.acquire() as connection:
             await connection.execute(f"set statement_timeout = {STATEMENT_MS}")  # until it goes back to the pool
             draft = await read_draft(connection, given["plan"], _changes(given))
             return await what_if(
                 connection, draft, _scope(given), visit.services.logs, now=datetime.now(UTC), bound=BOUND
             )
-    except asyncpg.QueryCanceledError:
+    except (asyncpg.QueryCanceledError, TimeoutError):
         raise InvalidValue(_TOO_MUCH) from None
     finally:
         _one_at_a_time.release()

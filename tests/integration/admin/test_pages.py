@@ -153,11 +153,12 @@ async def test_a_draft_begins_with_the_plans_own_terms_and_is_replayed(office, s
     assert file.text.startswith("organization,name")
 
 
-async def test_a_replay_of_too_many_requests_is_given_up_with_a_sentence(superuser, customer, monkeypatch):
+@pytest.mark.parametrize("bound", [("STATEMENT_MS", 100), ("RUN_SECONDS", 0.5)])
+async def test_a_replay_of_too_many_requests_is_given_up_with_a_sentence(superuser, customer, monkeypatch, bound):
     organization, *_ = customer
     slow = scopes._IDS.replace("from organization o", "from (select pg_sleep(5)) slow cross join organization o")
     monkeypatch.setattr(scopes, "_IDS", slow)
-    monkeypatch.setattr(what_if, "STATEMENT_MS", 100)
+    monkeypatch.setattr(what_if, *bound)
     query = {"plan": organization.plan_slug, "limits": "5/hour", "days": "1", "who": "plan"}
     answer = await superuser.browser.get("/what-if", params=query)
     assert answer.status_code == 422
