@@ -9,7 +9,7 @@ from cli.output import USAGE, note, print_json
 from domain.as_code.applying import Outcome
 from domain.as_code.differences import Change, FieldChange
 from domain.as_code.mistakes import Mistaken
-from domain.audit import Actor
+from domain.audit import BY_COMMAND, Actor
 
 MOST_LEFT_ALONE = 10
 MOST_MISTAKES = 100
@@ -23,7 +23,7 @@ def _user() -> str:
         return "unknown"
 
 
-OPERATOR = Actor(name=f"paid-endpoint by {_user()}")
+OPERATOR = Actor(name=f"{BY_COMMAND}{_user()}")
 
 
 async def caught(work: Awaitable[Outcome]) -> Outcome | Mistaken:

@@ -11,6 +11,8 @@ from uuid import UUID
 from domain.stored_json import stored_json
 
 SYSTEM = "system"
+BY_COMMAND = "paid-endpoint by "
+"""So begins the name of an actor that is a command: of an operator at a terminal."""
 TEXT_LENGTH = 500
 
 

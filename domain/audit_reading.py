@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.access import Access, Permission
+from domain.audit import BY_COMMAND
 from domain.audit_sentences import GROUPS, phrase_of
 from domain.cursors import Cursor, parse_cursor
 from domain.databases import Pool
@@ -21,13 +22,14 @@ _TABLES = {
     "webhook_endpoint": "select id from webhook_endpoint where organization_id = $1 and deleted_at is null and id = any($2)",
     "webhook_delivery": "select id from webhook_delivery where organization_id = $1 and id = any($2)",
 }
-# Who operates the product is not for its customers: neither the name nor the address.
+# Who operates the product, in the back office or by a command, is not for its customers: neither the name nor the address.
+_OURS = f"(a.actor_kind = 'operator' or (a.actor_kind = 'system' and a.actor_name like '{BY_COMMAND}%'))"
 _LIST = (
-    "select a.id, a.created_at, a.actor_kind, case when a.actor_kind <> 'operator' then a.actor_id end as actor_id,"
-    " case when a.actor_kind = 'operator' then '' else a.actor_name end as actor_email,"
+    f"select a.id, a.created_at, case when {_OURS} then 'operator' else a.actor_kind end as actor_kind,"
+    f" case when not {_OURS} then a.actor_id end as actor_id, case when {_OURS} then '' else a.actor_name end as actor_email,"
     " trim(coalesce(u.first_name, '') || ' ' || coalesce(u.last_name, '')) as actor_name, a.verb, a.object_type, a.object_id,"
     " a.object_name, a.before, a.after, a.reason,"
-    " case when a.actor_kind = 'operator' then '' else a.address end as address, a.request_id"
+    f" case when {_OURS} then '' else a.address end as address, a.request_id"
     " from audit_entry a left join users u on a.actor_kind = 'user' and u.id = a.actor_id"
     " where a.organization_id = $1 and ($2::int is null or (a.actor_kind = 'user' and a.actor_id = $2))"
     " and ($3::text is null or split_part(a.verb, '.', 1) = $3)"

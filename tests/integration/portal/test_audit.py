@@ -110,8 +110,11 @@ async def test_only_owners_and_admins_read_it_and_only_their_own(portal, owner):
     assert "Ours" not in (await stranger.browser.get("/api/audit/export")).text
 
 
-async def test_who_operates_the_product_is_not_named(portal, owner):
+@pytest.mark.parametrize("command", [False, True])
+async def test_who_operates_the_product_is_not_named(portal, owner, command):
     operator = audit.Actor("operator", owner.user_id, "root@product.example", "10.9.8.7", "r2")
+    if command:
+        operator = audit.Actor(name=f"{audit.BY_COMMAND}root@product.example", address="10.9.8.7")
     await note(portal, owner, audit.Verb.ORGANIZATION_SUSPEND, actor=operator, reason="unpaid")
     for path in (f"{owner.root}/audit", "/api/audit", f"{owner.root}/audit/export"):
         text = (await owner.browser.get(path)).text
@@ -119,6 +122,7 @@ async def test_who_operates_the_product_is_not_named(portal, owner):
         assert "unpaid" in text
         assert "root@product.example" not in text
         assert "10.9.8.7" not in text
+    assert (await owner.browser.get("/api/audit")).json()["data"][0]["actor_kind"] == "operator"
     assert (await owner.browser.get(f"/api/audit?actor_id={owner.user_id}")).json()["data"] == []
 
 
