@@ -16,6 +16,7 @@ from domain.audit import Thing, Verb
 from domain.operating.limits import end_override, override, set_caps
 from domain.settings import Settings
 from domain.sign_up import give_bonus
+from domain.subscription_reading import fetch_record
 from domain.subscriptions import change_plan
 from schema.accounts import BillingMode
 
@@ -125,7 +126,7 @@ def change_plan_(
         before = await organizations.fetch_organization(connection, slug)
         await change_plan(connection, before.id, plan)
         after = await organizations.fetch_organization(connection, before.id)
-        thing = Thing("subscription", str(after.id), plan)
+        thing = Thing("subscription", str((await fetch_record(connection, after.id)).id), plan)
         return after, changed(Verb.SUBSCRIPTION_CHANGE, thing, before, after, of=after.id, reason=reason)
 
     print_record(with_change(work), as_json=as_json)

@@ -110,6 +110,8 @@ def test_each_change_is_one_entry_of_who_and_what(run, fetch):
         assert row["actor_name"].startswith("paid-endpoint by "), text
         assert row["after"] or row["before"], text
         assert row["reason"], text
+        if row["object_type"] == "subscription":
+            assert fetch("select from subscription where id::text = $1", row["object_id"]), text
         if "--reason" in text:
             assert row["reason"] == text.rpartition("--reason ")[2].split()[0], text
         secrets += [made["key"]] if "key" in made else []
