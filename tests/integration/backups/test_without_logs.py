@@ -110,3 +110,17 @@ async def test_a_restore_says_that_a_copy_needs_a_log_store_of_its_own(
     assert done.status == 0
     assert done.data["logs_elsewhere"] is elsewhere
     assert ("needs a LOG_STORE_URL of its own" in done.err) is elsewhere
+
+
+@pytest.mark.parametrize("unfolded", [0, 5])
+async def test_a_restore_counts_the_log_rows_that_no_rollup_had(restored, fresh_database_url, unfolded):
+    async with connected(fresh_database_url) as connection:
+        await logged(connection, 0, 5)
+        if unfolded:
+            await connection.execute(
+                "insert into usage_unfolded (owner, stored_at, first_at) values ($1, $2, $2)", WHO, noon(0)
+            )
+    async with connected(await restored(fresh_database_url)) as connection:
+        found = await connection.fetchval("select coalesce(sum(requests), 0) from usage_rollup where grain = 'hour'")
+        assert found == unfolded
+        assert await connection.fetchval("select count(*) from usage_unfolded") == 0
