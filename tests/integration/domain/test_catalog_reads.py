@@ -81,7 +81,7 @@ async def held(database_url, monkeypatch):
 
 async def until_answered(pool, since):
     """Wait until the server has answered the held read: its row is on the way, as it was then."""
-    deadline = asyncio.get_running_loop().time() + 20
+    deadline = asyncio.get_running_loop().time() + 2
     answered = (
         "select 1 from pg_stat_activity where application_name = 'held reads' and datname = current_database()"
         " and state = 'idle' and query like '%select k.id, k.organization_id%' and state_change > $1"

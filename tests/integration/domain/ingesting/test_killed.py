@@ -79,7 +79,7 @@ async def test_the_ingester_killed_again_and_again_while_workers_write_and_die(d
         await writer.journal.stop()
         await gone(writer.journal._supply.folder)
     ids = [writer.journal._supply.folder.name for writer in writers]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(10):
         while await database.fetchval("select count(*) from journal_position where journal_id = any($1::uuid[])", ids):
             await asyncio.sleep(0.02)
     # A kill between the deletion of the files and that of the position leaves the position, said to be closed.
@@ -102,7 +102,7 @@ async def test_postgres_killed_and_restarted_in_the_middle(embedded_services, wr
         services.kill_postgres()
         writer.end(record())
         written += 1
-        await until(lambda: ingester.status().fault, 30)
+        await until(lambda: ingester.status().fault)
         services.start_postgres()
         await until(lambda: not ingester.status().fault, 30)
     database = await asyncpg.connect(url)
@@ -162,7 +162,7 @@ async def until_committed(database) -> None:
         "select count(*) from pg_stat_activity where application_name like 'paid-endpoint ingester%'"
         " and datname = current_database() and query ilike 'commit%' and state = 'idle'"
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(10):
         while not await database.fetchval(query):
             await asyncio.sleep(0.02)
 
