@@ -7,8 +7,9 @@ from uuid import UUID
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR, caught, print_result
+from cli.differences import caught, print_result
 from cli.output import USAGE, JsonOption, fail, print_rows
 from domain.as_code.applying import Outcome, apply, roll_back
 from domain.as_code.appointing import Appointing

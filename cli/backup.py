@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, fail, note, print_json
 from domain.backups.keeping import NAME, delete_older
 from domain.backups.manifest import Manifest

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, print_record
 from domain.async_jobs.callback_secrets import CallbackSecret
 from domain.operating.async_jobs import change_secret, look_at_secret

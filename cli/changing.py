@@ -7,8 +7,8 @@ from uuid import UUID
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import as_data
 from domain.audit import Thing, Verb, record
 from domain.key_records import KeyRecord

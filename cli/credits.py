@@ -1,11 +1,11 @@
 """`paid-endpoint credits`: what organizations own, every movement of it, and the proof that it adds up."""
 
-import getpass
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from cli.actors import IN_LEDGER
 from cli.changing import Trace, facts, organization_thing, with_change
 from cli.connecting import with_connection
 from cli.credit_rows import booked_row, entry_row, for_people, with_texts
@@ -26,6 +26,7 @@ from domain.credits.releasing import OpenHolder, list_holders, release_holder
 from domain.faults import InvalidValue, NotFound
 from domain.log_reading import LogEntry
 from domain.log_store.store import open_logs
+from domain.operating.credits import facts_of_entry
 from domain.organizations import OrganizationRecord, fetch_organization
 from domain.settings import Settings
 from schema.credits import EntryType
@@ -65,7 +66,7 @@ def grant_(
             type=kind,
             priority=priority,
             expires_in=span,
-            actor=_actor(),
+            actor=IN_LEDGER,
             reference=reference,
             idempotency_key=idempotency_key,
         )
@@ -97,7 +98,7 @@ def adjust_(
             owner.id,
             amount_micro=_signed(amount),
             reason=reason,
-            actor=_actor(),
+            actor=IN_LEDGER,
             reference=reference,
             idempotency_key=idempotency_key,
         )
@@ -126,7 +127,7 @@ def refund_(
             entry_id,
             amount_micro=None if amount is None else parse_credits(amount),
             reason=reason,
-            actor=_actor(),
+            actor=IN_LEDGER,
             reference=reference,
             idempotency_key=idempotency_key,
         )
@@ -271,13 +272,7 @@ def _told(verb: Verb, owner: OrganizationRecord, booked: Booked) -> Trace | None
     entry = booked.entry
     if booked.replayed:
         return None
-    after = {
-        "credits": credits_text(entry.amount_micro),
-        "type": entry.type,
-        "entry": entry.id,
-        "balance": credits_text(entry.balance_after_micro),
-    }
-    before = {"balance": credits_text(entry.balance_after_micro - entry.amount_micro)}
+    before, after = facts_of_entry(entry, {"credits": credits_text(entry.amount_micro), "type": entry.type})
     return Trace(verb, organization_thing(owner), owner.id, before, after, entry.reason)
 
 
@@ -287,11 +282,3 @@ def _signed(text: str) -> int:
     if micro == 0:
         raise InvalidValue("An adjustment of 0 credits changes nothing.")
     return -micro if text.startswith("-") else micro
-
-
-def _actor() -> str:
-    """Who is at the command line, as far as the system knows."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):
-        return "cli"

@@ -1,6 +1,5 @@
 """How commands show what a file changes, and what is wrong in it."""
 
-import getpass
 from collections.abc import Awaitable
 
 import typer
@@ -9,21 +8,10 @@ from cli.output import USAGE, note, print_json
 from domain.as_code.applying import Outcome
 from domain.as_code.differences import Change, FieldChange
 from domain.as_code.mistakes import Mistaken
-from domain.audit import BY_COMMAND, Actor
 
 MOST_LEFT_ALONE = 10
 MOST_MISTAKES = 100
 """Shown to people; `--json` has all."""
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
-OPERATOR = Actor(name=f"{BY_COMMAND}{_user()}")
 
 
 async def caught(work: Awaitable[Outcome]) -> Outcome | Mistaken:

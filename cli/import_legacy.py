@@ -10,8 +10,8 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import USAGE, JsonOption, as_data, fail, note, print_json, print_rows
 from domain.csv_texts import csv_lines
 from domain.legacy.importing import Options, import_legacy

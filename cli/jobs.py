@@ -8,8 +8,8 @@ from uuid import UUID
 import asyncpg
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import settings_or_fail, with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, as_data, fail, note, print_record, print_rows
 from domain.job_run_reading import RunRecord, fetch_run, list_runs, overview
 from domain.job_runs import publish, request_run, retry, valid_arguments

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.caps import Day, Month, OfDay, OfMonth, caps_of, given_caps
 from cli.changing import UNSAID, Trace, changed, facts, key_thing, with_change
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.durations import moment_after, parse_duration
 from cli.output import USAGE, JsonOption, as_data, fail, note, print_record, print_rows
 from domain import keys

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, print_record, print_rows
 from domain.faults import NotFound
 from domain.operating.operators import create_operator, list_operators, set_operator_role

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.caps import Day, Month, given_caps
 from cli.changing import UNSAID, Trace, Why, changed, facts, organization_thing, with_change
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, print_record, print_rows
 from domain import limit_overrides, organizations
 from domain.audit import Thing, Verb

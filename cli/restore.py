@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import settings_or_fail, with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, fail, note, print_json
 from domain.backups.archive import StoredBackup, stored_backup
 from domain.backups.loading import check_fits, load

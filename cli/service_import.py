@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.apply import read_text
 from cli.connecting import with_connection
-from cli.differences import OPERATOR, print_outcome, visible
+from cli.differences import print_outcome, visible
 from cli.output import JsonOption, note
 from domain.as_code.openapi_importing import import_spec
 from domain.as_code.openapi_reading import LARGEST_SPEC

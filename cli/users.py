@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.actors import OPERATOR
 from cli.connecting import with_connection
-from cli.differences import OPERATOR
 from cli.output import JsonOption, note, print_record
 from domain.operating.erasing import erase_person
 from domain.settings import Settings

@@ -167,6 +167,12 @@ async def book_payment(
     return booked.entry
 
 
+def facts_of_entry(entry: LedgerEntry, told: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the audit says of a movement, before and after it: `told`, the entry, and the balance."""
+    before = {"balance": credits_text(entry.balance_after_micro - entry.amount_micro)}
+    return before, {**told, "entry": entry.id, "balance": credits_text(entry.balance_after_micro)}
+
+
 async def belongs(connection: Any, actor: audit.Actor, organization_id: UUID) -> bool:
     """Whether who acts is a member of the organization: the audit says so of credits."""
     found = "select true from membership where organization_id = $1 and user_id = $2"
@@ -186,8 +192,7 @@ async def _trace(
     told: dict[str, Any],
     reason: str,
 ) -> None:
-    before = {"balance": credits_text(entry.balance_after_micro - entry.amount_micro)}
-    after = {**told, "entry": entry.id, "balance": credits_text(entry.balance_after_micro)}
+    before, after = facts_of_entry(entry, told)
     if await belongs(connection, actor, entry.organization_id):
         after["to_own_organization"] = True
     await audit.record(
